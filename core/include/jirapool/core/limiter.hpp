@@ -1,0 +1,165 @@
+#pragma once
+
+#include <jirapool/core/random.hpp>
+#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/request.hpp>
+#include <jirapool/core/route.hpp>
+#include <jirapool/core/time.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace jirapool {
+
+struct limit_params {
+    /// Off: everything is admitted at once, nothing is learned or paused.
+    bool enabled = true;
+    /// How much of an advertised rate we use. The rest absorbs the jitter between our sending and Jira's counting.
+    double use_of_rate = 0.98;
+    /// Calls that may leave at once after quiet, as seconds of the rate: Jira's own bucket size is not published.
+    double burst_seconds = 0.1;
+    /// Before a route's first answer names its true rate, only so many leave at once.
+    unsigned burst_unlearned = 3;
+    /// Calls of one site that may wait for permits; more are refused with queue_full. Memory: about 300 bytes each.
+    std::size_t max_waiting = 10'000;
+    /// A 429 that names no time pauses its scope this long, doubled with each one in a row, up to pause_max.
+    std::chrono::milliseconds pause{1'000};
+    std::chrono::milliseconds pause_max{60'000};
+    /// Bulk operations in flight per site, over all users (jira-cloud.md 3.1).
+    unsigned max_bulk = 5;
+};
+
+/// nullptr, or the rule that is broken.
+char const* why_invalid(limit_params const& p) noexcept;
+
+class site_limiter;
+
+/// One call at the limiter: what it needs a permit for. Embedded in the call; must not wait when it is destroyed.
+class limiter_waiter {
+public:
+    /// `m.issue` must outlive the waiter.
+    limiter_waiter(route_match m, jirapool::priority p) noexcept : issue_(m.issue), route_(m.route), priority_(p) {}
+    limiter_waiter(limiter_waiter const&) = delete;
+    limiter_waiter& operator=(limiter_waiter const&) = delete;
+
+    bool waiting() const noexcept { return group_ != nullptr; }
+    route_id route() const noexcept { return route_; }
+
+private:
+    friend class site_limiter;
+    struct group;
+    std::string_view issue_;
+    limiter_waiter* next_ = nullptr;
+    limiter_waiter* previous_ = nullptr;
+    group* group_ = nullptr;
+    std::uint64_t arrival_ = 0;
+    route_id route_;
+    jirapool::priority priority_;
+};
+
+/// The limiter's word on a call that arrives.
+struct admission {
+    enum class kind : std::uint8_t {
+        now,      ///< go; the permit is taken
+        wait,     ///< queued; `at` is when its turn is expected
+        refused,  ///< its turn would come at `at`, after the deadline
+        full,     ///< max_waiting calls wait already
+    };
+    kind what = kind::now;
+    steady_time at{};
+};
+
+/** All limits of one site: who may go now, who waits, what Jira's answers teach. Pure: no I/O, no clock.
+
+    Scopes (jira-cloud.md 3.1): route (burst: requests per second, a GCRA in 16 bytes each, its rate learned from
+    X-RateLimit-Limit, slowed when X-RateLimit-Remaining runs low), issue (writes: 20 in 2 s and 100 in 30 s, exactly), bulk
+    operations in flight, and the whole site (quotas and unknown reasons). A call goes when all of its scopes let it.
+
+    Waiting calls stand in one queue per (route, issue): a paused route or a busy issue delays nobody else. Interactive
+    calls go before background ones, then whoever came first.
+
+    The caller asks `release` for permitted calls whenever `next_release` has come and after each on_answer.
+
+    @par Threads   One at a time: it belongs to its site's shard. */
+class site_limiter {
+public:
+    explicit site_limiter(limit_params const& p) noexcept;  ///< keeps a reference
+    ~site_limiter();
+    site_limiter(site_limiter&&) noexcept;
+    site_limiter& operator=(site_limiter&&) = delete;
+
+    admission admit(limiter_waiter& w, steady_time now, steady_time deadline);
+
+    /// A waiting call whose turn has come, out of the queue and with its permit taken; nullptr when there is none now.
+    limiter_waiter* release(steady_time now);
+    /// When release may have one; steady_time::max() when nobody waits.
+    steady_time next_release(steady_time now) noexcept;
+    /// The call gave up waiting. No effect when it does not wait.
+    void remove(limiter_waiter& w) noexcept;
+
+    struct lesson {
+        limit_reason pause = limit_reason::none;  ///< a pause began, for this reason
+        steady_time until{};                      ///< and ends then
+        bool near_limit = false;
+    };
+    /// What an answer teaches. Call it for every answer, whatever its status; `issue` as in the request's route_match.
+    lesson on_answer(route_match m, int status, rate_headers const& h, steady_time now, wall_time wall,
+                     random_engine& random);
+    /// A permitted call ended, with or without an answer.
+    void on_done(route_id route) noexcept;
+
+    /// Nothing of this site before `until`: a quota of the app that was met elsewhere.
+    void pause_site(steady_time until) noexcept;
+
+    std::size_t waiting() const noexcept { return waiting_; }
+    /// Scopes paused at `now`, by counting: for snapshots, not for the hot path.
+    std::size_t paused_scopes(steady_time now) const noexcept;
+    /// Takes over what another object learned of the same site: the lower rates and the later pauses.
+    void merge(site_limiter const& other);
+
+private:
+    struct route_scope {
+        steady_time next;    // GCRA's theoretical arrival time; while `paused`, the end of the pause
+        float rate;          // requests per second, as advertised or documented
+        route_id route;
+        std::uint8_t pace;   // of 255: what part of the rate to use, lowered by 429 and a low Remaining
+        std::uint8_t learned : 1;
+        std::uint8_t paused : 1;
+        std::uint8_t pauses : 6;  // in a row
+    };
+    static_assert(sizeof(route_scope) == 16);
+
+    struct issue_scope {
+        std::uint64_t key;           // a hash of the issue's id or key
+        steady_time paused_until;
+        std::vector<steady_time> writes;  // of the last 30 s
+    };
+
+    route_scope& scope_of(route_id route);
+    issue_scope* find_issue(std::uint64_t key) noexcept;
+    issue_scope& issue_of(std::uint64_t key, steady_time now);
+    steady_duration interval(route_scope const& s) const noexcept;
+    steady_duration tolerance(route_scope const& s) const noexcept;
+    steady_time earliest(route_id route, std::uint64_t issue, steady_time now);
+    steady_time earliest(route_scope const& s) const noexcept;
+    void take(route_id route, std::uint64_t issue, steady_time now);
+    void learn_rate(route_scope& s, int status, rate_headers const& h) noexcept;
+    lesson pause_for(route_match m, rate_headers const& h, steady_time now, wall_time wall, random_engine& random);
+    std::uint64_t issue_key(limiter_waiter const& w) const noexcept;
+
+    limit_params const* params_;
+    std::vector<route_scope> routes_;
+    std::vector<issue_scope> issues_;
+    std::vector<std::unique_ptr<limiter_waiter::group>> groups_;  // only those in which somebody waits
+    steady_time site_paused_until_ = steady_time::min();
+    std::uint64_t arrivals_ = 0;
+    std::size_t waiting_ = 0;
+    std::uint16_t bulk_in_flight_ = 0;
+    std::uint8_t site_pauses_ = 0;  // in a row
+};
+
+}  // namespace jirapool

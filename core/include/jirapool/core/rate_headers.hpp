@@ -1,0 +1,58 @@
+#pragma once
+
+#include <jirapool/core/response.hpp>
+#include <jirapool/core/time.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace jirapool {
+
+/// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
+enum class limit_reason : std::uint8_t {
+    none,          ///< no reason given
+    burst,         ///< jira-burst-based: this site's route
+    issue_write,   ///< jira-per-issue-on-write: writes to this issue
+    tenant_quota,  ///< jira-quota-tenant-based: the app at this site, until the top of the hour
+    global_quota,  ///< jira-quota-global-based: the app at all its sites
+    unknown,       ///< a reason that is in no document: pauses the site
+};
+inline constexpr std::size_t limit_reason_count = 6;
+char const* to_string(limit_reason r) noexcept;
+
+/// One item of `RateLimit` and `RateLimit-Policy`, joined by name.
+struct quota_item {
+    std::optional<std::int64_t> quota;      ///< q: points per window
+    std::optional<std::int64_t> remaining;  ///< r: points left
+    std::optional<std::chrono::seconds> window;    ///< w
+    std::optional<std::chrono::seconds> reset_in;  ///< t
+};
+
+/** What an answer says about limits (jira-cloud.md 3.3). Anything malformed reads as absent; of a header that stands
+    twice the more careful value counts. `Beta-…` and `X-Beta-…` headers only announce and are not read here. */
+struct rate_headers {
+    std::optional<std::uint32_t> limit;      ///< X-RateLimit-Limit: for burst, requests per second
+    std::optional<std::uint32_t> remaining;  ///< X-RateLimit-Remaining
+    std::optional<wall_time> reset;          ///< X-RateLimit-Reset, with or without seconds
+    bool near_limit = false;                 ///< X-RateLimit-NearLimit: true
+    limit_reason reason = limit_reason::none;
+    /// Retry-After, seconds or an HTTP date (made relative with the answer's own `Date`, else `now`). Never negative;
+    /// values over a day are cut to a day. 0 is kept: it means "no hint".
+    std::optional<std::chrono::seconds> retry_after;
+    /// The two quotas that RateLimit-Policy or RateLimit name as enforced.
+    std::optional<quota_item> global_quota;
+    std::optional<quota_item> tenant_quota;
+    std::optional<wall_time> date;  ///< Date: the server's clock
+};
+
+rate_headers read_rate_headers(response const& r, wall_time now) noexcept;
+
+/// RFC 9110 section 5.6.7: IMF-fixdate, and the two obsolete forms.
+std::optional<wall_time> parse_http_date(std::string_view text) noexcept;
+/// ISO 8601 as Jira writes it: `2026-01-01T01:01:01Z`, `2026-03-26T16:00Z`, with fraction or offset as well. Nothing
+/// without a zone: that is no moment.
+std::optional<wall_time> parse_iso_time(std::string_view text) noexcept;
+
+}  // namespace jirapool

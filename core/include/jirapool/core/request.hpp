@@ -1,0 +1,88 @@
+#pragma once
+
+#include <jirapool/core/error.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace jirapool {
+
+enum class method : std::uint8_t { get, head, post, put, patch, delete_ };
+inline constexpr std::size_t method_count = 6;
+
+/// "GET"
+std::string_view to_string(method m) noexcept;
+
+/// Who goes first when a site's limit makes calls wait: everything interactive before anything in the background.
+enum class priority : std::uint8_t { interactive, background };
+
+/** What to ask of Jira: a value, built in one expression.
+
+    `request::put("/rest/api/3/issue/ABC-1").json(body).timeout(5s)`
+
+    The target is an absolute path with an optional query, already percent-encoded, without the gateway's
+    `/ex/jira/<cloudId>`: the connection adds that. Checked when the call starts (errors invalid_target,
+    invalid_header, body_not_allowed). */
+class request {
+public:
+    request(jirapool::method m, std::string target) : target_(std::move(target)), method_(m) {}
+
+    static request get(std::string target) { return {jirapool::method::get, std::move(target)}; }
+    static request head(std::string target) { return {jirapool::method::head, std::move(target)}; }
+    static request post(std::string target) { return {jirapool::method::post, std::move(target)}; }
+    static request put(std::string target) { return {jirapool::method::put, std::move(target)}; }
+    static request patch(std::string target) { return {jirapool::method::patch, std::move(target)}; }
+    static request delete_(std::string target) { return {jirapool::method::delete_, std::move(target)}; }
+
+    /// Adds a header. Host, Authorization, Cookie, Connection and the framing headers belong to the library.
+    request&& header(std::string name, std::string value) && {
+        headers_.emplace_back(std::move(name), std::move(value));
+        return std::move(*this);
+    }
+    /// Sets the body and `Content-Type: application/json`.
+    request&& json(std::string body) && { return std::move(*this).body(std::move(body), "application/json"); }
+    request&& body(std::string body, std::string content_type) && {
+        body_ = std::move(body);
+        content_type_ = std::move(content_type);
+        return std::move(*this);
+    }
+    /// From the start of the call to the end of the answer, all waits and resends included. Default: the connection's.
+    request&& timeout(std::chrono::milliseconds t) && { timeout_ = t; return std::move(*this); }
+    request&& priority(jirapool::priority p) && { priority_ = p; return std::move(*this); }
+    /// Overrides the table of what may be sent twice (core/retry.hpp) for this one request.
+    request&& resendable(bool yes) && { resendable_ = yes; return std::move(*this); }
+
+    jirapool::method method() const noexcept { return method_; }
+    std::string const& target() const noexcept { return target_; }
+    std::vector<std::pair<std::string, std::string>> const& headers() const noexcept { return headers_; }
+    std::string const& body() const noexcept { return body_; }
+    std::string const& content_type() const noexcept { return content_type_; }
+    std::optional<std::chrono::milliseconds> timeout() const noexcept { return timeout_; }
+    jirapool::priority priority() const noexcept { return priority_; }
+    std::optional<bool> resendable() const noexcept { return resendable_; }
+
+private:
+    std::string target_;
+    std::vector<std::pair<std::string, std::string>> headers_;
+    std::string body_;
+    std::string content_type_;
+    std::optional<std::chrono::milliseconds> timeout_;
+    std::optional<bool> resendable_;
+    jirapool::method method_;
+    jirapool::priority priority_ = jirapool::priority::interactive;
+};
+
+/** Checks what a caller wrote before any of it can reach the wire: the target stays inside the connection's base path
+    (no `.` or `..` segment in any encoding, no encoded slash or backslash in the path, no `//`, no absolute form, no
+    control character, space or `#`) and is at most 8,000 bytes, headers hold no control character, are not the
+    library's own and do not repeat the body's Content-Type, GET and HEAD have no body.
+
+    @return nullptr when fit to send, else the broken rule (a literal) and through `code` the errc. */
+char const* why_invalid(request const& r, errc& code) noexcept;
+
+}  // namespace jirapool

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace jirapool {
+
+/** A body's bytes with simdjson's padding readable behind them.
+
+    Converts to std::string_view and, without a copy, to simdjson::padded_string_view:
+    `simdjson::ondemand::parser parser;  auto document = parser.iterate(r.body());`. */
+class body_view {
+public:
+    /// simdjson reads up to 64 bytes past the end (SIMDJSON_PADDING).
+    static constexpr std::size_t padding = 64;
+
+    body_view(char const* data, std::size_t size) noexcept : data_(data), size_(size) {}
+    char const* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+
+    operator std::string_view() const noexcept { return {data_, size_}; }  // NOLINT(google-explicit-constructor)
+
+    /// simdjson::padded_string_view, recognised by its shape: this header must not include simdjson.
+    template <class Padded>
+        requires std::is_constructible_v<Padded, char const*, std::size_t, std::size_t> &&
+                 requires(Padded const& p) { p.padding(); }
+    operator Padded() const noexcept {  // NOLINT(google-explicit-constructor)
+        return Padded(data_, size_, size_ + padding);
+    }
+
+private:
+    char const* data_;
+    std::size_t size_;
+};
+
+/// A growing byte buffer whose contents always have body_view::padding zero bytes behind them.
+class padded_buffer {
+public:
+    padded_buffer() = default;
+    // Not defaulted: a moved-from buffer must have no size without bytes.
+    padded_buffer(padded_buffer&& other) noexcept;
+    padded_buffer& operator=(padded_buffer&& other) noexcept;
+
+    void reserve(std::size_t capacity);
+    void append(char const* data, std::size_t size);
+    /// Room for `size` more bytes at the end, to be filled and then committed.
+    char* prepare(std::size_t size);
+    /// Precondition: at most what the last `prepare` made room for. What was prepared beyond it is lost.
+    void commit(std::size_t size) noexcept;
+    /// Keeps the capacity.
+    void clear() noexcept;
+
+    char const* data() const noexcept { return data_ ? data_.get() : empty_; }
+    std::size_t size() const noexcept { return size_; }
+    std::size_t capacity() const noexcept { return capacity_; }
+
+private:
+    void zero_padding() noexcept;
+
+    static constexpr char empty_[body_view::padding] = {};
+    std::unique_ptr<char[]> data_;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+/** Jira's answer: any status. 404 is an answer, not an error.
+
+    @par Threads   A value; const use from any thread. */
+class response {
+public:
+    response() = default;
+
+    int status() const noexcept { return status_; }
+    /// 200 to 299.
+    bool ok() const noexcept { return status_ >= 200 && status_ < 300; }
+
+    /// The first header of that name, in any case; empty when there is none.
+    std::string_view header(std::string_view name) const& noexcept;
+    std::string_view header(std::string_view name) && = delete;
+    std::size_t header_count() const noexcept { return fields_.size(); }
+    std::string_view header_name(std::size_t i) const& noexcept { return text(fields_[i].name); }
+    std::string_view header_value(std::size_t i) const& noexcept { return text(fields_[i].value); }
+
+    body_view body() const& noexcept { return {body_.data(), body_.size()}; }
+    body_view body() && = delete;
+
+    /// Jira's id of the exchange (`atl-traceid`): the first thing its support asks for. Empty when the edge gave none.
+    std::string_view trace_id() const& noexcept { return header("atl-traceid"); }
+    std::string_view trace_id() && = delete;
+
+    // For who fills one in: the channel, tests and fakes.
+    void set_status(int status) noexcept { status_ = status; }
+    void add_header(std::string_view name, std::string_view value);
+    padded_buffer& mutable_body() noexcept { return body_; }
+    void clear() noexcept;
+
+private:
+    struct span {
+        std::uint32_t begin = 0;
+        std::uint32_t size = 0;
+    };
+    struct field {
+        span name;
+        span value;
+    };
+    std::string_view text(span s) const noexcept { return std::string_view(head_).substr(s.begin, s.size); }
+
+    std::string head_;  // names and values one behind the other: one allocation for all headers
+    std::vector<field> fields_;
+    padded_buffer body_;
+    int status_ = 0;
+};
+
+}  // namespace jirapool

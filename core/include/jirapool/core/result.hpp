@@ -1,0 +1,84 @@
+#pragma once
+
+#include <jirapool/core/error.hpp>
+
+#include <boost/system/result.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace jirapool {
+
+/// Where a call was when something happened to it; its time is counted by stage as well. In the order of the road.
+enum class stage : std::uint8_t {
+    check,       ///< before anything: the request itself
+    admit,       ///< waiting for the limiter's permit
+    token,       ///< waiting for an access token
+    lease,       ///< waiting for a channel (dialling included, as the pool dials behind the queue)
+    write,       ///< sending the request
+    first_byte,  ///< sent, nothing of the answer read yet
+    body,        ///< reading the answer
+    backoff,     ///< between two exchanges
+};
+inline constexpr std::size_t stage_count = 8;
+
+char const* to_string(stage s) noexcept;
+
+/** An error_code with what is known about it. Holds no secret.
+
+    @par Threads   A value. */
+class failure {
+public:
+    failure() = default;
+    failure(error_code code) : code_(code) {}  // NOLINT(google-explicit-constructor): lets `return errc::x;` work
+    failure(errc code) : code_(code) {}        // NOLINT(google-explicit-constructor)
+    failure(errc code, std::string rule) : code_(code), rule_(std::move(rule)) {}
+
+    error_code code() const noexcept { return code_; }
+
+    /// The rule that was broken, or what the operating system or peer said. A sentence's end: "must be a UUID".
+    std::string const& rule() const noexcept { return rule_; }
+    /// The field of the configuration or the argument that it is about; empty when it is about none.
+    std::string const& field() const noexcept { return field_; }
+    /// The id of the connection; empty when none is known.
+    std::string const& connection() const noexcept { return connection_; }
+    /// Jira's id of the exchange (`atl-traceid`), for a support request; empty when no answer came.
+    std::string const& trace_id() const noexcept { return trace_id_; }
+    jirapool::stage stage() const noexcept { return stage_; }
+    /// False: Jira surely did not act on the request. True: unknown; resend a write only after looking.
+    bool maybe_processed() const noexcept { return maybe_processed_; }
+    /// How long from now a new call would fail the same way, when that is known.
+    std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
+
+    failure&& with_rule(std::string v) && { rule_ = std::move(v); return std::move(*this); }
+    failure&& with_field(std::string v) && { field_ = std::move(v); return std::move(*this); }
+    failure&& with_connection(std::string v) && { connection_ = std::move(v); return std::move(*this); }
+    failure&& with_trace_id(std::string v) && { trace_id_ = std::move(v); return std::move(*this); }
+    failure&& at(jirapool::stage s) && { stage_ = s; return std::move(*this); }
+    failure&& with_maybe_processed(bool v) && { maybe_processed_ = v; return std::move(*this); }
+    failure&& with_retry_after(std::chrono::milliseconds v) && { retry_after_ = v; return std::move(*this); }
+
+    /// "connection 'acme': site_url: must be https://NAME.atlassian.net [invalid_field]": one line, fit for logs.
+    std::string describe() const;
+
+private:
+    error_code code_;
+    std::string rule_;
+    std::string field_;
+    std::string connection_;
+    std::string trace_id_;
+    std::optional<std::chrono::milliseconds> retry_after_;
+    jirapool::stage stage_ = jirapool::stage::check;
+    bool maybe_processed_ = false;
+};
+
+/// What `result::value()` throws when there is none: a boost::system::system_error whose text is `describe()`.
+[[noreturn]] void throw_exception_from_error(failure const& f, boost::source_location const& where);
+
+/// A value, or why there is none. `r.value()` throws on misuse only; look first: `if (r) … else r.error()`.
+template <class T>
+using result = boost::system::result<T, failure>;
+
+}  // namespace jirapool

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <jirapool/core/random.hpp>
+#include <jirapool/core/request.hpp>
+#include <jirapool/core/route.hpp>
+#include <jirapool/core/time.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace jirapool {
+
+struct retry_params {
+    /// Exchanges of one call at the most, the first one included; those that follow a renewed token or a wait for a limit
+    /// do not count. >= 1.
+    unsigned max_exchanges = 4;
+    /// The wait before the first resend is drawn from [0, backoff), then from twice that, up to backoff_max.
+    std::chrono::milliseconds backoff{200};
+    std::chrono::milliseconds backoff_max{20'000};
+    /// Each call earns this much of a resend, per site and per origin: an outage is answered with 10 % more load at most.
+    double budget_ratio = 0.1;
+    /// What a site or origin may have saved up: enough for the odd lost channel of a quiet one.
+    double budget_max = 10;
+    /// Times that one call may be answered 429 and wait again before the answer is delivered.
+    unsigned max_limited = 3;
+};
+
+/// nullptr, or the rule that is broken.
+char const* why_invalid(retry_params const& p) noexcept;
+
+/** May the same bytes be sent a second time when it is unknown whether Jira acted on the first (jira-cloud.md 6)?
+    GET, HEAD, DELETE, a PUT of whole fields, and the POSTs that only read. `request::resendable` overrides. */
+bool is_resendable(request const& r, route_id route) noexcept;
+
+/** How much more load failing calls may cause: a bucket of resends, filled by calls. 4 bytes.
+
+    First exchanges never ask it; a resend after a 401 or 429 neither. */
+class retry_budget {
+public:
+    explicit retry_budget(retry_params const& p) noexcept : saved_(static_cast<float>(p.budget_max)) {}
+    void on_call(retry_params const& p) noexcept;
+    /// True: one resend may go out, and is counted.
+    bool take() noexcept;
+    bool can_take() const noexcept { return saved_ >= 1; }
+
+private:
+    float saved_;
+};
+
+/// Why an exchange shall be repeated.
+enum class resend_reason : std::uint8_t { channel_lost, transient_answer, limited, token };
+inline constexpr std::size_t resend_reason_count = 4;
+char const* to_string(resend_reason r) noexcept;
+
+/// How an exchange that did not deliver went.
+struct exchange_facts {
+    resend_reason reason = resend_reason::channel_lost;
+    unsigned exchanges = 1;        ///< made so far
+    unsigned limited = 0;          ///< of them answered 429
+    bool resendable = false;       ///< is_resendable
+    bool unprocessed = false;      ///< provably: nothing written, or the server said so (429)
+    bool reused_silent = false;    ///< the channel had served before and died without one byte of an answer
+    std::optional<std::chrono::seconds> retry_after;  ///< a floor; 0 is no hint
+};
+
+/** Whether to send again, and after what wait at least.
+
+    A reused channel that died silently is replaced at once: the server closed it while it was idle. Anything else waits
+    with full jitter on top of the server's own floor. The caller still checks the deadline and the budgets
+    (`needs_budget`). @return nullopt: give the caller what there is. */
+std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p, random_engine& random) noexcept;
+
+/// Resends that add load to something that is failing. A wait for a limit or a token does not.
+constexpr bool needs_budget(resend_reason r) noexcept {
+    return r == resend_reason::channel_lost || r == resend_reason::transient_answer;
+}
+
+}  // namespace jirapool

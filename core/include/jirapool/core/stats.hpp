@@ -1,0 +1,156 @@
+#pragma once
+
+#include <jirapool/core/answer.hpp>
+#include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/result.hpp>
+#include <jirapool/core/retry.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace jirapool {
+
+/** A number with one writer (its shard) and any readers. A plain load and store: no read-modify-write on a call's path,
+    so an increment costs 2 ns, and a scrape needs no lock and no visit to the shard. */
+class counter {
+public:
+    void add(std::uint64_t n = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+/// As counter, up and down.
+class gauge {
+public:
+    void add(std::int64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    void set(std::int64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+    std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::int64_t> value_{0};
+};
+
+/// Counts of durations by upper bound, the last bucket without one.
+class histogram {
+public:
+    static constexpr std::array<double, 14> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                      0.25,  0.5,    1,     2.5,  5,     10,   30};  // seconds
+
+    void observe(steady_duration d) noexcept {
+        double const seconds = std::chrono::duration<double>(d).count();
+        std::size_t i = 0;
+        while (i < bounds.size() && seconds > bounds[i]) ++i;
+        buckets_[i].add();
+        nanoseconds_.add(static_cast<std::uint64_t>(std::max<steady_duration::rep>(0, d.count())));
+    }
+    /// Not cumulative; i up to bounds.size().
+    std::uint64_t bucket(std::size_t i) const noexcept { return buckets_[i].value(); }
+    double sum_seconds() const noexcept { return static_cast<double>(nanoseconds_.value()) * 1e-9; }
+
+private:
+    std::array<counter, bounds.size() + 1> buckets_;
+    counter nanoseconds_;
+};
+
+/// How a call ended, as a metric's label: the answer's class, or the kind of error.
+enum class outcome : std::uint8_t {
+    success,         ///< 2xx
+    redirect,        ///< 3xx
+    client_error,    ///< 4xx but 429
+    limited,         ///< 429 delivered, or limited_past_deadline
+    server_error,    ///< 5xx
+    timeout,
+    cancelled,
+    refused,         ///< before anything was sent: bad request, queue full, stopping, credential refused
+    failed,          ///< the wire or the token endpoint
+};
+inline constexpr std::size_t outcome_count = 9;
+char const* to_string(outcome o) noexcept;
+outcome outcome_of(int status) noexcept;
+outcome outcome_of(error_code const& ec) noexcept;
+
+/// Why a channel ended.
+enum class close_reason : std::uint8_t {
+    idle_timeout,    ///< unused for too long
+    lifetime,        ///< old enough
+    peer_closed,     ///< the server closed it while idle
+    announced,       ///< the answer said `Connection: close`
+    abandoned,       ///< its call was cancelled or timed out in the middle
+    broken,          ///< reset, cut off, or not valid HTTP
+    stopped,         ///< the client stops
+};
+inline constexpr std::size_t close_reason_count = 7;
+char const* to_string(close_reason r) noexcept;
+
+/// Steps of a dial.
+enum class dial_stage : std::uint8_t { resolve, connect, tls };
+inline constexpr std::size_t dial_stage_count = 3;
+char const* to_string(dial_stage s) noexcept;
+
+enum class refresh_result : std::uint8_t { ok, transient, permanent };
+inline constexpr std::size_t refresh_result_count = 3;
+char const* to_string(refresh_result r) noexcept;
+
+/** Everything one shard counts. All in base units; `metrics` turns it into series when scraped.
+
+    @par Threads   Written by the shard alone, read from any thread; the numbers of one reading may be of slightly
+                   different moments. */
+struct shard_stats {
+    template <class T, std::size_t N>
+    using by = std::array<T, N>;
+
+    // Calls: counted once, when they end.
+    by<by<counter, outcome_count>, connection_kind_count> calls;
+    histogram call_duration;
+    by<histogram, stage_count> stage_duration;  ///< only stages in which the call spent time
+    gauge calls_in_flight;
+
+    // Exchanges
+    by<counter, answer_class_count> answers;
+    counter answered_401;
+    by<counter, resend_reason_count> resends;
+    counter resends_over_budget;
+
+    // Limits
+    by<counter, limit_reason_count> limited;  ///< 429s by reason
+    by<counter, limit_reason_count> pauses;
+    counter limit_waits;                      ///< calls that waited for a permit
+    counter near_limit;
+    gauge limit_waiting;
+    counter limit_queue_full;
+    counter limited_past_deadline;
+
+    // Tokens
+    by<counter, refresh_result_count> token_refreshes;
+    histogram token_refresh_duration;
+    counter token_waits;                      ///< calls that waited because no valid token was held
+    counter token_waits_at_start;             ///< of them before the credential's first token
+    counter token_late_rejections;            ///< 401s of a generation that was already replaced
+    gauge credentials_refused;                ///< that the endpoint refuses at present
+
+    // Channels
+    gauge channels_idle;
+    gauge channels_active;
+    gauge channels_dialing;
+    by<counter, dial_stage_count> dial_failures;
+    by<histogram, dial_stage_count> dial_duration;
+    counter channels_opened;
+    counter channels_resumed;                 ///< of them with a resumed TLS session
+    by<counter, close_reason_count> channels_closed;
+    gauge queue_length;
+    counter queue_full;
+    counter bytes_sent;
+    counter bytes_received;
+
+    // What there is
+    gauge sites;
+    by<gauge, connection_kind_count> connections;
+};
+
+}  // namespace jirapool

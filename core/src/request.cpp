@@ -1,0 +1,218 @@
+#include <jirapool/core/request.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace jirapool {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+// The edge refuses URLs over 8,192 bytes (CloudFront's quota); the rest is for scheme, host and gateway base path.
+constexpr std::size_t max_target_size = 8'000;
+
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+constexpr bool is_alphanumeric(char c) noexcept {
+    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+}
+constexpr bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+constexpr int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (lower(c) >= 'a' && lower(c) <= 'f') return lower(c) - 'a' + 10;
+    return -1;
+}
+
+// The byte that the escape at `i` stands for, or -1 when there is no well-formed escape.
+constexpr int escaped_byte(std::string_view text, std::size_t i) noexcept {
+    if (text[i] != '%' || text.size() - i < 3) return -1;
+    int const high = hex_value(text[i + 1]);
+    int const low = hex_value(text[i + 2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+class decoded_path {
+public:
+    explicit decoded_path(std::string_view path) noexcept : size_(path.size()) {
+        std::copy(path.begin(), path.end(), bytes_.begin());
+    }
+
+    // Leaves a malformed escape as it is: the second pass meets a lone % wherever the first one read %25.
+    void decode() noexcept {
+        auto const text = view();
+        std::size_t out = 0;
+        for (std::size_t in = 0; in < text.size(); ++out) {
+            int const byte = escaped_byte(text, in);
+            bytes_[out] = byte < 0 ? text[in] : static_cast<char>(byte);
+            in += byte < 0 ? 1 : 3;
+        }
+        size_ = out;
+    }
+
+    std::string_view view() const noexcept { return {bytes_.data(), size_}; }
+
+private:
+    std::array<char, max_target_size> bytes_;  // on the stack: the check is noexcept and never allocates
+    std::size_t size_;
+};
+
+constexpr bool is_dot_segment(std::string_view segment) noexcept {
+    // Servlet containers drop `;parameters` before they resolve dots.
+    auto const name = segment.substr(0, segment.find(';'));
+    return name == "."sv || name == ".."sv;
+}
+
+constexpr bool has_dot_segment(std::string_view path) noexcept {
+    while (true) {
+        auto const end = path.find_first_of("/\\");
+        if (is_dot_segment(path.substr(0, end))) return true;
+        if (end == std::string_view::npos) return false;
+        path.remove_prefix(end + 1);
+    }
+}
+
+constexpr bool has_malformed_escape(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '%' && escaped_byte(text, i) < 0) return true;
+    }
+    return false;
+}
+
+constexpr char const* why_invalid_escapes(std::string_view path) noexcept {
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        int const byte = escaped_byte(path, i);
+        if (byte < 0) continue;
+        if (byte == '/' || byte == '\\') return "target must have no encoded slash or backslash in its path";
+        if (is_control(static_cast<char>(byte))) return "target must have no encoded control character in its path";
+    }
+    return nullptr;
+}
+
+char const* why_invalid_path(std::string_view path) noexcept {
+    constexpr auto dots = "target must have no . or .. segment in any encoding";
+    if (path.find("//"sv) != std::string_view::npos) return "target must have no empty segment (//)";
+    if (char const* rule = why_invalid_escapes(path)) return rule;
+    if (has_dot_segment(path)) return dots;
+    if (path.find('%') == std::string_view::npos) return nullptr;
+
+    // Twice: a proxy on the way may decode once before the server does.
+    decoded_path decoded(path);
+    for (int pass = 0; pass < 2; ++pass) {
+        decoded.decode();
+        if (has_dot_segment(decoded.view())) return dots;
+    }
+    return nullptr;
+}
+
+char const* why_invalid_target(std::string_view target) noexcept {
+    if (!target.starts_with('/')) return "target must be a path that begins with /";
+    if (target.size() > max_target_size) return "target must be at most 8,000 bytes: the edge refuses longer URLs";
+    if (!std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f; })) {
+        return "target must be percent-encoded: no white space, control character or non-ASCII byte";
+    }
+    if (target.find_first_of("#\\") != std::string_view::npos) return "target must contain no # or backslash";
+    if (has_malformed_escape(target)) return "target must have two hexadecimal digits behind each %";
+    return why_invalid_path(target.substr(0, target.find('?')));
+}
+
+// RFC 9110, section 5.6.2.
+constexpr bool is_token_char(char c) noexcept {
+    return is_alphanumeric(c) || "!#$%&'*+-.^_`|~"sv.find(c) != std::string_view::npos;
+}
+
+constexpr bool same_name(std::string_view lower_case, std::string_view name) noexcept {
+    return std::equal(lower_case.begin(), lower_case.end(), name.begin(), name.end(),
+                      [](char a, char b) { return a == lower(b); });
+}
+
+// Framing, routing and the credential belong to the library; Cookie, Origin and Referer make Jira's edge ask for XSRF
+// tokens; User-Agent is one for the whole client.
+constexpr std::array own_headers = {
+    "accept-encoding"sv,
+    "authorization"sv,
+    "connection"sv,
+    "content-length"sv,
+    "cookie"sv,
+    "expect"sv,
+    "host"sv,
+    "keep-alive"sv,
+    "origin"sv,
+    "proxy-connection"sv,
+    "referer"sv,
+    "te"sv,
+    "trailer"sv,
+    "upgrade"sv,
+    "proxy-authorization"sv,
+    "transfer-encoding"sv,
+    "user-agent"sv,
+};
+
+char const* why_invalid_name(std::string_view name) noexcept {
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_token_char)) {
+        return "header's name must be a token: letters, digits and !#$%&'*+-.^_`|~";
+    }
+    if (std::any_of(own_headers.begin(), own_headers.end(), [&](auto own) { return same_name(own, name); })) {
+        return "header must not be one that the library sets or forbids itself";
+    }
+    return nullptr;
+}
+
+char const* why_invalid_value(std::string_view value) noexcept {
+    auto const blank = [](char c) { return c == ' ' || c == '\t'; };
+    if (std::any_of(value.begin(), value.end(), [](char c) { return is_control(c) && c != '\t'; })) {
+        return "header's value must have no line break or other control character";
+    }
+    // RFC 9113, section 8.2.1: HTTP/2 treats such a request as malformed.
+    if (!value.empty() && (blank(value.front()) || blank(value.back()))) {
+        return "header's value must not begin or end with white space";
+    }
+    return nullptr;
+}
+
+char const* why_invalid_headers(request const& r) noexcept {
+    for (auto const& [name, value] : r.headers()) {
+        if (char const* rule = why_invalid_name(name)) return rule;
+        if (char const* rule = why_invalid_value(value)) return rule;
+        if (!r.content_type().empty() && same_name("content-type"sv, name)) {
+            return "header Content-Type must not be given twice: the body has one";
+        }
+    }
+    return why_invalid_value(r.content_type());
+}
+
+bool allows_body(method m) noexcept { return m != method::get && m != method::head; }
+
+}  // namespace
+
+std::string_view to_string(method m) noexcept {
+    switch (m) {
+    case method::get: return "GET";
+    case method::head: return "HEAD";
+    case method::post: return "POST";
+    case method::put: return "PUT";
+    case method::patch: return "PATCH";
+    case method::delete_: return "DELETE";
+    }
+    return "unknown";
+}
+
+char const* why_invalid(request const& r, errc& code) noexcept {
+    if (char const* rule = why_invalid_target(r.target())) {
+        code = errc::invalid_target;
+        return rule;
+    }
+    if (char const* rule = why_invalid_headers(r)) {
+        code = errc::invalid_header;
+        return rule;
+    }
+    if (!r.body().empty() && !allows_body(r.method())) {
+        code = errc::body_not_allowed;
+        return "body must be empty for GET and HEAD: Jira's edge refuses it";
+    }
+    return nullptr;
+}
+
+}  // namespace jirapool

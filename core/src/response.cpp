@@ -1,0 +1,98 @@
+#include <jirapool/core/response.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace jirapool {
+
+namespace {
+
+// The smallest body buffer: most answers of Jira that are not searches fit (jira-cloud.md 5: a project is 1.1 kB).
+constexpr std::size_t min_capacity = 2048;
+
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool same_name(std::string_view a, std::string_view b) noexcept {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+}  // namespace
+
+padded_buffer::padded_buffer(padded_buffer&& other) noexcept
+    : data_(std::move(other.data_)),
+      size_(std::exchange(other.size_, 0)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
+
+padded_buffer& padded_buffer::operator=(padded_buffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    capacity_ = std::exchange(other.capacity_, 0);
+    return *this;
+}
+
+void padded_buffer::reserve(std::size_t capacity) {
+    if (capacity <= capacity_) return;
+    if (capacity > static_cast<std::size_t>(-1) / 4) throw std::bad_alloc();  // the padding and doubling must not wrap
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity + body_view::padding);
+    if (size_ != 0) std::memcpy(larger.get(), data_.get(), size_);
+    data_ = std::move(larger);
+    capacity_ = capacity;
+    zero_padding();
+}
+
+void padded_buffer::append(char const* data, std::size_t size) {
+    if (size == 0) return;
+    std::memcpy(prepare(size), data, size);
+    commit(size);
+}
+
+char* padded_buffer::prepare(std::size_t size) {
+    if (size > capacity_ - size_ || !data_) {
+        if (size > static_cast<std::size_t>(-1) / 4) throw std::bad_alloc();
+        reserve(std::max({size_ + size, 2 * capacity_, min_capacity}));
+    }
+    return data_.get() + size_;
+}
+
+void padded_buffer::commit(std::size_t size) noexcept {
+    assert(size <= capacity_ - size_);
+    size_ += size;
+    zero_padding();
+}
+
+void padded_buffer::clear() noexcept {
+    size_ = 0;
+    zero_padding();
+}
+
+void padded_buffer::zero_padding() noexcept {
+    if (data_) std::memset(data_.get() + size_, 0, body_view::padding);
+}
+
+std::string_view response::header(std::string_view name) const& noexcept {
+    auto const found = std::find_if(fields_.begin(), fields_.end(),
+                                    [&](field const& f) { return same_name(text(f.name), name); });
+    return found == fields_.end() ? std::string_view() : text(found->value);
+}
+
+void response::add_header(std::string_view name, std::string_view value) {
+    auto const begin = static_cast<std::uint32_t>(head_.size());
+    auto const name_size = static_cast<std::uint32_t>(name.size());
+    auto const value_size = static_cast<std::uint32_t>(value.size());
+    head_.append(name);
+    head_.append(value);
+    fields_.push_back({{begin, name_size}, {begin + name_size, value_size}});
+}
+
+void response::clear() noexcept {
+    head_.clear();
+    fields_.clear();
+    body_.clear();
+    status_ = 0;
+}
+
+}  // namespace jirapool

@@ -1,0 +1,76 @@
+#include <jirapool/core/retry.hpp>
+
+#include <algorithm>
+
+namespace jirapool {
+
+using namespace std::chrono_literals;
+
+char const* why_invalid(retry_params const& p) noexcept {
+    if (p.max_exchanges < 1) return "retry_params::max_exchanges must be at least 1";
+    if (p.backoff <= 0ms) return "retry_params::backoff must be greater than 0";
+    if (p.backoff_max < p.backoff) return "retry_params::backoff_max must be at least backoff";
+    if (!(p.budget_ratio >= 0)) return "retry_params::budget_ratio must not be negative";
+    if (!(p.budget_max >= 0)) return "retry_params::budget_max must not be negative";
+    return nullptr;
+}
+
+bool is_resendable(request const& r, route_id id) noexcept {
+    if (r.resendable()) return *r.resendable();
+    switch (r.method()) {
+        case method::get:
+        case method::head:
+        case method::delete_: return true;
+        case method::put: {
+            if (!route(id).repeat_unsafe_put) return true;
+            // `{"update":{"labels":[{"add":"x"}]}}` acts again each time; a body without the word cannot hold the verb.
+            return r.body().find("\"update\"") == std::string::npos;
+        }
+        case method::post: return route(id).reads_only;
+        case method::patch: return false;
+    }
+    return false;
+}
+
+void retry_budget::on_call(retry_params const& p) noexcept {
+    saved_ = static_cast<float>(std::min(p.budget_max, static_cast<double>(saved_) + p.budget_ratio));
+}
+
+bool retry_budget::take() noexcept {
+    if (!can_take()) return false;
+    saved_ -= 1;
+    return true;
+}
+
+char const* to_string(resend_reason r) noexcept {
+    switch (r) {
+        case resend_reason::channel_lost: return "channel_lost";
+        case resend_reason::transient_answer: return "transient_answer";
+        case resend_reason::limited: return "limited";
+        case resend_reason::token: return "token";
+    }
+    return "unknown";
+}
+
+std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p,
+                                            random_engine& random) noexcept {
+    if (f.reason == resend_reason::token) return 0s;
+    if (f.reason == resend_reason::limited) {
+        // The limiter holds the pause; the call only goes back to it.
+        if (f.limited > p.max_limited) return std::nullopt;
+        return 0s;
+    }
+    if (!f.resendable && !f.unprocessed) return std::nullopt;
+    if (f.exchanges - f.limited >= p.max_exchanges) return std::nullopt;
+    if (f.reason == resend_reason::channel_lost && f.reused_silent) return 0s;
+
+    auto const doublings = std::min(f.exchanges - 1, 20u);
+    auto const cap = std::min<std::chrono::milliseconds>(p.backoff_max, p.backoff * (1u << doublings));
+    auto const range = std::chrono::duration_cast<steady_duration>(cap);
+    auto const drawn =
+        steady_duration(static_cast<steady_duration::rep>(uniform(random) * static_cast<double>(range.count())));
+    auto const floor = std::chrono::duration_cast<steady_duration>(f.retry_after.value_or(0s));
+    return floor + drawn;
+}
+
+}  // namespace jirapool

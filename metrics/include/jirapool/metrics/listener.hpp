@@ -1,0 +1,45 @@
+#pragma once
+
+#include <jirapool/core/result.hpp>
+
+#include <prometheus/collectable.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace jirapool::metrics {
+
+/** A small HTTP server with two threads of its own that Prometheus scrapes at `/metrics`. No TLS and no login: listen on
+    an address that only the Prometheus server reaches. Programs that have an HTTP server already need only a `collector`.
+
+    @par Threads   Any.
+    @par Lifetime  Listens until destroyed; keeps what it shows alive. The destructor waits for scrapes that run, and up to
+                   2 s for civetweb's thread to look up (civetweb 1.15, its poll interval). */
+class listener {
+public:
+    /** @param address  "127.0.0.1:9464", "[::1]:9464", "localhost:9464" (127.0.0.1), or ":9464": every IPv4 address of
+                        the machine. Port 0: any free one.
+        @param what     not null; asked at each scrape, on a thread of the listener.
+
+        @par Errors     invalid_argument, field "address": it has another form, or the operating system refuses it; the
+                        rule says why ("cannot be listened on: Address already in use").
+                        invalid_argument, field "what": it is null. */
+    static result<std::unique_ptr<listener>> open(std::string_view address,
+                                                  std::shared_ptr<prometheus::Collectable> what);
+    ~listener();
+    listener(listener const&) = delete;
+    listener& operator=(listener const&) = delete;
+
+    unsigned short port() const noexcept;
+    /// "http://127.0.0.1:9464/metrics": where this machine reaches it.
+    std::string url() const;
+
+private:
+    struct server;
+    explicit listener(std::unique_ptr<server> s) noexcept;
+
+    std::unique_ptr<server> server_;
+};
+
+}  // namespace jirapool::metrics

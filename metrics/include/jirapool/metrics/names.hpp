@@ -1,0 +1,164 @@
+#pragma once
+
+#include <jirapool/core/answer.hpp>
+#include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/result.hpp>
+#include <jirapool/core/retry.hpp>
+#include <jirapool/core/stats.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// What a Prometheus server sees of jirapool. The names below are a promise: dashboards and alerts are written against them.
+namespace jirapool::metrics {
+
+/// The library's version, "0.1.0".
+char const* version() noexcept;
+
+/// What a channel does.
+enum class channel_state : std::uint8_t {
+    idle,     ///< open, serves no call
+    active,   ///< serves a call
+    dialing,  ///< not open yet: resolving, connecting or shaking hands
+};
+inline constexpr std::size_t channel_state_count = 3;
+char const* to_string(channel_state s) noexcept;
+
+/// What the calls of a queue wait for.
+enum class queue : std::uint8_t {
+    permit,   ///< the limiter's, as Jira's limits of the site are used up
+    channel,  ///< a free one to the origin
+};
+inline constexpr std::size_t queue_count = 2;
+char const* to_string(queue q) noexcept;
+
+/// A label's name and its values, which come from an enum: so the number of series is known before the first call.
+struct label {
+    std::string_view name;  ///< empty: no label
+    std::size_t count = 1;
+    char const* (*value)(std::size_t) noexcept = nullptr;  ///< of the i-th enumerator, i < count
+};
+
+namespace detail {
+template <class Enum>
+char const* value_of(std::size_t i) noexcept {
+    return to_string(static_cast<Enum>(i));
+}
+inline char const* version_value(std::size_t) noexcept { return version(); }
+}  // namespace detail
+
+namespace labels {
+inline constexpr label kind{"kind", connection_kind_count, detail::value_of<connection_kind>};
+inline constexpr label outcome{"outcome", outcome_count, detail::value_of<jirapool::outcome>};
+inline constexpr label stage{"stage", stage_count, detail::value_of<jirapool::stage>};
+inline constexpr label answer_class{"class", answer_class_count, detail::value_of<jirapool::answer_class>};
+inline constexpr label resend_reason{"reason", resend_reason_count, detail::value_of<jirapool::resend_reason>};
+inline constexpr label limit_reason{"reason", limit_reason_count, detail::value_of<jirapool::limit_reason>};
+inline constexpr label close_reason{"reason", close_reason_count, detail::value_of<jirapool::close_reason>};
+inline constexpr label refresh_result{"result", refresh_result_count, detail::value_of<jirapool::refresh_result>};
+inline constexpr label dial_stage{"stage", dial_stage_count, detail::value_of<jirapool::dial_stage>};
+inline constexpr label channel_state{"state", channel_state_count, detail::value_of<metrics::channel_state>};
+inline constexpr label queue{"queue", queue_count, detail::value_of<metrics::queue>};
+inline constexpr label version{"version", 1, detail::version_value};
+}  // namespace labels
+
+enum class series_type : std::uint8_t { counter, gauge, histogram };
+char const* to_string(series_type t) noexcept;
+
+/// A row of the table below: what Prometheus calls a metric family.
+struct series {
+    std::string_view name;
+    series_type type;
+    std::string_view unit;        ///< "seconds", "bytes", or what is counted
+    std::array<label, 2> labels;  ///< those that are not there come last
+    std::string_view help;        ///< one line
+
+    /// Combinations of label values, all of them always present.
+    constexpr std::size_t metric_count() const noexcept { return labels[0].count * labels[1].count; }
+    /// Lines of a scrape; for a histogram every bucket, the sum and the count are one.
+    constexpr std::size_t sample_count() const noexcept {
+        return metric_count() * (type == series_type::histogram ? histogram::bounds.size() + 3 : 1);
+    }
+};
+
+/// Every series, in the order of a scrape. README.md has the same table; a test compares them.
+// clang-format off: a table
+inline constexpr std::array all_series{
+    series{"jirapool_build_info", series_type::gauge, "1", {labels::version}, "The library's version; always 1."},
+
+    series{"jirapool_sites", series_type::gauge, "sites", {}, "Jira Cloud sites behind the connections."},
+    series{"jirapool_connections", series_type::gauge, "connections", {labels::kind}, "Configured Jira connections."},
+    series{"jirapool_credentials_refused", series_type::gauge, "credentials", {},
+           "Credentials that the token endpoint refuses for good at present: a person must act."},
+
+    series{"jirapool_calls_total", series_type::counter, "calls", {labels::kind, labels::outcome},
+           "Calls that ended, by what the caller got."},
+    series{"jirapool_calls_in_flight", series_type::gauge, "calls", {},
+           "Calls that have not ended yet, waiting ones included."},
+    series{"jirapool_call_duration_seconds", series_type::histogram, "seconds", {},
+           "Time from a call's start to its end, with all its waits and exchanges."},
+    series{"jirapool_call_stage_duration_seconds", series_type::histogram, "seconds", {labels::stage},
+           "Time that calls spent in each stage; a call counts only in stages it spent time in."},
+
+    series{"jirapool_answers_total", series_type::counter, "answers", {labels::answer_class},
+           "Answers of Jira, one per exchange, by what they mean."},
+    series{"jirapool_answers_401_total", series_type::counter, "answers", {}, "Answers of Jira with status 401."},
+    series{"jirapool_answers_429_total", series_type::counter, "answers", {labels::limit_reason},
+           "Answers of Jira with status 429, by the limit it names."},
+    series{"jirapool_resends_total", series_type::counter, "exchanges", {labels::resend_reason},
+           "Exchanges that repeated an earlier one of the same call, by why."},
+    series{"jirapool_resends_over_budget_total", series_type::counter, "exchanges", {},
+           "Resends that were not made as the retry budget of the site or origin was used up."},
+
+    series{"jirapool_ratelimit_pauses_total", series_type::counter, "pauses", {labels::limit_reason},
+           "Pauses begun or prolonged because of an answer, by the limit that was hit."},
+    series{"jirapool_ratelimit_waits_total", series_type::counter, "waits", {},
+           "Waits of calls for a permit of the limiter."},
+    series{"jirapool_ratelimit_near_limit_total", series_type::counter, "answers", {},
+           "Answers in which Jira warned that a limit is near."},
+    series{"jirapool_ratelimit_past_deadline_total", series_type::counter, "calls", {},
+           "Calls refused because a limit stays closed for longer than the call may last."},
+
+    series{"jirapool_queue_length", series_type::gauge, "calls", {labels::queue},
+           "Calls that wait, by what they wait for."},
+    series{"jirapool_queue_rejections_total", series_type::counter, "calls", {labels::queue},
+           "Calls refused because the queue was full."},
+
+    series{"jirapool_token_refreshes_total", series_type::counter, "exchanges", {labels::refresh_result},
+           "Exchanges of OAuth credentials for an access token, by result."},
+    series{"jirapool_token_refresh_duration_seconds", series_type::histogram, "seconds", {},
+           "Time of one exchange of an OAuth credential for an access token."},
+    series{"jirapool_token_waits_total", series_type::counter, "waits", {},
+           "Waits of calls for an access token because no valid one was held."},
+    series{"jirapool_token_waits_at_start_total", series_type::counter, "waits", {},
+           "Those token waits that came before the credential's first token."},
+    series{"jirapool_token_late_rejections_total", series_type::counter, "answers", {},
+           "Rejections of an access token that was already replaced."},
+
+    series{"jirapool_channels", series_type::gauge, "channels", {labels::channel_state},
+           "Channels (TLS connections) to origins, by state."},
+    series{"jirapool_channels_opened_total", series_type::counter, "channels", {}, "Channels opened."},
+    series{"jirapool_channels_resumed_total", series_type::counter, "channels", {},
+           "Channels opened with a resumed TLS session."},
+    series{"jirapool_channels_closed_total", series_type::counter, "channels", {labels::close_reason},
+           "Channels closed, by why."},
+    series{"jirapool_dial_failures_total", series_type::counter, "dials", {labels::dial_stage},
+           "Dials that opened no channel, by the step that failed."},
+    series{"jirapool_dial_duration_seconds", series_type::histogram, "seconds", {labels::dial_stage},
+           "Time of each step of a dial."},
+    series{"jirapool_sent_bytes_total", series_type::counter, "bytes", {}, "Bytes of requests, before TLS."},
+    series{"jirapool_received_bytes_total", series_type::counter, "bytes", {}, "Bytes of answers, after TLS."},
+};
+// clang-format on
+
+/// Lines of a scrape, comments apart. Constant: neither sites nor connections add series.
+inline constexpr std::size_t sample_count = [] {
+    std::size_t n = 0;
+    for (series const& s : all_series) n += s.sample_count();
+    return n;
+}();
+
+}  // namespace jirapool::metrics

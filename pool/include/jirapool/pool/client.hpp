@@ -1,0 +1,129 @@
+#pragma once
+
+#include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/request.hpp>
+#include <jirapool/core/response.hpp>
+#include <jirapool/core/result.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jirapool {
+
+namespace asio = boost::asio;
+
+namespace detail {
+class engine;
+struct connection_entry;
+}  // namespace detail
+
+/** A handle to a configured connection of a client or runtime: small, copied freely.
+
+    It stays valid after `replace` (calls then use the new secret) and after `remove` (calls then fail with
+    connection_removed). It does not keep the client running.
+
+    @par Threads   Any. */
+class connection {
+public:
+    std::string const& id() const noexcept;
+    connection_kind kind() const noexcept;
+
+    /** Makes one call and completes with Jira's answer.
+
+        @par Completes when   the answer was read whole, the deadline (request::timeout, else the connection's) passed, or
+                              the operation was cancelled.
+        @par Errors           invalid_target, invalid_header, body_not_allowed: nothing was sent.
+                              limited_past_deadline, queue_full: nothing was sent; failure::retry_after says when to come back.
+                              credential_refused, token_unavailable: no token; nothing was sent.
+                              anonymous_answer: Jira ignored the credential.
+                              timeout, cancelled, channel_lost, …: failure::stage says where, failure::maybe_processed
+                              whether Jira may have acted on it. An HTTP status is not an error: 404 is an answer.
+        @par Cancellation     terminal, partial: at any moment; the channel is closed if bytes moved. total: until the first
+                              byte is written.
+        @par Threads          Any. The call runs on its site's shard and resumes the caller on the caller's executor. */
+    asio::awaitable<result<response>> call(request r) const;
+
+    /// The same for any completion token of signature void(result<response>).
+    template <class CompletionToken>
+    auto async_call(request r, CompletionToken&& token) const {
+        return asio::async_initiate<CompletionToken, void(result<response>)>(
+            [](auto handler, connection self, request req) {
+                start_call(std::move(self), std::move(req),
+                           asio::any_completion_handler<void(result<response>)>(std::move(handler)));
+            },
+            token, *this, std::move(r));
+    }
+
+private:
+    friend class detail::engine;
+    explicit connection(std::shared_ptr<detail::connection_entry> entry) noexcept : entry_(std::move(entry)) {}
+    static void start_call(connection self, request r, asio::any_completion_handler<void(result<response>)> handler);
+
+    std::shared_ptr<detail::connection_entry> entry_;
+};
+
+/** What client and runtime have in common: the registry of connections and what is counted.
+
+    @par Threads   Any function from any thread. */
+class connections {
+public:
+    /** Adds a connection. Its first access token and its site's cloud ID are fetched at once, in the background.
+        Errors: duplicate_id, stopped, and those of make_connection_config. */
+    result<connection> add(std::string id, credential c, connection_options o = {});
+    result<connection> add(connection_config c);
+
+    /** Replaces a connection's secret (and e-mail, client id, options): the same id, kind and site. Calls in flight end
+        with the old one; an OAuth token that is still valid stays in use while the new secret is exchanged.
+        Errors: invalid_argument when there is no such id, or kind or site differ: remove and add then. */
+    result<connection> replace(connection_config c);
+
+    /// Calls that wait end with connection_removed; those on the wire finish. False: there was none.
+    bool remove(std::string_view id);
+
+    std::optional<connection> find(std::string_view id) const;
+    std::size_t size() const;
+
+    /// The counters of each shard, alive and readable for as long as somebody holds them.
+    std::vector<std::shared_ptr<shard_stats const>> stats() const;
+
+    /** Ends everything: calls that wait or are on the wire complete with `stopped`, channels are closed, background work
+        ends. Returns at once; the executor must go on to run for the completions. Idempotent. */
+    void stop();
+
+protected:
+    explicit connections(std::shared_ptr<detail::engine> e) noexcept : engine_(std::move(e)) {}
+    ~connections() = default;
+    connections(connections const&) = delete;
+    connections& operator=(connections const&) = delete;
+
+    std::shared_ptr<detail::engine> engine_;
+};
+
+/** Jira connections inside a service that has an executor of its own: one shard, no threads.
+
+    Given an executor that may run handlers at the same time it makes one strand of it for itself, unless
+    `executor_is_serial`. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run` returns
+    only after `stop`. */
+class client : public connections {
+public:
+    /// Throws std::invalid_argument with the broken rule when why_invalid(p) names one, or the CA file cannot be read.
+    explicit client(asio::any_io_executor executor, client_params p = {});
+    template <class ExecutionContext>
+        requires requires(ExecutionContext& c) { c.get_executor(); }
+    explicit client(ExecutionContext& context, client_params p = {})
+        : client(asio::any_io_executor(context.get_executor()), std::move(p)) {}
+    /// Stops it.
+    ~client();
+};
+
+}  // namespace jirapool

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <jirapool/core/limiter.hpp>
+#include <jirapool/core/retry.hpp>
+#include <jirapool/core/token_fsm.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace jirapool {
+
+/// How channels to one origin are kept.
+struct pool_params {
+    /// Channels to one origin at the most, open and being dialled, per shard. The gateway is one origin for all its sites.
+    std::size_t max_channels = 256;
+    /// Dials in flight per origin: a handshake costs as much CPU as 35 calls, on both sides.
+    std::size_t max_dialing = 16;
+    /// Calls that may wait for a channel of one origin; more are refused with queue_full.
+    std::size_t max_queue = 10'000;
+    /// An unused channel is closed after this. Atlassian's own limit is not published; 60 s is safe (jira-cloud.md 4).
+    std::chrono::milliseconds idle_timeout{55'000};
+    /// A channel is retired after this, less up to a fifth by chance: so DNS changes are followed, never all at once.
+    std::chrono::milliseconds max_lifetime{600'000};
+};
+
+/// Limits on each step of the wire; the call's own deadline holds over all of them.
+struct wire_params {
+    std::chrono::milliseconds resolve_timeout{5'000};
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds tls_timeout{5'000};
+    /// From the request's last byte to the answer's first. Searches of large sites were seen to take 30 s and more.
+    std::chrono::milliseconds first_byte_timeout{60'000};
+    /// Bytes of an answer's status line and headers, and of its body.
+    std::uint32_t max_head = 64u << 10;
+    std::uint64_t max_body = 64u << 20;
+};
+
+struct tls_params {
+    /// PEM file with the certificate authorities to trust instead of the system's. For tests and intercepting proxies.
+    std::string ca_file;
+};
+
+/** Sends an origin's connections to another address, like curl's --connect-to: names, SNI and certificate checks stay
+    those of the real origin. Only code (or an explicit tool flag) can do this, never a connections file. */
+struct address_override {
+    /// The origin's host it is for; empty: every origin.
+    std::string host;
+    /// An IP address.
+    std::string address;
+    std::uint16_t port = 443;
+};
+
+/// Something rare that happened, for a log: never a secret in it.
+struct event {
+    enum class kind : std::uint8_t {
+        token_refresh_failed,   ///< transient; tried again by itself
+        credential_refused,     ///< the token endpoint refused it for good: a person must act
+        credential_anonymous,   ///< Jira ignores the connection's credential
+        limit_pause,            ///< a scope is paused
+        dial_failed,
+        site_unresolved,        ///< a site's cloud ID could not be learned; its limits are kept by host name
+    };
+    kind what;
+    std::string connection;  ///< empty when it concerns none
+    std::string detail;
+};
+
+struct client_params {
+    /// Sent as User-Agent. Jira refuses writes from browser-like agents ("Mozilla/…"), so name your product and a contact.
+    std::string user_agent = "jirapool/0.1";
+    pool_params pool;
+    wire_params wire;
+    tls_params tls;
+    limit_params limits;
+    token_params tokens;
+    retry_params retries;
+    std::vector<address_override> connect_to;
+    /// Called on a shard's thread; must not block or throw. Rare events only.
+    std::function<void(event const&)> on_event;
+    /// True: the executor given to `client` already runs one handler at a time, and no strand is made.
+    bool executor_is_serial = false;
+    /// Fixes all jitter, for tests. Default: seeded by the operating system, each shard differently.
+    std::optional<std::uint64_t> seed;
+};
+
+/// nullptr, or the rule that is broken: "pool_params::max_channels must be at least 1".
+char const* why_invalid(client_params const& p) noexcept;
+
+}  // namespace jirapool

@@ -1,0 +1,449 @@
+#include "shard.hpp"
+
+#include <jirapool/core/answer.hpp>
+#include <jirapool/core/rate_headers.hpp>
+
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <array>
+
+namespace jirapool::detail {
+
+/** One call on its road (ARCHITECTURE.md, section 4): admit, token, lease, exchange, settle; a resend goes back to admit.
+    Lives in the call's coroutine. */
+class call_run {
+public:
+    call_run(shard& s, std::shared_ptr<connection_entry> e, request r)
+        : shard_(s),
+          stats_(*s.stats_),
+          entry_(std::move(e)),
+          state_(entry_->state),
+          request_(std::move(r)),
+          match_(classify_route(request_.method(), request_.target())),
+          started_(s.timers_.now()),
+          lap_(started_),
+          deadline_(started_ + request_.timeout().value_or(state_->config->options().timeout)) {
+        stats_.calls_in_flight.add(1);
+    }
+    call_run(call_run const&) = delete;
+    call_run& operator=(call_run const&) = delete;
+    ~call_run() {
+        give_permit_back();
+        stats_.calls_in_flight.add(-1);
+    }
+
+    asio::awaitable<result<response>> run() {
+        auto outcome = co_await until_done();
+        count(outcome);
+        co_return outcome;
+    }
+
+private:
+    using answer = result<response>;
+
+    /// What the settling of an exchange leads to.
+    enum class next : std::uint8_t { deliver, fail, resend };
+
+    asio::awaitable<answer> until_done() {
+        errc code{};
+        if (char const* const rule = why_invalid(request_, code)) co_return fail({code, rule}, stage::check);
+        site().budget.on_call(params().retries);
+        state_->origin->budget().on_call(params().retries);
+        for (;;) {
+            bool const admitted = co_await admit();
+            if (!admitted) co_return give_up();
+            bool const leased = co_await take_lease();
+            if (!leased) {
+                bool const again = co_await after_lost_dial();
+                if (!again) co_return give_up();
+                continue;
+            }
+            exchange_report report = co_await exchange();
+            auto const verdict = report.error.code() ? settle_failure(report) : settle_answer(report);
+            if (verdict == next::deliver) co_return std::move(response_);
+            if (verdict == next::fail) co_return std::move(failure_);
+            bool const waited = co_await back_off();
+            if (!waited) co_return give_up();
+        }
+    }
+
+    // 2. Admit
+
+    asio::awaitable<bool> admit() {
+        admit_waiter w(site().limiter, match_, request_.priority(), shard_.timers_, shard_.executor());
+        auto const now = shard_.timers_.now();
+        auto const word = site().limiter.admit(w, now, deadline_);
+        switch (word.what) {
+            case admission::kind::now: permit_ = true; co_return true;
+            case admission::kind::refused:
+                stats_.limited_past_deadline.add();
+                failure_ = fail({errc::limited_past_deadline, "a limit of the site stays closed for longer than the call may last"},
+                                stage::admit)
+                               .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
+                co_return false;
+            case admission::kind::full:
+                stats_.limit_queue_full.add();
+                failure_ = fail({errc::queue_full, "limit_params::max_waiting calls of the site wait for permits"}, stage::admit)
+                               .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
+                co_return false;
+            case admission::kind::wait: break;
+        }
+        stats_.limit_waits.add();
+        stats_.limit_waiting.add(1);
+        site().pump();
+        wake why = wake::notified;
+        if (!w.permitted) why = co_await w.point.wait(deadline_);
+        stats_.limit_waiting.add(-1);
+        lap(stage::admit);
+        permit_ = w.permitted;
+        if (!permit_) {
+            failure_ = interrupted(why, stage::admit);
+            site().limiter.remove(w);
+            site().pump();
+            co_return false;
+        }
+        if (entry_->removed) {
+            failure_ = fail(errc::connection_removed, stage::admit);
+            co_return false;
+        }
+        co_return true;
+    }
+
+    void give_permit_back() noexcept {
+        if (std::exchange(permit_, false)) site().limiter.on_done(match_.route);
+    }
+
+    // 3. Token
+
+    /// True: the connection needs none, or a usable one is held now.
+    asio::awaitable<bool> have_token() {
+        if (!state_->token) co_return true;
+        auto& source = *state_->token;
+        bool waited = false;
+        for (;;) {
+            auto const now = shard_.timers_.now();
+            auto const need = source.fsm.on_need(now);
+            if (need == token_need::use_and_refresh || need == token_need::refresh_then_wait)
+                asio::co_spawn(shard_.executor(), shard::run_refresh(shard_.shared_from_this(), entry_, state_),
+                               [](std::exception_ptr) {});
+            if (need == token_need::use || need == token_need::use_and_refresh) co_return true;
+            if (entry_->removed) {
+                failure_ = fail(errc::connection_removed, stage::token);
+                co_return false;
+            }
+            if (need == token_need::refused) {
+                failure_ = fail({errc::credential_refused, source.last_failure}, stage::token);
+                co_return false;
+            }
+            auto const next_try = source.fsm.next_refresh();
+            if (next_try != steady_time::max() && next_try >= deadline_) {
+                failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token)
+                               .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
+                co_return false;
+            }
+            if (!std::exchange(waited, true) && !std::exchange(waited_for_token_, true)) {
+                stats_.token_waits.add();
+                if (source.fsm.generation() == 0) stats_.token_waits_at_start.add();
+            }
+            wake const why = co_await source.wait(shard_.executor(), deadline_);
+            lap(stage::token);
+            if (why == wake::timeout) {
+                failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token);
+                co_return false;
+            }
+            if (why == wake::cancelled) {
+                failure_ = interrupted(why, stage::token);
+                co_return false;
+            }
+        }
+    }
+
+    // 4. Lease
+
+    /// The token comes before the lease, and is looked at once more behind it: it may have run out in the queue.
+    asio::awaitable<bool> take_lease() {
+        dial_failed_ = false;
+        for (;;) {
+            bool const ready = co_await have_token();
+            if (!ready) co_return false;
+            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_);
+            lap(stage::lease);
+            if (!got.lease) {
+                auto const ec = got.error.code();
+                dial_failed_ = ec == errc::connect_failed || ec == errc::resolve_failed || ec == errc::tls_failed;
+                failure_ = fail(std::move(got.error), stage::lease);
+                co_return false;
+            }
+            lease_ = std::move(got.lease);
+            bool const cancelled = co_await cancellation_requested();
+            if (cancelled) {
+                lease_.give_back();
+                failure_ = interrupted(wake::cancelled, stage::lease);
+                co_return false;
+            }
+            if (!state_->token) co_return true;
+            if (state_->token->fsm.usable(shard_.timers_.now())) {
+                bearer_ = state_->token->current;
+                co_return true;
+            }
+            lease_.give_back();
+        }
+    }
+
+    /// No channel could be opened: nothing was sent, so any request may try again.
+    asio::awaitable<bool> after_lost_dial() {
+        give_permit_back();
+        if (!dial_failed_) co_return false;
+        ++exchanges_;
+        exchange_facts facts;
+        facts.reason = resend_reason::channel_lost;
+        facts.exchanges = exchanges_;
+        facts.limited = limited_;
+        facts.unprocessed = true;
+        bool const again = plan_resend(facts);
+        if (!again) co_return false;
+        co_return co_await back_off();
+    }
+
+    // 5. Exchange
+
+    asio::awaitable<exchange_report> exchange() {
+        // From here on total cancellation, which promises no effect, can no longer be kept.
+        co_await asio::this_coro::reset_cancellation_state(asio::enable_partial_cancellation());
+        exchange_input in;
+        in.method = request_.method();
+        in.base_path = state_->config->base_path();
+        in.target = request_.target();
+        in.fixed_headers = state_->fixed_headers;
+        in.authorization = bearer_ ? bearer_->line() : std::string_view(state_->basic_or_key);
+        in.headers = &request_.headers();
+        in.content_type = request_.content_type();
+        in.body = request_.body();
+        in.deadline = deadline_;
+        ++exchanges_;
+        reused_ = lease_.channel().exchanges > 0;
+        auto const begun = shard_.timers_.now();
+        exchange_report report = co_await lease_.channel().exchange(&in, &response_);
+        lap_ = shard_.timers_.now();
+        auto const written = report.written == steady_time{} ? lap_ : report.written;
+        auto const first = report.first_byte == steady_time{} ? lap_ : report.first_byte;
+        spend(stage::write, written - begun);
+        spend(stage::first_byte, first - written);
+        spend(stage::body, lap_ - first);
+        stats_.bytes_sent.add(report.sent);
+        stats_.bytes_received.add(report.received);
+        co_return report;
+    }
+
+    // 6. and 7. Classify, settle
+
+    next settle_failure(exchange_report& report) {
+        auto const ec = report.error.code();
+        bool const interrupted = ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped;
+        lease_.close(interrupted ? close_reason::abandoned : close_reason::broken);
+        give_permit_back();
+        auto const where = report.error.stage();
+        failure_ = fail(std::move(report.error), where).with_maybe_processed(report.wrote);
+        if (ec != errc::channel_lost) return next::fail;
+        exchange_facts facts;
+        facts.reason = resend_reason::channel_lost;
+        facts.exchanges = exchanges_;
+        facts.limited = limited_;
+        facts.resendable = is_resendable(request_, match_.route);
+        facts.unprocessed = !report.wrote;
+        facts.reused_silent = reused_ && !report.read;
+        have_response_ = false;
+        return plan_resend(facts) ? next::resend : next::fail;
+    }
+
+    next settle_answer(exchange_report const& report) {
+        if (report.reusable)
+            lease_.give_back();
+        else
+            lease_.close(report.announced ? close_reason::announced : close_reason::broken);
+        give_permit_back();
+        have_response_ = true;
+
+        auto const wall = shard_.timers_.wall();
+        auto const limits = read_rate_headers(response_, wall);
+        learn(limits, wall);
+        auto const what = classify(response_, entry_->kind);
+        stats_.answers[static_cast<std::size_t>(what)].add();
+        if (response_.status() == 401) stats_.answered_401.add();
+        switch (what) {
+            case answer_class::delivered:
+            case answer_class::scope_mismatch: return next::deliver;
+            case answer_class::anonymous:
+                shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
+                failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"}, stage::body)
+                               .with_trace_id(std::string(response_.trace_id()))
+                               .with_maybe_processed(true);
+                return next::fail;
+            case answer_class::maybe_expired:
+                if (!state_->token || state_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
+                return renew_token();
+            case answer_class::unauthorized: return state_->token ? renew_token() : next::deliver;
+            case answer_class::limited: return settle_limited(limits);
+            case answer_class::transient: break;
+        }
+        exchange_facts facts;
+        facts.reason = resend_reason::transient_answer;
+        facts.exchanges = exchanges_;
+        facts.limited = limited_;
+        facts.resendable = is_resendable(request_, match_.route);
+        facts.retry_after = limits.retry_after;
+        return plan_resend(facts) ? next::resend : next::deliver;
+    }
+
+    void learn(rate_headers const& limits, wall_time wall) {
+        auto const lesson = site().limiter.on_answer(match_, response_.status(), limits, shard_.timers_.now(), wall, shard_.random_);
+        if (lesson.near_limit) stats_.near_limit.add();
+        if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
+        if (lesson.pause != limit_reason::none) {
+            stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
+            shard_.report({event::kind::limit_pause, entry_->id, to_string(lesson.pause)});
+        }
+        if (site().limiter.waiting() > 0) site().pump();
+    }
+
+    next renew_token() {
+        if (renewed_ || !bearer_) return next::deliver;
+        auto& fsm = state_->token->fsm;
+        if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
+        auto const word = fsm.on_rejected(bearer_->generation, shard_.timers_.now());
+        bearer_.reset();
+        if (word == token_rejection::deliver) return next::deliver;
+        renewed_ = true;
+        exchange_facts facts;
+        facts.reason = resend_reason::token;
+        return plan_resend(facts) ? next::resend : next::deliver;
+    }
+
+    next settle_limited(rate_headers const&) {
+        ++limited_;
+        exchange_facts facts;
+        facts.reason = resend_reason::limited;
+        facts.exchanges = exchanges_;
+        facts.limited = limited_;
+        facts.unprocessed = true;
+        return plan_resend(facts) ? next::resend : next::deliver;
+    }
+
+    // Resending
+
+    bool plan_resend(exchange_facts const& facts) {
+        auto const after = resend_after(facts, params().retries, shard_.random_);
+        if (!after || shard_.timers_.now() + *after >= deadline_) return false;
+        if (needs_budget(facts.reason)) {
+            auto& origin = state_->origin->budget();
+            if (!site().budget.can_take() || !origin.can_take()) {
+                stats_.resends_over_budget.add();
+                return false;
+            }
+            site().budget.take();
+            origin.take();
+        }
+        stats_.resends[static_cast<std::size_t>(facts.reason)].add();
+        resend_at_ = shard_.timers_.now() + *after;
+        return true;
+    }
+
+    asio::awaitable<bool> back_off() {
+        if (resend_at_ > shard_.timers_.now()) {
+            wait_point point(shard_.timers_, shard_.executor());
+            wake const why = co_await point.wait(resend_at_);
+            lap(stage::backoff);
+            if (why == wake::cancelled) {
+                failure_ = interrupted(why, stage::backoff);
+                have_response_ = false;
+                co_return false;
+            }
+        }
+        co_return true;
+    }
+
+    // Ends
+
+    /// An answer that is at hand (429, 503) tells the caller more than that there was no time to ask again.
+    answer give_up() {
+        if (have_response_) return std::move(response_);
+        return std::move(failure_);
+    }
+
+    failure fail(failure f, stage where) const {
+        return std::move(f).with_connection(entry_->id).at(where);
+    }
+
+    failure interrupted(wake why, stage where) const {
+        errc const code = why == wake::timeout ? errc::timeout : shard_.timers_.stopped() ? errc::stopped : errc::cancelled;
+        return fail(code, where);
+    }
+
+    // 8. Count
+
+    void lap(stage s) noexcept {
+        auto const now = shard_.timers_.now();
+        spend(s, now - lap_);
+        lap_ = now;
+    }
+    void spend(stage s, steady_duration d) noexcept { spent_[static_cast<std::size_t>(s)] += d; }
+
+    void count(answer const& a) noexcept {
+        auto const o = a ? outcome_of(a->status()) : outcome_of(a.error().code());
+        stats_.calls[static_cast<std::size_t>(entry_->kind)][static_cast<std::size_t>(o)].add();
+        stats_.call_duration.observe(shard_.timers_.now() - started_);
+        for (std::size_t i = 0; i < stage_count; ++i)
+            if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
+    }
+
+    site_state& site() const noexcept { return *state_->site; }
+    client_params const& params() const noexcept { return *shard_.params_; }
+
+    shard& shard_;
+    shard_stats& stats_;
+    std::shared_ptr<connection_entry> entry_;
+    std::shared_ptr<connection_state> state_;
+    request request_;
+    route_match match_;
+    steady_time started_;
+    steady_time lap_;
+    steady_time deadline_;
+    steady_time resend_at_{};
+
+    lease lease_;
+    std::shared_ptr<bearer const> bearer_;
+    response response_;
+    failure failure_;
+    std::array<steady_duration, stage_count> spent_{};
+    unsigned exchanges_ = 0;
+    unsigned limited_ = 0;
+    bool permit_ = false;
+    bool reused_ = false;
+    bool have_response_ = false;
+    bool renewed_ = false;
+    bool dial_failed_ = false;
+    bool waited_for_token_ = false;
+};
+
+asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e, request r) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    auto const home = e->home.load(std::memory_order_acquire);
+    if (home != self->index_) {
+        // Its site turned out to be one that another shard has.
+        auto const all = self->all_.lock();
+        if (!all) co_return failure(errc::stopped).with_connection(e->id);
+        auto const next = all->shards[home];
+        auto forwarded = call(next, std::move(e), std::move(r));
+        co_return co_await asio::co_spawn(next->executor(), std::move(forwarded), asio::use_awaitable);
+    }
+    if (!e->state || self->timers_.stopped())
+        co_return failure(e->removed ? errc::connection_removed : errc::stopped).with_connection(e->id);
+    call_run run(*self, std::move(e), std::move(r));
+    co_return co_await run.run();
+}
+
+}  // namespace jirapool::detail

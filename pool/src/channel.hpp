@@ -1,0 +1,85 @@
+#pragma once
+
+#include <jirapool/core/request.hpp>
+#include <jirapool/core/response.hpp>
+#include <jirapool/core/result.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/core/time.hpp>
+
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace jirapool::detail {
+
+namespace asio = boost::asio;
+
+/// One request as a channel writes it. Everything it points to outlives the exchange.
+struct exchange_input {
+    jirapool::method method = jirapool::method::get;
+    std::string_view base_path;
+    std::string_view target;
+    /// Whole header lines, each with its CR LF: Host, User-Agent, Accept.
+    std::string_view fixed_headers;
+    /// The line with the credential; empty for requests without one.
+    std::string_view authorization;
+    std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
+    std::string_view content_type;
+    std::string_view body;
+    steady_time deadline{};
+};
+
+/// How an exchange went.
+struct exchange_report {
+    failure error;             ///< no code: the response is whole
+    bool wrote = false;        ///< at least one byte of the request left us
+    bool read = false;         ///< at least one byte of an answer came
+    bool reusable = false;     ///< the channel is provably clean
+    bool announced = false;    ///< the answer said that the channel closes
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+    steady_time written{};     ///< when the last byte of the request was handed to the system
+    steady_time first_byte{};  ///< of the answer
+};
+
+/** One TLS transport to an origin.
+
+    @par Threads   Its shard's. */
+class channel {
+public:
+    virtual ~channel() = default;
+
+    /// One exchange at a time. Ends by the input's deadline, on cancellation, and when the shard stops.
+    virtual asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) = 0;
+
+    /// Looks, without waiting, whether the idle channel is still open and silent.
+    virtual bool alive() noexcept = 0;
+
+    // Kept by the pool.
+    steady_time idle_since{};
+    steady_time retire_at{};
+    std::uint64_t exchanges = 0;
+};
+
+/// A new channel, or why there is none.
+class dial_result {
+public:
+    std::unique_ptr<jirapool::detail::channel> channel;
+    failure error;
+    dial_stage failed_at = dial_stage::resolve;
+    steady_duration took[dial_stage_count] = {};
+    bool resumed = false;
+};
+
+class dialer {
+public:
+    virtual ~dialer() = default;
+    /// Ends in bounded time (wire_params), and when the shard stops.
+    virtual asio::awaitable<dial_result> dial(std::string host) = 0;
+};
+
+}  // namespace jirapool::detail

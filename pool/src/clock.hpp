@@ -1,0 +1,36 @@
+#pragma once
+
+#include <jirapool/core/time.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace jirapool::detail {
+
+/// The engine's clocks. One of the two files that read a real one is clock.cpp.
+class engine_clock {
+public:
+    virtual ~engine_clock() = default;
+    virtual steady_time now() const noexcept = 0;
+    virtual wall_time wall() const noexcept = 0;
+};
+
+/// CLOCK_BOOTTIME, which counts suspended time as well, and the system's wall clock.
+engine_clock const& system_clock() noexcept;
+
+/** Wakes a shard at one moment: the only timer it has. The simulator has its own.
+
+    When the executor's context is destroyed with the alarm armed, `abandoned` is called: that is how a shard learns that
+    nobody will ever resume the coroutines that wait in it. */
+class alarm {
+public:
+    virtual ~alarm() = default;
+    /// Replaces the moment set before.
+    virtual void arm(steady_time at) = 0;
+    virtual void disarm() noexcept = 0;
+
+    std::function<void()> on_ring;
+    std::function<void()> on_abandoned;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "shard.hpp"
+
+#include <jirapool/pool/client.hpp>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace jirapool::detail {
+
+/** The registry of connections over a set of shards: what client and runtime share.
+
+    The lock guards the registry only; no call takes it. */
+class engine {
+public:
+    /// Throws std::invalid_argument: see client.
+    engine(std::vector<asio::any_io_executor> executors, client_params p);
+    /// For tests and the simulator: shards that stand on something else. `p` is taken as checked.
+    engine(std::vector<shard_environment> environments, client_params p);
+
+    result<connection> add(connection_config c);
+    result<connection> replace(connection_config c);
+    bool remove(std::string_view id);
+    std::optional<connection> find(std::string_view id) const;
+    std::size_t size() const;
+    std::vector<std::shared_ptr<shard_stats const>> stats() const;
+    void stop();
+
+    shard_set& shards() noexcept { return *shards_; }
+
+private:
+    struct registered {
+        std::shared_ptr<connection_entry> entry;
+        // What a replacement may not change.
+        std::string host;
+        std::string base_path;
+    };
+
+    void make_shards(std::vector<shard_environment> environments);
+
+    std::shared_ptr<client_params const> params_;
+    std::shared_ptr<shard_set> shards_;
+    mutable std::mutex mutex_;
+    std::map<std::string, registered, std::less<>> registry_;
+    bool stopped_ = false;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,77 @@
+#pragma once
+
+#include "channel.hpp"
+#include "timers.hpp"
+#include "tls.hpp"
+
+#include <jirapool/pool/params.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace jirapool::detail {
+
+/// A socket whose waits end at a deadline and when the shard stops. No timer of its own is armed for that.
+class timed_socket final : private timed {
+public:
+    timed_socket(timers& t, asio::any_io_executor ex) : socket_(std::move(ex)), timers_(t) {}
+
+    asio::ip::tcp::socket& socket() noexcept { return socket_; }
+
+    /// Errors: errc::timeout, errc::cancelled (the operation), errc::stopped, or the system's.
+    asio::awaitable<error_code> connect(asio::ip::tcp::endpoint to, steady_time deadline);
+    asio::awaitable<error_code> wait(asio::ip::tcp::socket::wait_type what, steady_time deadline);
+
+private:
+    void begin(steady_time deadline);
+    error_code end(error_code ec) noexcept;
+    void on_time() override;
+    void on_stop() override;
+
+    asio::ip::tcp::socket socket_;
+    timers& timers_;
+    error_code interrupted_;
+};
+
+/// Bytes that one shard reads into: idle channels hold no buffer.
+class read_scratch {
+public:
+    static constexpr std::size_t size = 32u << 10;
+    read_scratch() : data_(std::make_unique<char[]>(size)) {}
+    char* data() noexcept { return data_.get(); }
+
+private:
+    std::unique_ptr<char[]> data_;
+};
+
+/// HTTP/1.1 over one TLS connection.
+class http1_channel final : public channel {
+public:
+    http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t, wire_params const& wire,
+                  read_scratch& scratch);
+    ~http1_channel() override;
+
+    asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override;
+    bool alive() noexcept override;
+
+private:
+    bool silent() noexcept;
+    void compose(exchange_input const& in);
+    asio::awaitable<bool> write(exchange_input const* in, exchange_report* report);
+    asio::awaitable<bool> send(char const* data, std::size_t size, steady_time deadline, exchange_report* report);
+    asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);
+
+    std::unique_ptr<timed_socket> socket_;
+    std::unique_ptr<tls_stream> tls_;
+    timers& timers_;
+    wire_params const& wire_;
+    read_scratch& scratch_;
+    std::string outgoing_;        // the request's head; holds a credential only while it is written
+    std::vector<char> unparsed_;  // the beginning of a head that came in pieces
+};
+
+}  // namespace jirapool::detail

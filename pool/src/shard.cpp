@@ -1,0 +1,356 @@
+#include "shard.hpp"
+
+#include "base64.hpp"
+
+#include <jirapool/core/tenant_info.hpp>
+#include <jirapool/core/token_answer.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+
+namespace jirapool::detail {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A refresh gets this long, waiting for a channel included; the old token is in use meanwhile.
+constexpr auto refresh_deadline = 20s;
+
+constexpr auto resolve_deadline = 20s;
+constexpr auto resolve_retry = 5s;
+constexpr auto resolve_retry_max = 600s;
+
+constexpr std::string_view json_headers = "Accept: application/json\r\n";
+
+std::string fixed_headers_for(std::string const& host, std::string const& user_agent) {
+    std::string lines;
+    lines.append("Host: ").append(host).append("\r\nUser-Agent: ").append(user_agent).append("\r\n").append(json_headers);
+    return lines;
+}
+
+// application/x-www-form-urlencoded
+void append_encoded(std::string& out, std::string_view text) {
+    static constexpr char digits[] = "0123456789ABCDEF";
+    for (char const c : text) {
+        auto const u = static_cast<unsigned char>(c);
+        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                           c == '.' || c == '_' || c == '~';
+        if (plain) {
+            out.push_back(c);
+        } else {
+            out.push_back('%');
+            out.push_back(digits[u >> 4]);
+            out.push_back(digits[u & 15]);
+        }
+    }
+}
+
+}  // namespace
+
+connection_state::connection_state(std::shared_ptr<connection_config const> c, std::string const& user_agent)
+    : config(std::move(c)), fixed_headers(fixed_headers_for(config->host(), user_agent)) {
+    if (config->kind() == connection_kind::personal_api_token) {
+        std::string pair = config->principal() + ":";
+        pair.reserve(pair.size() + config->key().size());
+        pair.append(config->key().reveal());
+        basic_or_key.reserve(64 + 2 * pair.size());
+        basic_or_key.append("Authorization: Basic ");
+        append_base64(basic_or_key, pair);
+        basic_or_key.append("\r\n");
+        wipe(pair);
+    } else if (config->kind() == connection_kind::service_api_token) {
+        basic_or_key.reserve(64 + config->key().size());
+        basic_or_key.append("Authorization: Bearer ").append(config->key().reveal()).append("\r\n");
+    }
+}
+
+std::size_t shard_set::home_of(std::string_view site_key) const noexcept {
+    return std::hash<std::string_view>{}(site_key) % shards.size();
+}
+
+shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index)
+    : params_(std::move(p)),
+      stats_(std::make_shared<shard_stats>()),
+      random_(e.seed),
+      timers_(*e.clock, std::move(e.alarm)),
+      dialer_(e.make_dialer(e.executor, timers_)),
+      pool_shared_{e.executor, timers_, *dialer_, *params_, *stats_, random_, [this](event ev) { report(std::move(ev)); }, {}},
+      index_(index) {}
+
+shard::~shard() {
+    // Handles may outlive the shard; what hangs on its timers and pools may not.
+    for (auto const& e : entries_) e->state = nullptr;
+}
+
+void shard::begin(std::weak_ptr<shard_set> all) {
+    all_ = std::move(all);
+    pool_shared_.owner = weak_from_this();
+    timers_.on_abandoned([weak = weak_from_this()] {
+        // Held: the coroutines that are destroyed in here may be the last that keep the shard.
+        if (auto const self = weak.lock()) self->timers_.abandon();
+    });
+}
+
+void shard::report(event e) const noexcept {
+    if (params_->on_event) params_->on_event(e);
+}
+
+std::shared_ptr<site_state> shard::site(std::string const& key) {
+    auto& known = sites_[key];
+    if (auto s = known.lock()) return s;
+    auto s = std::make_shared<site_state>(key, timers_, *params_, *stats_);
+    known = s;
+    return s;
+}
+
+std::shared_ptr<origin_pool> shard::origin(std::string const& host) {
+    auto& pool = origins_[host];
+    if (!pool) pool = std::make_shared<origin_pool>(host, pool_shared_);
+    return pool;
+}
+
+void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_config const> c) {
+    if (e->removed || timers_.stopped()) return;
+    auto const s = std::make_shared<connection_state>(std::move(c), params_->user_agent);
+    auto const& config = *s->config;
+    s->origin = origin(config.host());
+    std::string key = config.host();
+    if (config.cloud()) {
+        key = config.cloud()->str();
+    } else if (auto const known = cloud_of_host_.find(config.host()); known != cloud_of_host_.end()) {
+        key = known->second;
+    }
+    s->site = site(key);
+    auto& flow = s->flow();
+    flow.set_weight(config.options().weight);
+    e->state = s;
+    entries_.insert(e);
+    stats_->connections[static_cast<std::size_t>(e->kind)].add(1);
+    if (e->kind == connection_kind::service_oauth) {
+        s->token = std::make_shared<token_source>(params_->tokens, timers_);
+        attach_token(e, s);
+        start_refresh(e, s);
+    } else if (e->kind == connection_kind::personal_api_token && key == config.host()) {
+        auto& waiting = by_host_[config.host()];
+        waiting.push_back(e);
+        if (waiting.size() == 1)
+            asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), config.host()), [](std::exception_ptr) {});
+    }
+}
+
+void shard::attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s) {
+    std::weak_ptr<connection_entry> const weak = e;
+    s->token->on_due = [this, weak] {
+        if (auto const entry = weak.lock(); entry && entry->state) start_refresh(entry, entry->state);
+    };
+}
+
+void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c) {
+    if (e->removed || !e->state) return;
+    auto const old = e->state;
+    auto const s = std::make_shared<connection_state>(std::move(c), params_->user_agent);
+    s->origin = old->origin;
+    s->site = old->site;
+    s->token = old->token;
+    s->flow().set_weight(s->config->options().weight);
+    e->state = s;
+    if (s->token) {
+        s->token->fsm.on_secret_replaced(timers_.now());
+        note_refused(e->id, false);
+        start_refresh(e, s);
+    }
+}
+
+void shard::remove(std::shared_ptr<connection_entry> const& e) {
+    if (!e->state) return;
+    auto const s = std::exchange(e->state, nullptr);
+    entries_.erase(e);
+    stats_->connections[static_cast<std::size_t>(e->kind)].add(-1);
+    if (s->token) {
+        s->token->retired = true;
+        timers_.cancel(*s->token);
+        s->token->wake_all();
+        note_refused(e->id, false);
+    }
+}
+
+void shard::stop() {
+    for (auto const& [host, pool] : origins_) pool->stop();
+    timers_.stop();
+}
+
+void shard::note_refused(std::string const& id, bool refused) {
+    if (refused)
+        refused_.insert(id);
+    else
+        refused_.erase(id);
+    stats_->credentials_refused.set(static_cast<std::int64_t>(refused_.size()));
+}
+
+// Tokens
+
+void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
+    if (timers_.stopped() || s->token->retired) return;
+    if (!s->token->fsm.refresh_due(timers_.now())) {
+        s->token->schedule();
+        return;
+    }
+    asio::co_spawn(executor(), run_refresh(shared_from_this(), std::move(e), std::move(s)), [](std::exception_ptr) {});
+}
+
+asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
+                                         std::shared_ptr<connection_state> s) {
+    auto& source = *s->token;
+    auto& stats = *self->stats_;
+    auto const started = self->timers_.now();
+    auto const host = std::string(auth_host);
+    auto const pool = self->origin(host);
+
+    token_answer answer;
+    std::optional<std::chrono::seconds> retry_after;
+    auto asked = started;
+    auto leased = co_await pool->acquire(&source.flow, started + refresh_deadline);
+    if (!leased.lease) {
+        answer.reason = leased.error.describe();
+    } else {
+        std::string body = "grant_type=client_credentials&client_id=";
+        body.reserve(256 + 3 * (s->config->principal().size() + s->config->key().size()));
+        append_encoded(body, s->config->principal());
+        body.append("&client_secret=");
+        append_encoded(body, s->config->key().reveal());
+        auto const headers = fixed_headers_for(host, self->params_->user_agent);
+
+        exchange_input in;
+        in.method = method::post;
+        in.target = "/oauth/token";
+        in.fixed_headers = headers;
+        in.content_type = "application/x-www-form-urlencoded";
+        in.body = body;
+        in.deadline = started + refresh_deadline;
+        response out;
+        asked = self->timers_.now();
+        auto const report = co_await leased.lease.channel().exchange(&in, &out);
+        wipe(body);
+        if (report.error.code()) {
+            answer.reason = report.error.describe();
+            leased.lease.close(close_reason::broken);
+        } else {
+            answer = read_token_answer(out.status(), out.body());
+            retry_after = read_rate_headers(out, self->timers_.wall()).retry_after;
+            auto& bytes = out.mutable_body();
+            wipe(const_cast<char*>(bytes.data()), bytes.size());
+            if (report.reusable)
+                leased.lease.give_back();
+            else
+                leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
+        }
+    }
+
+    auto const now = self->timers_.now();
+    auto outcome = refresh_result::ok;
+    if (!answer.ok()) {
+        outcome = answer.failed == refresh_failure::permanent ? refresh_result::permanent : refresh_result::transient;
+        source.fsm.on_refresh_failed(answer.failed, now, retry_after, self->random_);
+    } else if (!source.fsm.on_refreshed(asked, now, answer.lifetime, self->random_)) {
+        outcome = refresh_result::transient;
+        answer.reason = "the token was as good as expired when it came";
+    } else {
+        source.current = std::make_shared<bearer const>(answer.token, source.fsm.generation());
+    }
+    stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
+    stats.token_refresh_duration.observe(now - started);
+    source.last_failure = outcome == refresh_result::ok ? std::string() : answer.reason;
+    if (!source.retired) self->note_refused(e->id, outcome == refresh_result::permanent);
+    if (outcome != refresh_result::ok && !self->timers_.stopped()) {
+        self->report({outcome == refresh_result::permanent ? event::kind::credential_refused
+                                                           : event::kind::token_refresh_failed,
+                      e->id, answer.reason});
+    }
+    source.wake_all();
+    source.schedule();
+}
+
+// Which site a host is
+
+asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std::string host) {
+    auto const pool = self->origin(host);
+    auto const headers = fixed_headers_for(host, self->params_->user_agent);
+    fair_flow flow;
+    steady_duration pause = resolve_retry;
+    for (int attempt = 1; !self->timers_.stopped(); ++attempt) {
+        auto const deadline = self->timers_.now() + resolve_deadline;
+        failure why;
+        auto leased = co_await pool->acquire(&flow, deadline);
+        if (!leased.lease) {
+            why = std::move(leased.error);
+        } else {
+            exchange_input in;
+            in.target = tenant_info_target;
+            in.fixed_headers = headers;
+            in.deadline = deadline;
+            response out;
+            auto report = co_await leased.lease.channel().exchange(&in, &out);
+            if (report.error.code()) {
+                why = std::move(report.error);
+                leased.lease.close(close_reason::broken);
+            } else {
+                if (report.reusable)
+                    leased.lease.give_back();
+                else
+                    leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
+                auto const cloud = read_tenant_info(out.status(), out.body());
+                if (cloud) {
+                    self->adopt(host, cloud->str());
+                    co_return;
+                }
+                why = cloud.error();
+            }
+        }
+        if (attempt == 3 && !self->timers_.stopped())
+            self->report({event::kind::site_unresolved, {}, host + ": " + why.describe()});
+        wait_point point(self->timers_, self->executor());
+        auto const jittered = steady_duration(static_cast<steady_duration::rep>(
+            uniform(self->random_, 0.5, 1.0) * static_cast<double>(pause.count())));
+        co_await point.wait(self->timers_.now() + jittered);
+        pause = std::min<steady_duration>(pause * 2, resolve_retry_max);
+    }
+}
+
+void shard::adopt(std::string const& host, std::string const& cloud) {
+    auto const waiting = std::exchange(by_host_[host], {});
+    by_host_.erase(host);
+    cloud_of_host_[host] = cloud;
+    auto const all = all_.lock();
+    if (!all) return;
+    auto const home = all->home_of(cloud);
+    for (auto const& weak : waiting) {
+        auto const e = weak.lock();
+        if (!e || e->removed || !e->state) continue;
+        if (home == index_) {
+            // A new state, so that calls in flight keep the site they were admitted by.
+            auto const s = std::make_shared<connection_state>(e->state->config, params_->user_agent);
+            s->origin = e->state->origin;
+            s->site = site(cloud);
+            s->site->limiter.merge(e->state->site->limiter);
+            s->flow().set_weight(s->config->options().weight);
+            e->state = s;
+            continue;
+        }
+        auto const next = all->shards[home];
+        auto const config = e->state->config;
+        e->state = nullptr;
+        entries_.erase(e);
+        stats_->connections[static_cast<std::size_t>(e->kind)].add(-1);
+        asio::post(next->executor(), [next, e, config, host, cloud] {
+            next->cloud_of_host_[host] = cloud;
+            next->add(e, config);
+        });
+        // After the post: a caller that reads the new home posts behind it.
+        e->home.store(home, std::memory_order_release);
+    }
+}
+
+}  // namespace jirapool::detail

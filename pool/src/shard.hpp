@@ -1,0 +1,144 @@
+#pragma once
+
+#include "channel.hpp"
+#include "origin_pool.hpp"
+#include "site_state.hpp"
+#include "timers.hpp"
+#include "token_source.hpp"
+
+#include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/random.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/pool/client.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace jirapool::detail {
+
+class shard;
+class shard_set;
+
+/// What a call needs to know of its connection: taken once at its start, so that a replaced secret changes no call in flight.
+class connection_state {
+public:
+    connection_state(std::shared_ptr<connection_config const> c, std::string const& user_agent);
+    ~connection_state() { wipe(basic_or_key); }
+    connection_state(connection_state const&) = delete;
+    connection_state& operator=(connection_state const&) = delete;
+
+    std::shared_ptr<connection_config const> config;
+    std::string fixed_headers;               ///< Host, User-Agent, Accept
+    std::string basic_or_key;                ///< the Authorization line of the two kinds with an API token
+    std::shared_ptr<site_state> site;
+    std::shared_ptr<token_source> token;     ///< OAuth only
+    std::shared_ptr<origin_pool> origin;
+
+    bool through_gateway() const noexcept { return config->kind() != connection_kind::personal_api_token; }
+    fair_flow& flow() const noexcept { return through_gateway() ? site->gateway_flow : site->host_flow; }
+};
+
+/// A connection as handles know it.
+struct connection_entry {
+    connection_entry(std::string i, connection_kind k, std::weak_ptr<shard_set> s, std::size_t h)
+        : id(std::move(i)), kind(k), shards(std::move(s)), home(h) {}
+
+    std::string const id;
+    connection_kind const kind;
+    std::weak_ptr<shard_set> const shards;
+    /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
+    std::atomic<std::size_t> home;
+    std::atomic<bool> removed{false};
+    /// The home shard's alone: look at `home` first.
+    std::shared_ptr<connection_state> state;
+};
+
+/// What a shard stands on: real, or simulated.
+class shard_environment {
+public:
+    asio::any_io_executor executor;
+    engine_clock const* clock = nullptr;
+    std::unique_ptr<jirapool::detail::alarm> alarm;
+    std::function<std::unique_ptr<dialer>(asio::any_io_executor, timers&)> make_dialer;
+    std::uint64_t seed = 0;
+};
+
+/** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.
+
+    @par Threads   Everything but `stats` and `executor` only on its executor. */
+class shard : public std::enable_shared_from_this<shard> {
+public:
+    shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index);
+    ~shard();
+
+    /// Once, after it is held by a shared_ptr.
+    void begin(std::weak_ptr<shard_set> all);
+
+    asio::any_io_executor const& executor() const noexcept { return pool_shared_.executor; }
+    std::shared_ptr<shard_stats> const& stats() const noexcept { return stats_; }
+
+    void add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_config const> c);
+    void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c);
+    void remove(std::shared_ptr<connection_entry> const& e);
+    void stop();
+
+    /// The one call coroutine.
+    static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
+                                                  request r);
+
+    // For tests and the simulator.
+    timers& clock() noexcept { return timers_; }
+
+private:
+    friend class call_run;
+
+    std::shared_ptr<site_state> site(std::string const& key);
+    std::shared_ptr<origin_pool> origin(std::string const& host);
+
+    void start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    static asio::awaitable<void> run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
+                                             std::shared_ptr<connection_state> s);
+    void attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s);
+    void note_refused(std::string const& id, bool refused);
+
+    void learn_cloud_id(std::shared_ptr<site_state> const& host_site, std::string host);
+    static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
+    void adopt(std::string const& host, std::string const& cloud);
+
+    void report(event e) const noexcept;
+
+    std::shared_ptr<client_params const> params_;
+    std::shared_ptr<shard_stats> stats_;
+    random_engine random_;
+    timers timers_;
+    std::unique_ptr<dialer> dialer_;
+    origin_pool::shared pool_shared_;
+    std::weak_ptr<shard_set> all_;
+    std::size_t index_;
+
+    std::unordered_map<std::string, std::shared_ptr<origin_pool>> origins_;           // by host
+    std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;                // by key
+    std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>> by_host_;  // whose cloud ID is asked for
+    std::unordered_map<std::string, std::string> cloud_of_host_;
+    std::unordered_set<std::shared_ptr<connection_entry>> entries_;                  // that have their state here
+    std::unordered_set<std::string> refused_;                                         // ids of connections
+};
+
+/// All shards of an engine: what handles and shards use to reach one another.
+class shard_set {
+public:
+    std::vector<std::shared_ptr<shard>> shards;
+
+    std::size_t home_of(std::string_view site_key) const noexcept;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "timers.hpp"
+#include "wait_point.hpp"
+
+#include <jirapool/core/fair_queue.hpp>
+#include <jirapool/core/limiter.hpp>
+#include <jirapool/core/retry.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace jirapool::detail {
+
+struct connection_entry;
+
+/// A call at the limiter.
+struct admit_waiter : limiter_waiter {
+    admit_waiter(site_limiter& l, route_match m, jirapool::priority p, timers& t, asio::any_io_executor const& ex)
+        : limiter_waiter(m, p), limiter(l), point(t, ex) {}
+    // Also when the coroutine is destroyed in the middle of its wait.
+    ~admit_waiter() { limiter.remove(*this); }
+    site_limiter& limiter;
+    wait_point point;
+    bool permitted = false;
+};
+
+/** One Jira site in its shard: its limits, its retry budget and its place in the origins' queues. Shared by all
+    connections of the site, whichever way they reach it. */
+class site_state final : public timed {
+public:
+    site_state(std::string key, timers& t, client_params const& p, shard_stats& s)
+        : key_(std::move(key)), limiter(p.limits), budget(p.retries), timers_(t), stats_(s) {
+        stats_.sites.add(1);
+    }
+    ~site_state() override { stats_.sites.add(-1); }
+
+    /// Cloud ID, or the host as long as that is unknown.
+    std::string const& key() const noexcept { return key_; }
+
+    /// Lets go whoever may go now, and looks again when the next one may.
+    void pump() {
+        auto const now = timers_.now();
+        while (auto* const w = static_cast<admit_waiter*>(limiter.release(now))) {
+            w->permitted = true;
+            w->point.notify();
+        }
+        timers_.set(*this, limiter.next_release(now));
+    }
+
+private:
+    void on_time() override { pump(); }
+    void on_stop() override {}
+
+    std::string key_;
+
+public:
+    site_limiter limiter;
+    retry_budget budget;
+    fair_flow host_flow;
+    fair_flow gateway_flow;
+
+private:
+    timers& timers_;
+    shard_stats& stats_;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,133 @@
+#include "timers.hpp"
+
+#include <utility>
+
+namespace jirapool::detail {
+
+namespace {
+
+// The alarm is armed even when nothing is due, so that the end of its executor is noticed.
+constexpr auto idle_alarm = std::chrono::hours(24);
+
+}  // namespace
+
+timed::~timed() {
+    if (queue_ != nullptr) queue_->cancel(*this);
+}
+
+timers::timers(engine_clock const& clock, std::unique_ptr<alarm> a) : clock_(clock), alarm_(std::move(a)) {
+    alarm_->on_ring = [this] { run_due(); };
+    rearm();
+}
+
+timers::~timers() {
+    for (auto* const t : heap_) t->queue_ = nullptr;
+}
+
+void timers::place(std::size_t i, timed* t) noexcept {
+    heap_[i] = t;
+    t->index_ = i;
+}
+
+void timers::sift_up(std::size_t i) noexcept {
+    auto* const t = heap_[i];
+    while (i > 0) {
+        auto const parent = (i - 1) / 2;
+        if (heap_[parent]->at_ <= t->at_) break;
+        place(i, heap_[parent]);
+        i = parent;
+    }
+    place(i, t);
+}
+
+void timers::sift_down(std::size_t i) noexcept {
+    auto* const t = heap_[i];
+    for (;;) {
+        auto child = 2 * i + 1;
+        if (child >= heap_.size()) break;
+        if (child + 1 < heap_.size() && heap_[child + 1]->at_ < heap_[child]->at_) ++child;
+        if (t->at_ <= heap_[child]->at_) break;
+        place(i, heap_[child]);
+        i = child;
+    }
+    place(i, t);
+}
+
+void timers::take_out(timed& t) noexcept {
+    auto const i = t.index_;
+    auto* const last = heap_.back();
+    heap_.pop_back();
+    t.queue_ = nullptr;
+    if (last == &t) return;
+    place(i, last);
+    sift_up(i);
+    sift_down(last->index_);
+}
+
+void timers::set(timed& t, steady_time at) {
+    if (stopped_) {
+        t.on_stop();
+        return;
+    }
+    if (at == steady_time::max()) {
+        cancel(t);
+        return;
+    }
+    if (t.queue_ != nullptr) {
+        t.at_ = at;
+        sift_up(t.index_);
+        sift_down(t.index_);
+    } else {
+        heap_.push_back(&t);
+        t.queue_ = this;
+        t.at_ = at;
+        t.index_ = heap_.size() - 1;
+        sift_up(t.index_);
+    }
+    // An alarm that is too early costs one look; moving it for each cancelled deadline would cost a system call per call.
+    if (!running_ && at < armed_) rearm();
+}
+
+void timers::cancel(timed& t) noexcept {
+    if (t.queue_ != nullptr) take_out(t);
+}
+
+void timers::run_due() {
+    if (stopped_) return;
+    running_ = true;
+    armed_ = steady_time::max();
+    auto const now = clock_.now();
+    while (!heap_.empty() && heap_.front()->at_ <= now) {
+        auto& t = *heap_.front();
+        take_out(t);
+        t.on_time();
+    }
+    running_ = false;
+    if (!stopped_) rearm();
+}
+
+void timers::rearm() {
+    armed_ = heap_.empty() ? clock_.now() + idle_alarm : heap_.front()->at_;
+    alarm_->arm(armed_);
+}
+
+void timers::stop() {
+    if (std::exchange(stopped_, true)) return;
+    alarm_->disarm();
+    while (!heap_.empty()) {
+        auto& t = *heap_.back();
+        take_out(t);
+        t.on_stop();
+    }
+}
+
+void timers::abandon() noexcept {
+    stopped_ = true;
+    while (!heap_.empty()) {
+        auto& t = *heap_.back();
+        take_out(t);
+        t.on_abandoned();
+    }
+}
+
+}  // namespace jirapool::detail

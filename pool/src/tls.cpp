@@ -1,0 +1,188 @@
+#include "tls.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+#include <sys/socket.h>
+
+namespace jirapool::detail {
+
+namespace {
+
+// A BIO of our own because OpenSSL's socket BIO writes with write(2): a peer that went away would raise SIGPIPE in a
+// process whose signals are not ours to set.
+int descriptor_of(BIO* b) noexcept {
+    return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(b)));
+}
+
+bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+int bio_write(BIO* b, char const* data, int size) {
+    BIO_clear_retry_flags(b);
+    auto const n = ::send(descriptor_of(b), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+    if (n < 0 && would_block()) BIO_set_retry_write(b);
+    return static_cast<int>(n);
+}
+
+int bio_read(BIO* b, char* data, int size) {
+    BIO_clear_retry_flags(b);
+    auto const n = ::recv(descriptor_of(b), data, static_cast<std::size_t>(size), 0);
+    if (n < 0 && would_block()) BIO_set_retry_read(b);
+    if (n == 0) BIO_set_flags(b, BIO_FLAGS_IN_EOF);
+    return static_cast<int>(n);
+}
+
+long bio_ctrl(BIO* b, int command, long, void*) {
+    switch (command) {
+        case BIO_CTRL_FLUSH: return 1;
+        case BIO_CTRL_EOF: return BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0;
+        default: return 0;
+    }
+}
+
+BIO_METHOD* socket_method() {
+    static BIO_METHOD* const method = [] {
+        auto* const m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "jirapool socket");
+        BIO_meth_set_write(m, bio_write);
+        BIO_meth_set_read(m, bio_read);
+        BIO_meth_set_ctrl(m, bio_ctrl);
+        BIO_meth_set_create(m, [](BIO* b) {
+            BIO_set_init(b, 1);
+            return 1;
+        });
+        return m;
+    }();
+    return method;
+}
+
+int slot_index() {
+    static int const index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+std::string openssl_text(unsigned long error) {
+    char const* const reason = ERR_reason_error_string(error);
+    return reason != nullptr ? reason : "unknown TLS error";
+}
+
+}  // namespace
+
+session_slot::~session_slot() { store(nullptr); }
+
+void session_slot::store(ssl_session_st* s) noexcept {
+    if (session_ != nullptr) SSL_SESSION_free(session_);
+    session_ = s;
+}
+
+tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_method())) {
+    if (context_ == nullptr) throw std::bad_alloc();
+    SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
+    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(context_, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    // A record's head and body in one recv instead of two.
+    SSL_CTX_set_read_ahead(context_, 1);
+    static constexpr unsigned char http11[] = "\x08http/1.1";
+    SSL_CTX_set_alpn_protos(context_, http11, sizeof http11 - 1);
+    // Sessions are kept per origin in session_slot; OpenSSL's own cache is shared by all of a context's peers.
+    SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* session) {
+        auto* const slot = static_cast<session_slot*>(SSL_get_ex_data(ssl, slot_index()));
+        if (slot == nullptr) return 0;
+        slot->store(session);
+        return 1;
+    });
+    bool const loaded = p.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context_) == 1
+                                          : SSL_CTX_load_verify_file(context_, p.ca_file.c_str()) == 1;
+    if (!loaded) {
+        auto const why = openssl_text(ERR_get_error());
+        ERR_clear_error();
+        SSL_CTX_free(context_);
+        throw std::invalid_argument("tls_params::ca_file: " + (p.ca_file.empty() ? "the system's trust store" : p.ca_file) +
+                                    " has no usable certificates: " + why);
+    }
+}
+
+tls_context::~tls_context() { SSL_CTX_free(context_); }
+
+tls_stream::tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot)
+    : ssl_(SSL_new(context.context_)) {
+    auto* const bio = ssl_ != nullptr ? BIO_new(socket_method()) : nullptr;
+    if (bio == nullptr) {
+        SSL_free(ssl_);
+        throw std::bad_alloc();
+    }
+    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)));
+    SSL_set_bio(ssl_, bio, bio);
+    SSL_set_ex_data(ssl_, slot_index(), &slot);
+    SSL_set_tlsext_host_name(ssl_, host.c_str());
+    SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    SSL_set1_host(ssl_, host.c_str());
+    if (slot.session_ != nullptr) SSL_set_session(ssl_, slot.session_);
+    SSL_set_connect_state(ssl_);
+}
+
+tls_stream::~tls_stream() {
+    // Marked as shut down, or SSL_free would call the newest session bad and the next dial could not resume it.
+    SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl_);
+}
+
+tls_status tls_stream::status_of(int result) noexcept {
+    switch (SSL_get_error(ssl_, result)) {
+        case SSL_ERROR_NONE: return tls_status::done;
+        case SSL_ERROR_WANT_READ: return tls_status::want_read;
+        case SSL_ERROR_WANT_WRITE: return tls_status::want_write;
+        case SSL_ERROR_ZERO_RETURN: return tls_status::closed;
+        default:
+            system_error_ = errno;
+            error_ = ERR_peek_error();
+            ERR_clear_error();
+            return tls_status::failed;
+    }
+}
+
+// SSL_get_error looks at the thread's error queue and at errno: both must be empty before each operation.
+tls_status tls_stream::handshake() noexcept {
+    ERR_clear_error();
+    errno = 0;
+    int const result = SSL_do_handshake(ssl_);
+    return result == 1 ? tls_status::done : status_of(result);
+}
+
+tls_status tls_stream::write(char const* data, std::size_t size, std::size_t& done) noexcept {
+    ERR_clear_error();
+    errno = 0;
+    done = 0;
+    int const result = SSL_write_ex(ssl_, data, size, &done);
+    return result == 1 ? tls_status::done : status_of(result);
+}
+
+tls_status tls_stream::read(char* data, std::size_t size, std::size_t& done) noexcept {
+    ERR_clear_error();
+    errno = 0;
+    done = 0;
+    int const result = SSL_read_ex(ssl_, data, size, &done);
+    return result == 1 ? tls_status::done : status_of(result);
+}
+
+bool tls_stream::has_pending() const noexcept { return SSL_has_pending(ssl_) == 1; }
+
+bool tls_stream::resumed() const noexcept { return SSL_session_reused(ssl_) == 1; }
+
+failure tls_stream::why() const {
+    auto const verified = SSL_get_verify_result(ssl_);
+    if (verified != X509_V_OK) return {errc::certificate_refused, X509_verify_cert_error_string(verified)};
+    if (error_ != 0) return {errc::tls_failed, openssl_text(error_)};
+    if (system_error_ != 0) return {errc::tls_failed, std::generic_category().message(system_error_)};
+    return {errc::tls_failed, "the peer closed the connection"};
+}
+
+}  // namespace jirapool::detail

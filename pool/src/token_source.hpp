@@ -1,0 +1,85 @@
+#pragma once
+
+#include "timers.hpp"
+#include "wait_point.hpp"
+
+#include <jirapool/core/fair_queue.hpp>
+#include <jirapool/core/secret.hpp>
+#include <jirapool/core/token_fsm.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace jirapool::detail {
+
+/// An access token as it is sent: immutable, shared by the calls that carry it, wiped with the last of them.
+class bearer {
+public:
+    bearer(secret const& token, token_generation g) : generation(g) {
+        line_.append("Authorization: Bearer ").append(token.reveal()).append("\r\n");
+    }
+    ~bearer() { wipe(line_); }
+    bearer(bearer const&) = delete;
+    bearer& operator=(bearer const&) = delete;
+
+    std::string_view line() const noexcept { return line_; }
+    token_generation const generation;
+
+private:
+    std::string line_;
+};
+
+/// One OAuth credential's token in its shard: the state machine, the token, who waits, and the timer that renews ahead.
+class token_source final : public timed {
+public:
+    token_source(token_params const& p, timers& t) : fsm(p), timers_(t) {}
+    ~token_source() override = default;
+
+    token_fsm fsm;
+    std::shared_ptr<bearer const> current;
+    fair_flow flow;             ///< its place in the token endpoint's queue
+    std::string last_failure;   ///< why the last refresh failed; never a secret
+    bool retired = false;       ///< the connection was removed: renewed no more
+    std::function<void()> on_due;
+
+    /// Looks again when the next refresh is due.
+    void schedule() {
+        if (!retired) timers_.set(*this, fsm.next_refresh());
+    }
+
+    asio::awaitable<wake> wait(asio::any_io_executor ex, steady_time deadline) {
+        wait_point point(timers_, std::move(ex));
+        registration const r(waiting_, point);
+        co_return co_await point.wait(deadline);
+    }
+
+    /// The state changed: each waiting call looks again.
+    void wake_all() {
+        // Taken out before anybody runs: who asks again must find a fresh list, and 10,000 leavers nothing to search.
+        for (auto* const p : std::exchange(waiting_, {})) p->notify();
+    }
+
+private:
+    struct registration {
+        registration(std::vector<wait_point*>& l, wait_point& p) : list(l), point(p) { list.push_back(&point); }
+        ~registration() { std::erase(list, &point); }
+        registration(registration const&) = delete;
+        registration& operator=(registration const&) = delete;
+        std::vector<wait_point*>& list;
+        wait_point& point;
+    };
+
+    void on_time() override {
+        if (on_due) on_due();
+    }
+    void on_stop() override {}
+
+    timers& timers_;
+    std::vector<wait_point*> waiting_;
+};
+
+}  // namespace jirapool::detail

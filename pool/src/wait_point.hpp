@@ -1,0 +1,53 @@
+#pragma once
+
+#include "timers.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace jirapool::detail {
+
+namespace asio = boost::asio;
+
+enum class wake : std::uint8_t {
+    notified,   ///< read the state: that says what happened
+    timeout,
+    cancelled,  ///< the operation, or the shard stops
+};
+
+/** Where one coroutine waits for another to notify it, for a deadline, or for its cancellation, whatever comes first.
+
+    Waking is posted, never inline: whoever notifies may do so in the middle of changing state. After `notify` the deadline
+    has no more say, so look at the state before the reason. */
+class wait_point final : public timed {
+public:
+    wait_point(timers& t, asio::any_io_executor ex) : timers_(t), executor_(std::move(ex)) {}
+    ~wait_point() override;
+
+    asio::awaitable<wake> wait(steady_time deadline);
+    /// Wakes who waits; nothing when nobody does.
+    void notify() { complete(wake::notified); }
+
+private:
+    using handler = asio::async_result<asio::use_awaitable_t<>, void(wake)>::handler_type;
+
+    void start(handler h, steady_time deadline);
+    void complete(wake w);
+    void on_time() override { complete(wake::timeout); }
+    void on_stop() override { complete(wake::cancelled); }
+    void on_abandoned() noexcept override;
+
+    timers& timers_;
+    asio::any_io_executor executor_;
+    std::optional<handler> handler_;
+};
+
+/// True when the running coroutine's operation was cancelled before now: a wait begun later would not notice.
+asio::awaitable<bool> cancellation_requested();
+
+}  // namespace jirapool::detail

@@ -1,0 +1,320 @@
+#include "support/catch.hpp"
+
+#include <jirapool/core/limiter.hpp>
+
+#include <cmath>
+#include <deque>
+#include <memory>
+#include <queue>
+#include <vector>
+
+using namespace jirapool;
+using namespace std::chrono_literals;
+
+namespace {
+
+steady_time const t0{1000h};
+wall_time const w0{std::chrono::sys_days{std::chrono::year(2026) / 11 / 1}};
+constexpr auto far = 24h;
+
+route_match match(method m, char const* target) { return classify_route(m, target); }
+route_match const get_issue = match(method::get, "/rest/api/3/issue/A-1");
+route_match const get_myself = match(method::get, "/rest/api/3/myself");
+route_match const put_issue = match(method::put, "/rest/api/3/issue/A-1");
+route_match const put_other_issue = match(method::put, "/rest/api/3/issue/A-2");
+route_match const bulk_delete = match(method::post, "/rest/api/3/bulk/issues/delete");
+
+struct fixture {
+    limit_params params;
+    random_engine random{11};
+    site_limiter limiter{params};
+
+    admission::kind admit(limiter_waiter& w, steady_time now, steady_duration patience = far) {
+        return limiter.admit(w, now, now + patience).what;
+    }
+    bool admit_one(route_match m, steady_time now) {
+        limiter_waiter w(m, priority::interactive);
+        auto const kind = admit(w, now);
+        limiter.remove(w);
+        return kind == admission::kind::now;
+    }
+    site_limiter::lesson answer(route_match m, int status, steady_time now, rate_headers h = {}) {
+        return limiter.on_answer(m, status, h, now, w0, random);
+    }
+    void learn(route_match m, std::uint32_t limit, std::uint32_t remaining, steady_time now) {
+        rate_headers h;
+        h.limit = limit;
+        h.remaining = remaining;
+        answer(m, 200, now, h);
+    }
+    static rate_headers limited(limit_reason reason, std::optional<std::chrono::seconds> retry_after = std::nullopt) {
+        rate_headers h;
+        h.reason = reason;
+        h.retry_after = retry_after;
+        return h;
+    }
+};
+
+/// Jira's burst limit, as the fact sheet describes it and the client must not know it.
+struct hidden_bucket {
+    double rate;
+    double tokens = rate;
+    steady_time last = t0;
+    std::uint32_t remaining = 0;
+
+    bool take(steady_time now) {
+        tokens = std::min(rate, tokens + rate * std::chrono::duration<double>(now - last).count());
+        last = now;
+        bool const ok = tokens >= 1;
+        if (ok) tokens -= 1;
+        remaining = static_cast<std::uint32_t>(tokens);
+        return ok;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("limiter: before it knows a route's rate it lets only a few go at once") {
+    fixture f;
+    int now = 0;
+    for (int i = 0; i < 100; ++i) now += f.admit_one(get_myself, t0);
+    CHECK(now == 3);
+}
+
+TEST_CASE("limiter: an advertised rate is learned and used nearly whole") {
+    fixture f;
+    f.learn(get_myself, 20, 19, t0);
+    int sent = 0;
+    for (auto now = t0; now < t0 + 10s; now += 1ms) sent += f.admit_one(get_myself, now);
+    CHECK(sent >= 190);
+    CHECK(sent <= 200);
+}
+
+TEST_CASE("limiter: a figure that is no burst rate is not learned") {
+    fixture f;
+    f.learn(get_myself, 360'000, 0, t0);
+    f.learn(get_myself, 0, 0, t0);
+    int sent = 0;
+    for (auto now = t0; now < t0 + 1s; now += 1ms) sent += f.admit_one(get_myself, now);
+    CHECK(sent >= 90);
+    CHECK(sent <= 105);
+}
+
+TEST_CASE("limiter: a 429 for a route pauses that route and no other") {
+    fixture f;
+    auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 5s));
+    CHECK(lesson.pause == limit_reason::burst);
+    CHECK(lesson.until >= t0 + 5s);
+    CHECK_FALSE(f.admit_one(get_issue, t0 + 4999ms));
+    CHECK(f.admit_one(get_myself, t0));
+    CHECK(f.admit_one(put_issue, t0));
+    CHECK(f.limiter.paused_scopes(t0) == 1);
+    CHECK(f.admit_one(get_issue, lesson.until));
+}
+
+TEST_CASE("limiter: a 429 for an issue pauses writes to that issue alone") {
+    fixture f;
+    auto const lesson = f.answer(put_issue, 429, t0, fixture::limited(limit_reason::issue_write, 2s));
+    CHECK(lesson.pause == limit_reason::issue_write);
+    CHECK_FALSE(f.admit_one(put_issue, t0 + 1999ms));
+    CHECK(f.admit_one(put_other_issue, t0));
+    CHECK(f.admit_one(get_issue, t0));
+    CHECK(f.admit_one(put_issue, lesson.until));
+}
+
+TEST_CASE("limiter: a quota, a missing reason and an unknown one pause the whole site") {
+    for (auto const reason : {limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::none, limit_reason::unknown}) {
+        fixture f;
+        auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(reason, 100s));
+        CHECK(lesson.until >= t0 + 100s);
+        CHECK_FALSE(f.admit_one(get_myself, t0 + 99s));
+        CHECK_FALSE(f.admit_one(put_other_issue, t0 + 99s));
+        CHECK(f.admit_one(get_myself, lesson.until));
+    }
+}
+
+TEST_CASE("limiter: a 429 that names no time pauses for longer each time in a row") {
+    fixture f;
+    steady_duration last{0};
+    auto now = t0;
+    for (int i = 0; i < 5; ++i) {
+        auto const lesson = f.answer(get_issue, 429, now, fixture::limited(limit_reason::burst, i % 2 ? std::optional(0s) : std::nullopt));
+        CHECK(lesson.until - now > last);
+        CHECK(lesson.until - now <= 66s);
+        last = lesson.until - now;
+        now = lesson.until;
+        REQUIRE(f.admit_one(get_issue, now));
+    }
+    f.answer(get_issue, 200, now);
+    CHECK(f.answer(get_issue, 429, now, fixture::limited(limit_reason::burst)).until - now < 1200ms);
+}
+
+TEST_CASE("limiter: X-RateLimit-Reset is the pause's end when there is no Retry-After") {
+    fixture f;
+    auto h = fixture::limited(limit_reason::tenant_quota);
+    h.reset = w0 + 600s;
+    CHECK(f.answer(get_issue, 429, t0, h).until >= t0 + 600s);
+}
+
+TEST_CASE("limiter: after a pause the route comes back one by one") {
+    fixture f;
+    f.learn(get_issue, 100, 99, t0);
+    auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 1s));
+    int first_tenth = 0;
+    for (auto now = lesson.until; now < lesson.until + 100ms; now += 1ms) first_tenth += f.admit_one(get_issue, now);
+    CHECK(first_tenth >= 1);
+    CHECK(first_tenth <= 8);
+}
+
+TEST_CASE("limiter: writes to one issue keep 20 in 2 seconds and 100 in 30") {
+    fixture f;
+    f.learn(put_issue, 1000, 999, t0);
+    std::vector<steady_time> sent;
+    for (auto now = t0; now < t0 + 65s; now += 5ms)
+        if (f.admit_one(put_issue, now)) sent.push_back(now);
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        if (i + 20 < sent.size()) CHECK(sent[i + 20] - sent[i] >= 2s);
+        if (i + 100 < sent.size()) CHECK(sent[i + 100] - sent[i] >= 30s);
+    }
+    CHECK(sent.size() >= 255);  // 100 in the first 10 s, 100 from 30 s on, 60 from 60 s on: Jira permits no more
+}
+
+TEST_CASE("limiter: at most five bulk operations of a site run at a time") {
+    fixture f;
+    f.learn(bulk_delete, 1000, 999, t0);
+    int now = 0;
+    for (int i = 0; i < 20; ++i) now += f.admit_one(bulk_delete, t0 + i * 10ms);
+    CHECK(now == 5);
+    f.limiter.on_done(bulk_delete.route);
+    CHECK(f.admit_one(bulk_delete, t0 + 1s));
+    CHECK_FALSE(f.admit_one(bulk_delete, t0 + 1s));
+}
+
+TEST_CASE("limiter: interactive calls go before background ones, each in their order") {
+    fixture f;
+    f.answer(get_myself, 429, t0, fixture::limited(limit_reason::burst, 1s));
+    limiter_waiter slow1(get_myself, priority::background), slow2(get_myself, priority::background);
+    limiter_waiter quick1(get_myself, priority::interactive), quick2(get_myself, priority::interactive);
+    for (auto* const w : {&slow1, &slow2, &quick1, &quick2}) REQUIRE(f.admit(*w, t0) == admission::kind::wait);
+    std::vector<limiter_waiter*> order;
+    for (auto now = t0; now < t0 + 3s; now += 1ms)
+        while (auto* const w = f.limiter.release(now)) order.push_back(w);
+    CHECK(order == std::vector<limiter_waiter*>{&quick1, &quick2, &slow1, &slow2});
+}
+
+TEST_CASE("limiter: a paused route delays nobody who waits for another") {
+    fixture f;
+    f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 60s));
+    limiter_waiter blocked(get_issue, priority::interactive);
+    REQUIRE(f.admit(blocked, t0) == admission::kind::wait);
+    for (int i = 0; i < 3; ++i) f.admit_one(get_myself, t0);
+    limiter_waiter next(get_myself, priority::background);
+    REQUIRE(f.admit(next, t0) == admission::kind::wait);
+    CHECK(f.limiter.next_release(t0) <= t0 + 20ms);
+    CHECK(f.limiter.release(t0 + 20ms) == &next);
+    f.limiter.remove(blocked);
+    CHECK(f.limiter.waiting() == 0);
+    CHECK(f.limiter.next_release(t0) == steady_time::max());
+}
+
+TEST_CASE("limiter: what cannot meet its deadline is refused at once, with the time to come back") {
+    fixture f;
+    auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 10s));
+    limiter_waiter w(get_issue, priority::interactive);
+    auto const word = f.limiter.admit(w, t0, t0 + 5s);
+    CHECK(word.what == admission::kind::refused);
+    CHECK(word.at >= lesson.until);
+    CHECK_FALSE(w.waiting());
+    // The queue before it counts as well.
+    f.learn(get_myself, 10, 9, t0);
+    std::deque<limiter_waiter> many;
+    int accepted = 0;
+    for (int i = 0; i < 100; ++i) {
+        auto& x = many.emplace_back(get_myself, priority::interactive);
+        accepted += f.limiter.admit(x, t0, t0 + 2s).what != admission::kind::refused;
+    }
+    CHECK(accepted >= 18);
+    CHECK(accepted <= 23);
+    for (auto& x : many) f.limiter.remove(x);
+}
+
+TEST_CASE("limiter: the queue of a site is bounded") {
+    fixture f;
+    f.params.max_waiting = 5;
+    f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 10s));
+    std::deque<limiter_waiter> many;
+    int full = 0;
+    for (int i = 0; i < 8; ++i) full += f.admit(many.emplace_back(get_issue, priority::interactive), t0) == admission::kind::full;
+    CHECK(full == 3);
+    for (auto& x : many) f.limiter.remove(x);
+}
+
+TEST_CASE("limiter: switched off it lets everything go") {
+    fixture f;
+    f.params.enabled = false;
+    f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 10s));
+    for (int i = 0; i < 1000; ++i) CHECK(f.admit_one(get_issue, t0));
+}
+
+TEST_CASE("limiter: two objects that turn out to be one site keep the lower rate and the later pause") {
+    fixture a, b;
+    a.learn(get_myself, 100, 99, t0);
+    b.learn(get_myself, 10, 9, t0);
+    auto const lesson = b.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 30s));
+    a.limiter.merge(b.limiter);
+    CHECK_FALSE(a.admit_one(get_issue, t0 + 29s));
+    CHECK(a.admit_one(get_issue, lesson.until));
+    int sent = 0;
+    for (auto now = t0; now < t0 + 1s; now += 1ms) sent += a.admit_one(get_myself, now);
+    CHECK(sent <= 12);
+}
+
+TEST_CASE("limiter: with half again of the permitted load it meets few 429s and uses nearly all of a hidden limit") {
+    for (double const rate : {2.0, 5.0, 20.0, 100.0}) {
+        fixture f;
+        hidden_bucket bucket{rate};
+        struct flight {
+            steady_time at;
+            int status;
+            std::uint32_t remaining;
+            bool operator>(flight const& o) const { return at > o.at; }
+        };
+        std::priority_queue<flight, std::vector<flight>, std::greater<>> answers;
+        std::deque<std::unique_ptr<limiter_waiter>> calls;
+        long sent = 0, refused = 0, accepted = 0;
+        auto const send = [&](steady_time now) {
+            ++sent;
+            auto const arrives = now + 5ms + steady_duration(static_cast<long>(uniform(f.random) * 5e6));
+            bool const ok = bucket.take(arrives);
+            (ok ? accepted : refused) += 1;
+            answers.push({arrives + 10ms, ok ? 200 : 429, bucket.remaining});
+        };
+        auto next_arrival = t0;
+        auto const end = t0 + 120s;
+        for (auto now = t0; now < end; now += 500us) {
+            while (!answers.empty() && answers.top().at <= now) {
+                auto const a = answers.top();
+                answers.pop();
+                rate_headers h;
+                h.limit = static_cast<std::uint32_t>(rate);
+                h.remaining = a.remaining;
+                if (a.status == 429) {
+                    h.reason = limit_reason::burst;
+                    h.retry_after = 1s;
+                }
+                f.answer(get_myself, a.status, now, h);
+            }
+            while (next_arrival <= now) {
+                auto w = std::make_unique<limiter_waiter>(get_myself, priority::interactive);
+                if (f.limiter.admit(*w, now, now + 10s).what == admission::kind::now) send(now);
+                calls.push_back(std::move(w));
+                next_arrival += steady_duration(static_cast<long>(1e9 / (1.5 * rate)));
+            }
+            while (f.limiter.release(now) != nullptr) send(now);
+        }
+        for (auto& w : calls) f.limiter.remove(*w);
+        INFO("rate " << rate << ": sent " << sent << ", refused " << refused << ", permitted " << rate * 120);
+        CHECK(static_cast<double>(refused) <= 0.005 * static_cast<double>(sent) + 1);
+        CHECK(static_cast<double>(accepted) >= 0.95 * rate * 120);
+    }
+}

@@ -1,0 +1,98 @@
+#include "support/catch.hpp"
+
+#include <jirapool/core/retry.hpp>
+
+using namespace jirapool;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool resendable(request r) {
+    auto const m = classify_route(r.method(), r.target());
+    return is_resendable(r, m.route);
+}
+
+}  // namespace
+
+TEST_CASE("retry: what may be sent twice follows the method and the route") {
+    CHECK(resendable(request::get("/rest/api/3/myself")));
+    CHECK(resendable(request::delete_("/rest/api/3/issue/A-1")));
+    CHECK(resendable(request::post("/rest/api/3/search/jql").json("{}")));
+    CHECK(resendable(request::put("/rest/api/3/issue/A-1").json(R"({"fields":{"summary":"x"}})")));
+    CHECK_FALSE(resendable(request::put("/rest/api/3/issue/A-1").json(R"({"update":{"labels":[{"add":"x"}]}})")));
+    CHECK_FALSE(resendable(request::post("/rest/api/3/issue").json("{}")));
+    CHECK_FALSE(resendable(request::post("/rest/api/3/issue/A-1/comment").json("{}")));
+    CHECK_FALSE(resendable(request::patch("/rest/api/3/whatever")));
+    CHECK(resendable(request::post("/rest/api/3/issue").json("{}").resendable(true)));
+    CHECK_FALSE(resendable(request::get("/rest/api/3/myself").resendable(false)));
+}
+
+TEST_CASE("retry: a write whose fate is unknown is not sent again, one that surely was not processed is") {
+    retry_params const p;
+    random_engine random(3);
+    exchange_facts f;
+    f.reason = resend_reason::channel_lost;
+    CHECK_FALSE(resend_after(f, p, random).has_value());
+    f.unprocessed = true;
+    CHECK(resend_after(f, p, random).has_value());
+    f.unprocessed = false;
+    f.reused_silent = true;
+    CHECK_FALSE(resend_after(f, p, random).has_value());
+}
+
+TEST_CASE("retry: a reused channel that died silently is replaced at once") {
+    retry_params const p;
+    random_engine random(3);
+    exchange_facts f;
+    f.resendable = true;
+    f.reused_silent = true;
+    CHECK(resend_after(f, p, random) == steady_duration(0));
+}
+
+TEST_CASE("retry: backoff has full jitter, doubles, and keeps the server's floor") {
+    retry_params const p;
+    random_engine random(3);
+    exchange_facts f;
+    f.reason = resend_reason::transient_answer;
+    f.resendable = true;
+    for (unsigned exchanges = 1; exchanges < p.max_exchanges; ++exchanges) {
+        f.exchanges = exchanges;
+        for (int i = 0; i < 1000; ++i) {
+            auto const wait = resend_after(f, p, random);
+            REQUIRE(wait);
+            CHECK(*wait >= steady_duration(0));
+            CHECK(*wait < p.backoff * (1 << (exchanges - 1)));
+        }
+    }
+    f.exchanges = 1;
+    f.retry_after = 7s;
+    CHECK(*resend_after(f, p, random) >= 7s);
+}
+
+TEST_CASE("retry: exchanges are bounded, those answered 429 by a bound of their own") {
+    retry_params const p;
+    random_engine random(3);
+    exchange_facts f;
+    f.resendable = true;
+    f.exchanges = p.max_exchanges;
+    CHECK_FALSE(resend_after(f, p, random).has_value());
+    f.limited = 1;
+    CHECK(resend_after(f, p, random).has_value());
+    f.reason = resend_reason::limited;
+    f.limited = p.max_limited;
+    CHECK(resend_after(f, p, random).has_value());
+    f.limited = p.max_limited + 1;
+    CHECK_FALSE(resend_after(f, p, random).has_value());
+}
+
+TEST_CASE("retry: a budget lets an outage be answered with a tenth more load at most") {
+    retry_params const p;
+    retry_budget budget(p);
+    int resends = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        budget.on_call(p);
+        if (budget.take()) ++resends;
+    }
+    CHECK(resends <= 1000 + 10);
+    CHECK(resends >= 990);
+}

@@ -1,0 +1,200 @@
+#include "support/catch.hpp"
+
+#include <jirapool/core/token_fsm.hpp>
+
+#include <algorithm>
+#include <vector>
+
+using namespace jirapool;
+using namespace std::chrono_literals;
+
+namespace {
+
+steady_time const t0{1000h};
+
+struct machine {
+    token_params params;
+    random_engine random{7};
+    token_fsm fsm{params};
+
+    void refresh(steady_time asked, std::chrono::seconds lifetime = 3600s) {
+        REQUIRE(fsm.refresh_due(asked));
+        REQUIRE(fsm.on_refreshed(asked, asked, lifetime, random));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("token_fsm: of many calls without a token exactly one starts the refresh") {
+    machine m;
+    CHECK(m.fsm.on_need(t0) == token_need::refresh_then_wait);
+    for (int i = 0; i < 10'000; ++i) CHECK(m.fsm.on_need(t0) == token_need::wait);
+    CHECK_FALSE(m.fsm.refresh_due(t0));
+    REQUIRE(m.fsm.on_refreshed(t0, t0 + 1s, 3600s, m.random));
+    CHECK(m.fsm.on_need(t0 + 1s) == token_need::use);
+    CHECK(m.fsm.generation() == 1);
+}
+
+TEST_CASE("token_fsm: the refresh starts ahead, once, while calls go on with the old token") {
+    machine m;
+    m.refresh(t0);
+    auto const due = m.fsm.next_refresh();
+    CHECK(due >= t0 + 3600s * 35 / 100);
+    CHECK(due <= t0 + 3600s * 85 / 100);
+    CHECK(m.fsm.on_need(due - 1s) == token_need::use);
+    CHECK(m.fsm.on_need(due) == token_need::use_and_refresh);
+    CHECK(m.fsm.on_need(due) == token_need::use);
+    CHECK(m.fsm.next_refresh() == steady_time::max());
+}
+
+TEST_CASE("token_fsm: credentials loaded in one second renew spread over half of the lifetime") {
+    token_params const params;
+    random_engine random(1);
+    std::vector<steady_time> due;
+    for (int i = 0; i < 1000; ++i) {
+        token_fsm fsm(params);
+        REQUIRE(fsm.refresh_due(t0));
+        REQUIRE(fsm.on_refreshed(t0, t0, 3600s, random));
+        due.push_back(fsm.next_refresh());
+    }
+    // In the fullest minute not much more than the even share of 1000 over 30 minutes.
+    std::sort(due.begin(), due.end());
+    std::size_t fullest = 0;
+    for (std::size_t i = 0; i < due.size(); ++i) {
+        auto const end = std::upper_bound(due.begin(), due.end(), due[i] + 60s);
+        fullest = std::max(fullest, static_cast<std::size_t>(end - due.begin()) - i);
+    }
+    CHECK(fullest < 70);
+}
+
+TEST_CASE("token_fsm: close to its expiry a token is not sent any more") {
+    machine m;
+    m.refresh(t0);
+    CHECK(m.fsm.usable(t0 + 3600s - 30s - 1ms));
+    CHECK_FALSE(m.fsm.usable(t0 + 3600s - 30s));
+}
+
+TEST_CASE("token_fsm: a short lifetime keeps nine tenths of its use") {
+    machine m;
+    m.refresh(t0, 6s);
+    CHECK(m.fsm.usable(t0 + 5399ms));
+    CHECK_FALSE(m.fsm.usable(t0 + 5400ms));
+    CHECK(m.fsm.next_refresh() <= t0 + 5100ms);
+}
+
+TEST_CASE("token_fsm: while the old token lives a failed refresh means backoff and no failed call") {
+    machine m;
+    m.refresh(t0);
+    auto now = m.fsm.next_refresh();
+    int attempts = 0;
+    // The endpoint is down for the rest of the lifetime.
+    while (m.fsm.usable(now)) {
+        CHECK(m.fsm.on_need(now) == token_need::use_and_refresh);
+        ++attempts;
+        m.fsm.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+        CHECK(m.fsm.on_need(now) == token_need::use);
+        CHECK(m.fsm.next_refresh() > now);
+        now = m.fsm.next_refresh();
+    }
+    CHECK(attempts < 80);  // 40 min at most, one a minute and the first doublings
+}
+
+TEST_CASE("token_fsm: Retry-After is a floor for the next refresh") {
+    machine m;
+    m.refresh(t0);
+    auto const now = m.fsm.next_refresh();
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::transient, now, 120s, m.random);
+    CHECK(m.fsm.next_refresh() >= now + 120s);
+}
+
+TEST_CASE("token_fsm: a refusal for good fails calls at once, is forgotten after a while, and ends with a new secret") {
+    machine m;
+    REQUIRE(m.fsm.on_need(t0) == token_need::refresh_then_wait);
+    m.fsm.on_refresh_failed(refresh_failure::permanent, t0, std::nullopt, m.random);
+    CHECK(m.fsm.on_need(t0 + 1s) == token_need::refused);
+    CHECK(m.fsm.on_need(t0 + 59s) == token_need::refused);
+    CHECK(m.fsm.on_need(t0 + 60s) == token_need::refresh_then_wait);
+    m.fsm.on_refresh_failed(refresh_failure::permanent, t0 + 60s, std::nullopt, m.random);
+    m.fsm.on_secret_replaced(t0 + 61s);
+    CHECK(m.fsm.on_need(t0 + 61s) == token_need::refresh_then_wait);
+}
+
+TEST_CASE("token_fsm: a refusal for good leaves a token that still lives in use") {
+    machine m;
+    m.refresh(t0);
+    auto const now = m.fsm.next_refresh();
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::permanent, now, std::nullopt, m.random);
+    CHECK(m.fsm.on_need(now + 1s) == token_need::use);
+}
+
+TEST_CASE("token_fsm: of 10,000 answers that refuse one generation the first leads to one refresh") {
+    machine m;
+    m.refresh(t0);
+    auto const now = t0 + 60s;
+    int refreshes = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        CHECK(m.fsm.on_rejected(1, now) == token_rejection::need_newer);
+        if (m.fsm.on_need(now) == token_need::refresh_then_wait) ++refreshes;
+    }
+    CHECK(refreshes == 1);
+    REQUIRE(m.fsm.on_refreshed(now, now, 3600s, m.random));
+    for (int i = 0; i < 10'000; ++i) CHECK(m.fsm.on_rejected(1, now + 1s) == token_rejection::resend);
+    CHECK(m.fsm.generation() == 2);
+    CHECK_FALSE(m.fsm.refreshing());
+}
+
+TEST_CASE("token_fsm: fresh tokens that are refused again and again do not renew at wire speed") {
+    machine m;
+    m.refresh(t0);
+    auto now = t0 + 60s;
+    int refreshes = 0;
+    bool delivered = false;
+    for (int i = 0; i < 100; ++i, now += 10ms) {
+        if (m.fsm.on_rejected(m.fsm.generation(), now) == token_rejection::deliver) {
+            delivered = true;
+            continue;
+        }
+        if (m.fsm.on_need(now) == token_need::refresh_then_wait) {
+            ++refreshes;
+            REQUIRE(m.fsm.on_refreshed(now, now, 3600s, m.random));
+        }
+    }
+    CHECK(delivered);
+    CHECK(refreshes <= 2);
+}
+
+TEST_CASE("token_fsm: a token that is as good as expired when it comes counts as a failure") {
+    machine m;
+    REQUIRE(m.fsm.refresh_due(t0));
+    CHECK_FALSE(m.fsm.on_refreshed(t0, t0 + 30s, 30s, m.random));
+    CHECK_FALSE(m.fsm.usable(t0 + 30s));
+    CHECK_FALSE(m.fsm.refreshing());
+    CHECK(m.fsm.generation() == 0);
+    CHECK(m.fsm.next_refresh() > t0 + 30s);
+}
+
+TEST_CASE("token_fsm: a secret replaced while a refresh runs is exchanged as soon as that one ends") {
+    machine m;
+    m.refresh(t0);
+    auto const now = m.fsm.next_refresh();
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_secret_replaced(now);
+    CHECK_FALSE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::permanent, now + 1s, std::nullopt, m.random);
+    CHECK(m.fsm.on_need(now + 1s) == token_need::use_and_refresh);
+}
+
+TEST_CASE("token_params: every broken rule is named") {
+    token_params p;
+    CHECK(why_invalid(p) == nullptr);
+    p.refresh_to = 1;
+    CHECK(std::string(why_invalid(p)) == "token_params::refresh_to must be less than 1");
+    p = {};
+    p.refresh_from = 0;
+    CHECK(why_invalid(p) != nullptr);
+    p = {};
+    p.backoff_max = 1ms;
+    CHECK(why_invalid(p) != nullptr);
+}

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "support/catch.hpp"
+
+#include <jirapool/mock/server.hpp>
+#include <jirapool/pool/runtime.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <unistd.h>
+
+namespace jirapool::wire_test {
+
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+/// The mock's certificate authority as a file, as a user would name one.
+class ca_file {
+public:
+    explicit ca_file(std::string const& pem) : path_("/tmp/jirapool-test-ca-" + std::to_string(::getpid()) + "-" + std::to_string(next_++) + ".pem") {
+        std::ofstream(path_) << pem;
+    }
+    ~ca_file() { std::remove(path_.c_str()); }
+    std::string const& path() const noexcept { return path_; }
+
+private:
+    static inline int next_ = 0;
+    std::string path_;
+};
+
+inline mock::params small_world() {
+    mock::params p;
+    p.sites = 3;
+    p.personal = 3;
+    p.service = 3;
+    p.oauth = 3;
+    return p;
+}
+
+/// A mock Jira, and the params of a client that reaches it. Host names, SNI and certificates are those of the real thing.
+struct fixture {
+    explicit fixture(mock::params p = small_world()) : jira(std::move(p)), ca((jira.start(), jira.ca_pem())) {
+        params.user_agent = "jirapool-tests/1 (+tests@example.com)";
+        params.tls.ca_file = ca.path();
+        params.connect_to.push_back({"", "127.0.0.1", jira.port()});
+    }
+
+    /// A connection of the mock's world, as its owner would configure it; `secret` in place of the right one.
+    static connection_config config_of(mock::world const& w, mock::connection_info const& c, std::optional<std::string> key = {}) {
+        secret k(key.value_or(c.secret));
+        auto const& site = w.site_of(c);
+        switch (c.kind) {
+            case mock::connection_kind::personal:
+                return make_connection_config(c.id, personal_api_token("https://" + site.host, c.email, std::move(k))).value();
+            case mock::connection_kind::service:
+                return make_connection_config(c.id, service_api_token(site.cloud_id, std::move(k))).value();
+            default: return make_connection_config(c.id, service_oauth(site.cloud_id, c.client_id, std::move(k))).value();
+        }
+    }
+    connection_config config(std::string_view id, std::optional<std::string> key = {}) const {
+        return config_of(jira.world(), *jira.world().find(id), std::move(key));
+    }
+
+    mock::server jira;
+    ca_file ca;
+    client_params params;
+};
+
+/// One call from a thread that has nothing else to do.
+inline result<response> call(connection const& c, request r) {
+    return c.async_call(std::move(r), asio::use_future).get();
+}
+
+/// Waits for something another thread brings about; bounded, and it fails the test instead of hoping.
+template <class Condition>
+bool eventually(Condition condition, std::chrono::milliseconds limit = 10s) {
+    auto const end = std::chrono::steady_clock::now() + limit;
+    asio::io_context io;
+    asio::steady_timer timer(io);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        timer.expires_after(2ms);
+        timer.wait();
+    }
+    return true;
+}
+
+inline std::uint64_t sum(connections const& c, counter shard_stats::*member) {
+    std::uint64_t n = 0;
+    for (auto const& s : c.stats()) n += ((*s).*member).value();
+    return n;
+}
+
+}  // namespace jirapool::wire_test

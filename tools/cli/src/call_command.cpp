@@ -1,0 +1,80 @@
+#include "commands.hpp"
+#include "exit_status.hpp"
+#include "one_connection.hpp"
+
+#include <jirapool/tools/process.hpp>
+#include <jirapool/tools/text.hpp>
+
+#include <fmt/format.h>
+#include <boost/asio/bind_executor.hpp>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace jirapool::cli {
+namespace {
+
+request make_request(call_options& o) {
+    request r(o.how, std::move(o.target));
+    for (auto& [name, value] : o.headers) {
+        request with = std::move(r).header(std::move(name), std::move(value));
+        r = std::move(with);
+    }
+    if (o.body) {
+        request with = std::move(r).body(std::move(*o.body), std::move(o.content_type));
+        r = std::move(with);
+    }
+    if (o.timeout) {
+        request with = std::move(r).timeout(*o.timeout);
+        r = std::move(with);
+    }
+    return r;
+}
+
+std::string text_of(response const& r, bool with_head) {
+    std::string out;
+    if (with_head) {
+        out = fmt::format("HTTP {}\n", r.status());
+        for (std::size_t i = 0; i < r.header_count(); ++i)
+            out += fmt::format("{}: {}\n", r.header_name(i), tools::printable(r.header_value(i)));
+        out += '\n';
+    }
+    out += std::string_view(r.body());
+    // Keeps the prompt on a line of its own; a file gets the bytes as they are.
+    if (!out.empty() && out.back() != '\n' && ::isatty(STDOUT_FILENO) == 1) out += '\n';
+    return out;
+}
+
+int report(result<response> const& answer, bool with_head) {
+    if (!answer) {
+        auto const f = answer.error();
+        fmt::print(stderr, "jirapool: {}\n", f.describe());
+        return status_of(f);
+    }
+    if (!tools::write_output("-", text_of(*answer, with_head))) {
+        fmt::print(stderr, "jirapool: cannot write the answer: {}\n", std::strerror(errno));
+        return failed;
+    }
+    auto const trace = answer->trace_id();
+    fmt::print(stderr, "status {}{}{}\n", answer->status(), trace.empty() ? "" : ", trace ", tools::printable(trace));
+    return answer->ok() ? ok : not_ok;
+}
+
+}  // namespace
+
+int call(call_options o) {
+    one_connection one(o.at);
+    bool const with_head = o.show_head;
+    int status = failed;
+    auto end = [&](result<response> const& answer) {
+        status = report(answer, with_head);
+        one.stop();
+    };
+    one.get().async_call(make_request(o), asio::bind_executor(one.context(), std::move(end)));
+    one.run();
+    return status;
+}
+
+}  // namespace jirapool::cli

@@ -1,0 +1,94 @@
+#include "commands.hpp"
+#include "exit_status.hpp"
+
+#include <jirapool/core/connections_file.hpp>
+#include <jirapool/core/site.hpp>
+#include <jirapool/tools/json_writer.hpp>
+#include <jirapool/tools/process.hpp>
+#include <jirapool/tools/text.hpp>
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace jirapool::cli {
+namespace {
+
+std::string code_name(failure const& f) {
+    return f.code().category() == jirapool_category() ? to_string(static_cast<errc>(f.code().value()))
+                                                      : f.code().message();
+}
+
+void write_problem(tools::json_writer& out, failure const& f) {
+    out.begin_object();
+    out.member("connection", f.connection());
+    out.member("code", code_name(f));
+    out.member("field", f.field());
+    out.member("rule", f.rule().empty() ? f.code().message() : f.rule());
+    out.member("text", f.describe());
+    out.end_object();
+}
+
+/// `whole` is what is wrong with the file as such, or nullptr.
+std::string to_json(check_options const& o, connections_report const& r, failure const* whole) {
+    tools::json_writer out;
+    out.begin_object();
+    out.member("schema", 1);
+    out.member("file", o.file);
+    out.member("usable", whole == nullptr);
+    out.member("total", r.total);
+    out.member("ok", r.connections.size());
+    out.member("bad", r.total - r.connections.size());
+    out.key("connections").begin_array();
+    if (!o.quiet) {
+        for (auto const& c : r.connections) {
+            out.begin_object();
+            out.member("id", c.id());
+            out.member("kind", to_string(c.kind()));
+            out.member("host", c.host());
+            if (c.cloud()) out.member("cloud_id", c.cloud()->str());
+            else out.key("cloud_id").null();
+            out.end_object();
+        }
+    }
+    out.end_array();
+    out.key("problems").begin_array();
+    if (whole) write_problem(out, *whole);
+    for (auto const& f : r.problems) write_problem(out, f);
+    out.end_array();
+    out.end_object();
+    return out.take();
+}
+
+std::string to_text(check_options const& o, connections_report const& r) {
+    std::string out;
+    auto const to = std::back_inserter(out);
+    if (!o.quiet) {
+        for (auto const& c : r.connections) {
+            fmt::format_to(to, "OK   {}  {}  {}\n", c.id(), to_string(c.kind()),
+                           c.cloud() ? "cloud " + c.cloud()->str() : c.host());
+        }
+    }
+    for (auto const& f : r.problems) fmt::format_to(to, "BAD  {}\n", tools::printable(f.describe()));
+    auto const bad = r.total - r.connections.size();
+    if (bad > r.problems.size())
+        fmt::format_to(to, "BAD  and {} more that are not described\n", bad - r.problems.size());
+    fmt::format_to(to, "{} connections: {} ok, {} bad\n", r.total, r.connections.size(), bad);
+    return out;
+}
+
+}  // namespace
+
+int check(check_options o) {
+    auto r = load_connections(o.file);
+    if (!r) {
+        auto const f = r.error();
+        if (o.json) tools::write_output("-", to_json(o, connections_report{}, &f));
+        fmt::print(stderr, "jirapool: {}: {}\n", tools::printable(o.file), f.describe());
+        return bad_usage;
+    }
+    tools::write_output("-", o.json ? to_json(o, *r, nullptr) : to_text(o, *r));
+    return r->total == r->connections.size() ? ok : not_ok;
+}
+
+}  // namespace jirapool::cli

@@ -1,0 +1,35 @@
+#include "commands.hpp"
+#include "exit_status.hpp"
+
+#include <jirapool/tools/process.hpp>
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <variant>
+
+namespace {
+
+using namespace jirapool::cli;
+
+struct runner {
+    int operator()(check_options& o) const { return check(std::move(o)); }
+    int operator()(call_options& o) const { return call(std::move(o)); }
+    int operator()(create_webhook_options& o) const { return create_webhook(std::move(o)); }
+    int operator()(list_webhooks_options& o) const { return list_webhooks(std::move(o)); }
+    int operator()(delete_webhook_options& o) const { return delete_webhook(std::move(o)); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    jirapool::tools::forbid_dumps();
+    try {
+        auto parsed = parse_options(argc, argv);
+        if (auto const* const status = std::get_if<int>(&parsed)) return *status;
+        return std::visit(runner{}, std::get<command>(parsed));
+    } catch (std::exception const& e) {
+        fmt::print(stderr, "jirapool: {}\n", e.what());
+        return bad_usage;
+    }
+}

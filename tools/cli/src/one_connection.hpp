@@ -1,0 +1,33 @@
+#pragma once
+
+#include "options.hpp"
+
+#include <jirapool/pool/client.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <optional>
+
+namespace jirapool::cli {
+
+/** A client with the one connection that a command names.
+
+    @par Threads   The one that made it. */
+class one_connection {
+public:
+    /// Throws std::invalid_argument with what is wrong: the file, the connection, or its not being there.
+    explicit one_connection(connect_options const& o);
+
+    connection get() const { return *connection_; }
+    asio::io_context& context() noexcept { return context_; }
+    /// Returns when stop() was called and all has ended.
+    void run() { context_.run(); }
+    void stop() { client_.stop(); }
+
+private:
+    asio::io_context context_{1};
+    client client_;
+    std::optional<connection> connection_;
+};
+
+}  // namespace jirapool::cli

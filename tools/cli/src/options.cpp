@@ -1,0 +1,245 @@
+#include "options.hpp"
+
+#include "exit_status.hpp"
+
+#include <jirapool/core/connections_file.hpp>
+#include <jirapool/tools/endpoint.hpp>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <stdexcept>
+#include <string_view>
+
+namespace jirapool::cli {
+namespace {
+
+/// What CLI11 reads; the rest is parsed from it.
+struct raw_options {
+    check_options check;
+    call_options call;
+    create_webhook_options create;
+    list_webhooks_options list;
+    delete_webhook_options remove;
+
+    // One for each command: CLI11 also sets the options of those that are not used, from the environment.
+    std::vector<std::string> call_connect_to;
+    std::vector<std::string> create_connect_to;
+    std::vector<std::string> list_connect_to;
+    std::vector<std::string> remove_connect_to;
+
+    std::string method_name;
+    std::string data;
+    std::vector<std::string> headers;
+    double timeout_s = 0;
+    std::string secret_env;
+    std::string secret_file;
+};
+
+struct subcommands {
+    CLI::App* check = nullptr;
+    CLI::App* call = nullptr;
+    CLI::App* webhook = nullptr;
+    CLI::App* create = nullptr;
+    CLI::App* list = nullptr;
+    CLI::App* remove = nullptr;
+    CLI::Option* data = nullptr;
+    CLI::Option* timeout = nullptr;
+};
+
+void add_connect_options(CLI::App& to, connect_options& at, std::vector<std::string>& connect_to) {
+    to.add_option("ID", at.id, "Connection to use")->required();
+    to.add_option("--connections", at.connections_file, "Connections file (JSON); only this connection of it is used")
+        ->type_name("FILE")
+        ->envname("JIRAPOOL_CONNECTIONS")
+        ->required();
+    to.add_option("--connect-to", connect_to,
+                  "Connect to this address instead: for one host or, without HOST, all of them; may be repeated")
+        ->type_name("[HOST:]ADDR:PORT")
+        ->allow_extra_args(false);
+    to.add_option("--ca", at.ca_file, "Trust these certificate authorities (PEM) instead of the system's")
+        ->type_name("FILE");
+}
+
+void add_check(CLI::App& cli, subcommands& sub, raw_options& raw) {
+    sub.check = cli.add_subcommand("check", "Say of each connection of a file whether it can be used; sends nothing");
+    sub.check->add_option("FILE", raw.check.file, "Connections file (JSON)")->required();
+    sub.check->add_flag("--json", raw.check.json, "Print JSON");
+    sub.check->add_flag("-q,--quiet", raw.check.quiet, "Print only what is wrong");
+}
+
+void add_call(CLI::App& cli, subcommands& sub, raw_options& raw) {
+    sub.call = cli.add_subcommand("call", "Make one call; the answer's body goes to standard output");
+    add_connect_options(*sub.call, raw.call.at, raw.call_connect_to);
+    sub.call->add_option("METHOD", raw.method_name, "GET, HEAD, POST, PUT, PATCH or DELETE")->required();
+    sub.call->add_option("TARGET", raw.call.target, "Path and query, percent-encoded: /rest/api/3/myself")->required();
+    sub.data = sub.call
+                   ->add_option(
+                       "--data", raw.data,
+                       "Body, application/json unless a header says otherwise; @file: a file's, @-: standard input's")
+                   ->type_name("BODY|@file");
+    sub.call->add_option("--header", raw.headers, "May be repeated")
+        ->type_name("'NAME: VALUE'")
+        ->allow_extra_args(false);
+    sub.timeout = sub.call->add_option("--timeout", raw.timeout_s, "Of the whole call; default: the connection's")
+                      ->type_name("SECONDS")
+                      ->check(CLI::Range(0.001, 3600.0));
+    sub.call->add_flag("-i,--include", raw.call.show_head, "Print the answer's status and headers too");
+}
+
+void add_webhook(CLI::App& cli, subcommands& sub, raw_options& raw) {
+    sub.webhook = cli.add_subcommand("webhook",
+                                     "Managed webhooks of a site: for connections with a personal API token");
+    sub.webhook->require_subcommand(1);
+
+    sub.create = sub.webhook->add_subcommand("create", "Create one and print its id");
+    add_connect_options(*sub.create, raw.create.at, raw.create_connect_to);
+    sub.create->add_option("--name", raw.create.name, "What Jira's administrators see")->required();
+    sub.create->add_option("--url", raw.create.url, "Callback URL, https")->required();
+    sub.create->add_option("--event", raw.create.events, "E.g. jira:issue_created; may be repeated")
+        ->required()
+        ->allow_extra_args(false);
+    sub.create->add_option("--jql", raw.create.jql, "Only issues that this finds");
+    auto* const env = sub.create->add_option("--secret-env", raw.secret_env,
+                                             "Environment variable with the secret that signs deliveries");
+    auto* const file = sub.create->add_option("--secret-file", raw.secret_file, "File with that secret");
+    env->type_name("NAME")->excludes(file);
+    file->type_name("PATH")->excludes(env);
+    sub.create->add_flag("--json", raw.create.json, "Print JSON");
+
+    sub.list = sub.webhook->add_subcommand("list", "List all, whoever made them");
+    add_connect_options(*sub.list, raw.list.at, raw.list_connect_to);
+    sub.list->add_flag("--json", raw.list.json, "Print JSON");
+
+    sub.remove = sub.webhook->add_subcommand("delete", "Delete one");
+    add_connect_options(*sub.remove, raw.remove.at, raw.remove_connect_to);
+    sub.remove->add_option("WEBHOOK_ID", raw.remove.webhook_id, "As `list` prints it")->required();
+}
+
+[[noreturn]] void refuse(std::string const& what) { throw std::invalid_argument(what); }
+
+method method_named(std::string name) {
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    for (std::size_t i = 0; i < method_count; ++i)
+        if (to_string(static_cast<method>(i)) == name) return static_cast<method>(i);
+    refuse("METHOD must be GET, HEAD, POST, PUT, PATCH or DELETE");
+}
+
+std::string read_all(std::istream& in) {
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+std::string read_body(std::string const& data) {
+    if (!data.starts_with('@')) return data;
+    if (data == "@-") return read_all(std::cin);
+    std::ifstream file(data.substr(1), std::ios::binary);
+    if (!file) refuse(fmt::format("--data: cannot read {}: {}", data.substr(1), std::strerror(errno)));
+    try {
+        return read_all(file);
+    } catch (std::ios_base::failure const&) {
+        refuse(fmt::format("--data: cannot read {}", data.substr(1)));  // a folder can be opened, but not read
+    }
+}
+
+bool same_name(std::string_view a, std::string_view b) noexcept {
+    auto const lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trimmed(std::string_view text) noexcept {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+void take_over_call(subcommands const& sub, raw_options& raw) {
+    call_options& c = raw.call;
+    c.how = method_named(raw.method_name);
+    c.content_type = "application/json";
+    for (std::string_view const header : raw.headers) {
+        auto const colon = header.find(':');
+        if (colon == std::string_view::npos || colon == 0) refuse("--header must be 'NAME: VALUE'");
+        auto const name = trimmed(header.substr(0, colon));
+        auto const value = trimmed(header.substr(colon + 1));
+        if (same_name(name, "content-type")) c.content_type = value;
+        else c.headers.emplace_back(name, value);
+    }
+    if (sub.data->count() != 0) c.body = read_body(raw.data);
+    if (sub.timeout->count() != 0)
+        c.timeout = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(raw.timeout_s));
+}
+
+void take_over_secret(raw_options& raw) {
+    if (raw.secret_env.empty() && raw.secret_file.empty()) return;
+    auto s = raw.secret_env.empty() ? system_secrets().from_file(raw.secret_file)
+                                    : system_secrets().from_env(raw.secret_env);
+    if (!s)
+        refuse(fmt::format("{}: {}", raw.secret_env.empty() ? "--secret-file" : "--secret-env", s.error().describe()));
+    raw.create.signing_secret = std::move(*s);
+}
+
+void take_over_addresses(connect_options& at, std::vector<std::string> const& texts) {
+    for (auto const& text : texts) {
+        auto parsed = tools::parse_connect_to(text);
+        if (!parsed) refuse("--connect-to: " + parsed.error().rule());
+        at.connect_to.push_back(std::move(*parsed));
+    }
+}
+
+command take_over(subcommands const& sub, raw_options& raw) {
+    if (*sub.check) return std::move(raw.check);
+    if (*sub.call) {
+        take_over_addresses(raw.call.at, raw.call_connect_to);
+        take_over_call(sub, raw);
+        return std::move(raw.call);
+    }
+    if (*sub.create) {
+        take_over_addresses(raw.create.at, raw.create_connect_to);
+        take_over_secret(raw);
+        return std::move(raw.create);
+    }
+    if (*sub.list) {
+        take_over_addresses(raw.list.at, raw.list_connect_to);
+        return std::move(raw.list);
+    }
+    take_over_addresses(raw.remove.at, raw.remove_connect_to);
+    return std::move(raw.remove);
+}
+
+}  // namespace
+
+std::variant<command, int> parse_options(int argc, char const* const* argv) {
+    CLI::App cli{"Looks at Jira connections, and calls Jira through one of them.", "jirapool"};
+    cli.set_version_flag("--version", "jirapool " JIRAPOOL_VERSION);
+    cli.require_subcommand(1);
+    cli.footer(
+        "Exit status: 0; 1 if a connection is bad (check), the answer is not 2xx (call), or there was no such webhook\n"
+        "(delete); 2 for bad usage, an unusable file or connection; 3 if there is no answer, or a webhook was "
+        "refused.");
+    subcommands sub;
+    raw_options raw;
+    add_check(cli, sub, raw);
+    add_call(cli, sub, raw);
+    add_webhook(cli, sub, raw);
+    try {
+        cli.parse(argc, argv);
+    } catch (CLI::ParseError const& e) {
+        return cli.exit(e) == 0 ? ok : bad_usage;
+    }
+    try {
+        return take_over(sub, raw);
+    } catch (std::invalid_argument const& e) {
+        fmt::print(stderr, "jirapool: {}\n", e.what());
+        return bad_usage;
+    }
+}
+
+}  // namespace jirapool::cli

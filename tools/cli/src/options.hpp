@@ -1,0 +1,67 @@
+#pragma once
+
+#include <jirapool/core/request.hpp>
+#include <jirapool/core/secret.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace jirapool::cli {
+
+struct check_options {
+    std::string file;
+    bool json = false;
+    bool quiet = false;
+};
+
+/// For what sends: where the connection is described, and how its hosts are reached.
+struct connect_options {
+    std::string connections_file;
+    std::string id;
+    std::vector<address_override> connect_to;
+    std::string ca_file;
+};
+
+struct call_options {
+    connect_options at;
+    method how = method::get;
+    std::string target;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::optional<std::string> body;
+    std::string content_type;
+    std::optional<std::chrono::milliseconds> timeout;
+    bool show_head = false;
+};
+
+struct create_webhook_options {
+    connect_options at;
+    std::string name;
+    std::string url;
+    std::vector<std::string> events;
+    std::string jql;
+    secret signing_secret;
+    bool json = false;
+};
+
+struct list_webhooks_options {
+    connect_options at;
+    bool json = false;
+};
+
+struct delete_webhook_options {
+    connect_options at;
+    std::string webhook_id;
+};
+
+using command =
+    std::variant<check_options, call_options, create_webhook_options, list_webhooks_options, delete_webhook_options>;
+
+/// What to do, or the exit status when there is nothing to do: help was shown, or what is wrong.
+std::variant<command, int> parse_options(int argc, char const* const* argv);
+
+}  // namespace jirapool::cli

@@ -1,0 +1,116 @@
+#include "commands.hpp"
+#include "exit_status.hpp"
+#include "one_connection.hpp"
+
+#include <jirapool/pool/webhooks.hpp>
+#include <jirapool/tools/json_writer.hpp>
+#include <jirapool/tools/process.hpp>
+#include <jirapool/tools/text.hpp>
+
+#include <fmt/format.h>
+#include <boost/asio/co_spawn.hpp>
+
+#include <exception>
+
+namespace jirapool::cli {
+namespace {
+
+/// Runs one operation to its end and gives its value to `show`, which returns the exit status.
+template <class T, class Show>
+int finish(one_connection& one, asio::awaitable<result<T>> operation, Show show) {
+    int status = failed;
+    auto end = [&](std::exception_ptr e, result<T> r) {
+        one.stop();
+        if (e) std::rethrow_exception(e);
+        if (r) {
+            status = show(*r);
+        } else {
+            auto const f = r.error();
+            fmt::print(stderr, "jirapool: {}\n", f.describe());
+            status = status_of(f);
+        }
+    };
+    asio::co_spawn(one.context(), std::move(operation), std::move(end));
+    one.run();
+    return status;
+}
+
+void write_webhook(tools::json_writer& out, webhook_info const& w) {
+    out.begin_object();
+    out.member("id", w.id);
+    out.member("name", w.name);
+    out.member("url", w.callback_url);
+    out.key("events").begin_array();
+    for (auto const& e : w.events) out.value(e);
+    out.end_array();
+    out.member("enabled", w.enabled);
+    out.member("signed", w.is_signed);
+    out.end_object();
+}
+
+std::string to_text(webhook_info const& w) {
+    std::string events;
+    for (auto const& e : w.events) {
+        if (!events.empty()) events += ',';
+        events += tools::printable(e);
+    }
+    return fmt::format("{}  {}  {}  {}  {}, {}\n", tools::printable(w.id), tools::printable(w.name),
+                       tools::printable(w.callback_url), events, w.enabled ? "enabled" : "disabled",
+                       w.is_signed ? "signed" : "unsigned");
+}
+
+int show_created(webhook_info const& w, bool json) {
+    if (!json) {
+        tools::write_output("-", to_text(w));
+        return ok;
+    }
+    tools::json_writer out;
+    write_webhook(out, w);
+    tools::write_output("-", out.take());
+    return ok;
+}
+
+int show_list(std::vector<webhook_info> const& all, bool json) {
+    if (json) {
+        tools::json_writer out;
+        out.begin_array();
+        for (auto const& w : all) write_webhook(out, w);
+        out.end_array();
+        tools::write_output("-", out.take());
+        return ok;
+    }
+    std::string text;
+    for (auto const& w : all) text += to_text(w);
+    tools::write_output("-", text);
+    fmt::print(stderr, "{} webhook{}\n", all.size(), all.size() == 1 ? "" : "s");
+    return ok;
+}
+
+}  // namespace
+
+int create_webhook(create_webhook_options o) {
+    one_connection one(o.at);
+    webhook_spec spec(std::move(o.name), std::move(o.url), std::move(o.events));
+    spec.signing_secret = std::move(o.signing_secret);
+    spec.jql = std::move(o.jql);
+    return finish<webhook_info>(one, jirapool::create_webhook(one.get(), std::move(spec)),
+                                [json = o.json](webhook_info const& w) { return show_created(w, json); });
+}
+
+int list_webhooks(list_webhooks_options o) {
+    one_connection one(o.at);
+    return finish<std::vector<webhook_info>>(one, jirapool::list_webhooks(one.get()),
+                                             [json = o.json](std::vector<webhook_info> const& all) {
+                                                 return show_list(all, json);
+                                             });
+}
+
+int delete_webhook(delete_webhook_options o) {
+    one_connection one(o.at);
+    return finish<bool>(one, jirapool::delete_webhook(one.get(), o.webhook_id), [](bool existed) {
+        fmt::print(stderr, "{}\n", existed ? "deleted" : "jirapool: no such webhook");
+        return existed ? ok : not_ok;
+    });
+}
+
+}  // namespace jirapool::cli

@@ -1,0 +1,17 @@
+# Everything the project needs from outside, by the names both Debian 12 and Debian 13 package.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(simdjson 3 CONFIG REQUIRED)
+find_package(Boost 1.81 CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+
+if(JIRAPOOL_BUILD_TOOLS OR JIRAPOOL_BUILD_TESTS)
+    find_package(fmt REQUIRED)
+    find_package(CLI11 CONFIG REQUIRED)
+endif()
+if(JIRAPOOL_BUILD_TESTS)
+    find_package(Catch2 REQUIRED)
+endif()
+if(JIRAPOOL_BUILD_BENCH)
+    find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Installs what jirapool needs on Debian 12 or 13, by package name: tools/install_dependencies.sh [GROUP...]
+#   build      the compiler and the libraries: what the library and its tools are made with   (build and test are the default)
+#   test       what the tests use besides
+#   lint       clang 19: clang++, clang-tidy, clang-format
+#   bench      Google Benchmark
+#   coverage   gcovr
+# As root or through sudo. Does nothing, at once, when everything is there.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+programs=$root/build/programs
+
+# Debian 12 has promtool only inside the prometheus package, which would start a server on this machine: it is taken out of
+# there into build/programs, where the tests look first.
+promtool_from=promtool
+release=
+# shellcheck disable=SC1091
+[ -r /etc/os-release ] && release=$(. /etc/os-release && echo "${ID:-}-${VERSION_ID:-}")
+case $release in
+    debian-12) boost=libboost1.81-dev promtool_from=prometheus ;;
+    debian-13) boost=libboost1.88-dev ;;
+    *)
+        if ! command -v apt-get >/dev/null; then
+            echo "install_dependencies: made for Debian 12 and 13, and there is no apt-get here" >&2
+            exit 1
+        fi
+        boost=$(apt-cache pkgnames libboost1. | grep -xE 'libboost1\.(8[1-9]|9[0-9])-dev' | sort -V | tail -n 1 || true)
+        boost=${boost:-libboost-dev}
+        ;;
+esac
+
+packages=()
+promtool=
+add() {
+    local package
+    for package in "$@"; do
+        [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
+    done
+}
+[ $# -gt 0 ] || set -- build test
+for group in "$@"; do
+    case $group in
+        build)
+            add g++ cmake ninja-build ccache mold pkg-config git ca-certificates "$boost" libssl-dev libsimdjson-dev \
+                prometheus-cpp-dev zlib1g-dev libcli11-dev libfmt-dev
+            ;;
+        test)
+            add catch2 curl openssl python3 git
+            if [ "$promtool_from" = promtool ]; then add promtool; else promtool=yes; fi
+            ;;
+        lint) add clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev python3 git ;;
+        bench) add libbenchmark-dev ;;
+        coverage) add gcovr ;;
+        *)
+            echo "install_dependencies: no group '$group' (there are build, test, lint, bench, coverage)" >&2
+            exit 2
+            ;;
+    esac
+done
+
+# shellcheck disable=SC2016
+have=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ installed$//p' || true)
+missing=()
+for package in "${packages[@]}"; do
+    grep -qxF -- "$package" <<<"$have" || missing+=("$package")
+done
+if [ -x "$programs/promtool" ] || command -v promtool >/dev/null; then promtool=; fi
+if [ ${#missing[@]} = 0 ] && [ -z "$promtool" ]; then exit 0; fi
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install_dependencies: needs root or sudo, to install: ${missing[*]-} ${promtool:+promtool}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+quietly() {
+    local status=0
+    "$@" >"$scratch/log" 2>&1 || status=$?
+    if [ "$status" != 0 ]; then
+        echo "install_dependencies: failed ($status): $*" >&2
+        tail -n 30 "$scratch/log" >&2
+    fi
+    return "$status"
+}
+apt() {
+    quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
+}
+
+apt update
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "install_dependencies: installing ${missing[*]}"
+    # --no-remove: rather stop than take away, say, another Boost that somebody uses.
+    apt install -y --no-install-recommends --no-remove "${missing[@]}"
+fi
+if [ -n "$promtool" ]; then
+    echo "install_dependencies: taking promtool out of the $promtool_from package"
+    mkdir "$scratch/package"
+    cd "$scratch/package"
+    quietly apt-get -o Acquire::Retries=3 download "$promtool_from"
+    dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$scratch" ./usr/bin/promtool
+    mkdir -p "$programs"
+    install -m 755 "$scratch/usr/bin/promtool" "$programs/promtool"
+fi

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# clang-tidy 19 over our sources, as BUILD_DIR compiles them: tools/lint/tidy.sh BUILD_DIR [FILE...]
+# Files that are not reached within TIDY_SECONDS (600) fail the run: nothing passes unread.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+build=${1:?usage: tools/lint/tidy.sh BUILD_DIR [FILE...]}
+shift
+seconds=${TIDY_SECONDS:-600}
+start=$SECONDS
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+if [ $# -gt 0 ]; then
+    printf '%s\0' "$@" >"$scratch/files"
+else
+    # The longest first, so that no core idles at the end. Not the sources that CMake makes to compile each header alone.
+    python3 - "$build/compile_commands.json" >"$scratch/files" <<'PYTHON'
+import json, os, sys
+root = os.getcwd() + os.sep
+files = {os.path.realpath(os.path.join(c["directory"], c["file"])) for c in json.load(open(sys.argv[1]))}
+files = [f[len(root):] for f in files if f.startswith(root) and not f.startswith(root + "build" + os.sep)]
+heavy = ("pool/", "tools/", "tests/wire/", "tests/sim/", "tests/unit/pool/", "metrics/")
+for f in sorted(files, key=lambda f: (not f.startswith(heavy), -os.path.getsize(f), f)):
+    sys.stdout.write(f + "\0")
+PYTHON
+fi
+count=$(tr -cd '\0' <"$scratch/files" | wc -c)
+
+check_one() {
+    if clang-tidy-19 -p "$build" --quiet "$1" >"$scratch/out.$$" 2>"$scratch/err.$$"; then
+        echo "$1" >>"$scratch/passed"
+    else
+        echo "$1" >>"$scratch/failed"
+        # On standard error are only counts, unless it could not run at all.
+        { echo "--- $1"; cat "$scratch/out.$$"; grep -vE 'warnings? (generated|treated as errors?)|^Suppressed|^Use -header' "$scratch/err.$$"; } || true
+    fi
+    rm -f "$scratch/out.$$" "$scratch/err.$$"
+}
+export -f check_one
+export build scratch
+touch "$scratch/passed" "$scratch/failed"
+# shellcheck disable=SC2016
+timeout "$seconds" xargs -0 -r -P "$(tools/scripts/jobs.sh)" -n 1 bash -c 'check_one "$1"' tidy <"$scratch/files" || true
+
+passed=$(wc -l <"$scratch/passed")
+failed=$(wc -l <"$scratch/failed")
+if [ "$failed" -gt 0 ] || [ "$passed" -lt "$count" ]; then
+    echo "tidy: FAILED: $failed files with findings, $((count - passed - failed)) not reached in $seconds s, $passed passed"
+    exit 1
+fi
+echo "tidy: $passed files, $((SECONDS - start)) s"

@@ -1,0 +1,399 @@
+#include "run.hpp"
+
+#include "client_counters.hpp"
+#include "pacer.hpp"
+#include "progress.hpp"
+#include "recorder.hpp"
+#include "schedule.hpp"
+#include "summary.hpp"
+
+#include <jirapool/core/connections_file.hpp>
+#include <jirapool/metrics/collector.hpp>
+#include <jirapool/metrics/listener.hpp>
+#include <jirapool/pool/runtime.hpp>
+#include <jirapool/tools/http_get.hpp>
+#include <jirapool/tools/process.hpp>
+#include <jirapool/tools/text.hpp>
+
+#include <fmt/format.h>
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+
+namespace jirapool::load {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int interrupted_status = 130;
+
+std::chrono::milliseconds to_ms(double seconds) {
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
+
+/// SIGINT and SIGTERM, taken when asked for. Made before any thread, which inherit that the signals are blocked.
+class stop_signals {
+public:
+    stop_signals() {
+        ::sigemptyset(&set_);
+        ::sigaddset(&set_, SIGINT);
+        ::sigaddset(&set_, SIGTERM);
+        ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+        ::signal(SIGPIPE, SIG_IGN);
+    }
+    /// Whether one came, after at most so long.
+    bool wait(std::chrono::milliseconds time) const noexcept {
+        timespec const limit{static_cast<time_t>(time.count() / 1000),
+                             static_cast<long>(time.count() % 1000 * 1'000'000)};
+        return ::sigtimedwait(&set_, nullptr, &limit) > 0;
+    }
+
+private:
+    sigset_t set_;
+};
+
+char const* name_of(event::kind k) noexcept {
+    switch (k) {
+    case event::kind::token_refresh_failed: return "token_refresh_failed";
+    case event::kind::credential_refused: return "credential_refused";
+    case event::kind::credential_anonymous: return "credential_anonymous";
+    case event::kind::limit_pause: return "limit_pause";
+    case event::kind::dial_failed: return "dial_failed";
+    case event::kind::site_unresolved: return "site_unresolved";
+    }
+    return "unknown";
+}
+
+/// The library's rare events, counted; filled on the shards' threads.
+class event_log {
+public:
+    void add(event const& e) {
+        std::lock_guard const lock(mutex_);
+        ++counts_[name_of(e.what)];
+        examples_.try_emplace(name_of(e.what), e.connection.empty() ? e.detail : e.connection + ": " + e.detail);
+    }
+    void report(summary& s) const {
+        std::lock_guard const lock(mutex_);
+        s.events = counts_;
+        s.event_examples = examples_;
+    }
+
+private:
+    std::mutex mutable mutex_;
+    std::map<std::string, std::uint64_t> counts_;
+    std::map<std::string, std::string> examples_;
+};
+
+double cpu_seconds() noexcept {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    auto const seconds = [](timeval const& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+/// One line that is rewritten on a terminal, else one line a second.
+class progress_line {
+public:
+    explicit progress_line(bool quiet) noexcept : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) == 1) {}
+    void show(std::string const& text) {
+        if (quiet_) return;
+        fmt::print(stderr, "{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "\n");
+        std::fflush(stderr);
+        open_ = terminal_;
+    }
+    /// What is printed next starts on a line of its own.
+    void end() {
+        if (open_) fmt::print(stderr, "\n");
+        open_ = false;
+    }
+
+private:
+    bool quiet_;
+    bool terminal_;
+    bool open_ = false;
+};
+
+client_params params_of(options const& o, event_log& events) {
+    client_params p;
+    p.user_agent = "jirapool-load/" JIRAPOOL_VERSION;
+    p.connect_to = o.connect_to;
+    p.tls.ca_file = o.ca_file;
+    p.on_event = [&events](event const& e) { events.add(e); };
+    return p;
+}
+
+/// Empty when the file is not fit to be used; says why.
+std::vector<connection_config> read_connections(std::string const& path) {
+    auto report = load_connections(path);
+    if (!report) {
+        fmt::print(stderr, "jirapool-load: {}: {}\n", tools::printable(path), report.error().describe());
+        return {};
+    }
+    constexpr std::size_t shown = 10;
+    for (std::size_t i = 0; i < report->problems.size() && i < shown; ++i)
+        fmt::print(stderr, "jirapool-load: {}\n", report->problems[i].describe());
+    if (auto const bad = report->total - report->connections.size(); bad != 0) {
+        fmt::print(stderr, "jirapool-load: {} of {} connections are bad; `jirapool check` lists all\n", bad,
+                   report->total);
+        return {};
+    }
+    if (report->connections.empty()) fmt::print(stderr, "jirapool-load: {}: no connections\n", tools::printable(path));
+    return std::move(report->connections);
+}
+
+run_plan plan_of(options const& o, std::vector<connection_config> const& configs) {
+    run_plan p;
+    for (auto const& c : configs) ++p.connections[static_cast<std::size_t>(c.kind())];
+    p.rate = o.rate;
+    p.duration_s = o.duration_s;
+    p.timeout_s = o.timeout_s;
+    p.threads = o.threads;
+    p.max_in_flight = o.max_in_flight;
+    p.issues = o.issues;
+    p.seed = o.seed;
+    p.mix_text = o.mix_text;
+    return p;
+}
+
+/// One run, from connections to summary.
+class load_run {
+public:
+    load_run(options const& o, stop_signals const& signals) : o_(o), signals_(signals), line_(o.quiet) {}
+
+    int go() {
+        auto configs = read_connections(o_.connections_file);
+        if (configs.empty()) return 2;
+        summary_.plan = plan_of(o_, configs);
+        runtime_.emplace(o_.threads, params_of(o_, events_));
+        if (!serve_metrics()) return 2;
+        std::vector<connection> all;
+        for (auto& c : configs) {
+            auto added = runtime_->add(std::move(c));
+            if (!added) {
+                fmt::print(stderr, "jirapool-load: {}\n", added.error().describe());
+                return 2;
+            }
+            all.push_back(std::move(*added));
+        }
+        warm_up();
+        if (!summary_.interrupted) offer_load(std::move(all));
+        runtime_->stop();
+        take_mock_stats();
+        events_.report(summary_);
+        summary_.examples = results_.examples();
+        line_.end();
+        return report();
+    }
+
+private:
+    bool serve_metrics() {
+        if (o_.metrics_address.empty()) return true;
+        auto opened = metrics::listener::open(o_.metrics_address,
+                                              std::make_shared<metrics::collector>(runtime_->stats()));
+        if (!opened) {
+            fmt::print(stderr, "jirapool-load: --metrics: {}\n", opened.error().describe());
+            return false;
+        }
+        metrics_ = std::move(*opened);
+        fmt::print(stderr, "metrics at {}\n", metrics_->url());
+        return true;
+    }
+
+    client_counters counters() const { return read_counters(runtime_->stats()); }
+
+    static std::uint64_t refreshes_ok(client_counters const& c) noexcept {
+        return c.token_refreshes[static_cast<std::size_t>(refresh_result::ok)];
+    }
+
+    /// Channels that are being dialled or serve a call, here one of the library's own.
+    std::int64_t busy_channels() const {
+        std::int64_t n = 0;
+        for (auto const& shard : runtime_->stats())
+            n += shard->channels_dialing.value() + shard->channels_active.value();
+        return n;
+    }
+
+    /// Until each OAuth credential has its first token, and then until the start-up's other traffic has ended as well.
+    void warm_up() {
+        auto const wanted = summary_.plan.connections[static_cast<std::size_t>(connection_kind::service_oauth)];
+        auto const began = load_clock::now();
+        auto const limit = began + to_ms(o_.warm_up_s);
+        auto shown = began;
+        std::uint64_t have = 0;
+        while ((have = refreshes_ok(counters())) < wanted || busy_channels() != 0) {
+            auto const now = load_clock::now();
+            if (now >= limit) {
+                line_.end();
+                fmt::print(stderr,
+                           "jirapool-load: after {} s {} of {} OAuth credentials have a token; starting anyway\n",
+                           o_.warm_up_s, have, wanted);
+                break;
+            }
+            if (now - shown >= 1s) {
+                shown = now;
+                line_.show(fmt::format("warming up: {} of {} OAuth credentials have a token", have, wanted));
+            }
+            if (signals_.wait(2ms)) {
+                summary_.interrupted = true;
+                break;
+            }
+        }
+        summary_.warm_up_s = std::chrono::duration<double>(load_clock::now() - began).count();
+        summary_.warm_up_refreshes = have;
+    }
+
+    void offer_load(std::vector<connection> all) {
+        schedule plan(o_.rate, o_.duration_s, *o_.what, all.size(), o_.issues, o_.seed);
+        start_ = counters();
+        auto const cpu_at_start = cpu_seconds();
+        pacer p(std::move(plan), std::move(all), {to_ms(o_.timeout_s), o_.max_in_flight}, results_);
+        shown_at_ = p.began();
+        show_next_ = shown_at_ + 1s;
+
+        while (!p.ended() && !summary_.interrupted) tick(p);
+        p.stop();
+        finish_calls(p);
+        summary_.client = counters() - start_;
+        summary_.cpu_s = cpu_seconds() - cpu_at_start;
+
+        summary_.planned = p.planned();
+        summary_.sent = p.sent();
+        summary_.unsent = p.unsent();
+        // A run that was not cut short lasted as long as was asked, though its last call began a little earlier.
+        summary_.elapsed = summary_.interrupted ? p.elapsed() : std::max(p.elapsed(), whole_time());
+        summary_.lateness = figures_of(p.lateness());
+        summary_.generator_cpu_s = p.cpu_seconds();
+        take_records(summary_, *results_.total());
+    }
+
+    std::chrono::nanoseconds whole_time() const {
+        return std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(o_.duration_s));
+    }
+
+    /// Waits a little, for a signal too, and prints what is due.
+    void tick(pacer const& p) {
+        if (signals_.wait(20ms)) summary_.interrupted = true;
+        auto const now = load_clock::now();
+        if (now < show_next_) return;
+        while (show_next_ <= now) show_next_ += 1s;
+        show_progress(p, now);
+    }
+
+    void show_progress(pacer const& p, load_clock::time_point now) {
+        if (o_.quiet) return;
+        auto const total = results_.total();
+        std::uint64_t failed = 0;
+        operation_record all;
+        for (std::size_t i = 0; i < operation_count; ++i) all.add(total->of(static_cast<operation>(i)));
+        for (std::size_t status = 0; status < operation_record::status_limit; ++status)
+            if (status < 200 || status >= 300) failed += all.answered(static_cast<int>(status));
+        for (std::size_t value = 0; value < operation_record::errc_limit; ++value)
+            if (value != static_cast<std::size_t>(errc::stopped)) failed += all.ended_with(value);
+        auto const so_far = counters() - start_;
+        progress line;
+        line.elapsed = now - p.began();
+        line.rate = static_cast<double>(p.sent() - shown_sent_) /
+                    std::chrono::duration<double>(now - shown_at_).count();
+        line.in_flight = p.in_flight();
+        line.p50 = all.response_times().percentile(0.5);
+        line.p99 = all.response_times().percentile(0.99);
+        line.failed = failed;
+        line.unsent = p.unsent();
+        line.answered_429 = so_far.answered_429;
+        line.token_refreshes = refreshes_ok(so_far);
+        line_.show(to_text(line));
+        shown_at_ = now;
+        shown_sent_ = p.sent();
+    }
+
+    /// Until no call is under way: as long as they take, or up to 1 s after an interruption; then they are cut off.
+    void finish_calls(pacer const& p) {
+        auto const patience = summary_.interrupted ? 1000ms : to_ms(o_.timeout_s) + 5s;
+        auto limit = load_clock::now() + patience;
+        bool was_interrupted = summary_.interrupted;
+        while (p.in_flight() != 0 && load_clock::now() < limit) {
+            if (was_interrupted) {
+                if (signals_.wait(10ms)) break;  // twice: at once
+                continue;
+            }
+            tick(p);
+            if (summary_.interrupted) {
+                was_interrupted = true;
+                limit = load_clock::now() + 1000ms;
+            }
+        }
+        if (p.in_flight() == 0) return;
+        runtime_->stop();
+        limit = load_clock::now() + 500ms;
+        while (p.in_flight() != 0 && load_clock::now() < limit) signals_.wait(5ms);
+    }
+
+    void take_mock_stats() {
+        if (!o_.mock_stats) return;
+        auto const body = tools::http_get(*o_.mock_stats, "/stats", summary_.interrupted ? 200ms : 3000ms);
+        if (!body) {
+            summary_.mock_problem = body.error().describe();
+            return;
+        }
+        auto view = parse_mock_stats(*body);
+        if (view) summary_.mock = *view;
+        else summary_.mock_problem = view.error().describe();
+    }
+
+    int report() {
+        bool const json_to_stdout = o_.json_file == "-";
+        auto* const text_to = json_to_stdout ? stderr : stdout;
+        fmt::print(text_to, "{}", to_text(summary_));
+        bool fine = o_.allow_failures || (summary_.all.failed == 0 && summary_.unsent == 0 && summary_.cut_off == 0);
+        auto const numbers = flatten(summary_);
+        for (auto const& t : o_.required) {
+            auto const value = t.value_in(numbers);
+            bool const met = t.is_met(numbers);
+            fmt::print(text_to, "required      {}: {} ({})\n", t.text(), met ? "met" : "NOT MET",
+                       value ? fmt::format("{:.6g}", *value) : "no such number");
+            fine = fine && met;
+        }
+        std::fflush(text_to);
+        if (!o_.json_file.empty() && !tools::write_output(o_.json_file, to_json(summary_))) {
+            fmt::print(stderr, "jirapool-load: cannot write {}: {}\n", tools::printable(o_.json_file),
+                       std::strerror(errno));
+            return 2;
+        }
+        if (summary_.interrupted) return interrupted_status;
+        return fine ? 0 : 1;
+    }
+
+    options const& o_;
+    stop_signals const& signals_;
+    progress_line line_;
+    summary summary_;
+    client_counters start_;
+    load_clock::time_point shown_at_;
+    load_clock::time_point show_next_;
+    std::uint64_t shown_sent_ = 0;
+    // In this order: the runtime's threads use the two before it until it is gone.
+    event_log events_;
+    recorders results_;
+    std::optional<runtime> runtime_;
+    std::unique_ptr<metrics::listener> metrics_;
+};
+
+}  // namespace
+
+int run(options const& o) {
+    stop_signals const signals;
+    load_run one(o, signals);
+    return one.go();
+}
+
+}  // namespace jirapool::load

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <jirapool/mock/params.hpp>
+#include <jirapool/mock/scripted.hpp>
+#include <jirapool/mock/stats.hpp>
+#include <jirapool/mock/world.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jirapool::mock {
+
+/** A Jira Cloud of our own: sites, the API gateway and the token endpoint behind one TLS port.
+
+    A client connects to 127.0.0.1:port() whatever the host, names the real host in SNI and Host, and trusts ca_pem().
+
+    @par Threads   start() and stop() from one thread at a time; everything else from any, also while it runs. */
+class server {
+public:
+    /// Makes the world and the certificates; opens nothing. Throws std::invalid_argument with why_invalid's text.
+    explicit server(params p);
+    /// As stop().
+    ~server();
+    server(server const&) = delete;
+    server& operator=(server const&) = delete;
+
+    /** Listens and returns. After a stop() it may be called again: the same ports, world, issues, tokens and counters,
+        so that a client sees an outage end.
+
+        Throws std::runtime_error that names the address, e.g. "cannot listen on 127.0.0.1:443: Permission denied". */
+    void start();
+    /// Closes every connection and joins the threads. Does nothing when not running.
+    void stop();
+
+    /// 0 before the first start().
+    unsigned short port() const noexcept;
+    unsigned short admin_port() const noexcept;
+    /// The certificate authority, new with each server.
+    std::string ca_pem() const;
+    mock::world const& world() const noexcept;
+
+    stats snapshot() const;
+    /// Every bucket touched since the last reset, by site and route.
+    std::vector<bucket_stats> buckets() const;
+    /// Counters become 0; what is in flight or open now stays counted. Levels of buckets stay.
+    void reset_stats();
+
+    faults get_faults() const;
+    /// Throws std::invalid_argument with why_invalid's text.
+    void set_faults(faults f);
+    /// Replaces params::intercept; an empty function ends it.
+    void set_intercept(intercept_function f);
+
+    /// Access tokens issued so far to this connection (index into world::connections()) answer 401 from now on.
+    void revoke_tokens(std::size_t connection);
+    /// From now on this is its API key or client secret, and the old one is refused. Issued access tokens live on.
+    void replace_secret(std::size_t connection, std::string secret);
+    /// As if the edge restarted: every open connection is closed, by TCP reset or in good order.
+    void close_connections(bool reset);
+
+    /// What the issue's summary is now; nullopt if there is no such issue.
+    std::optional<std::string> issue_summary(std::size_t site, std::string_view key) const;
+    std::size_t issue_count(std::size_t site) const;
+    std::size_t webhook_count(std::size_t site) const;
+
+private:
+    class impl;
+    std::unique_ptr<impl> impl_;
+};
+
+}  // namespace jirapool::mock

@@ -1,0 +1,188 @@
+#include <jirapool/mock/server.hpp>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+using namespace jirapool::mock;
+
+/// Whole or not at all: a reader that waits for the file never sees half of it.
+void write_file(std::string const& path, std::string const& content, mode_t mode) {
+    std::string const temporary = path + ".tmp";
+    auto const fail = [&](char const* step) {
+        int const error = errno;
+        ::unlink(temporary.c_str());
+        throw std::runtime_error(fmt::format("cannot {} {}: {}", step, path, std::strerror(error)));
+    };
+    // A leftover of another run may have a wider mode.
+    ::unlink(temporary.c_str());
+    int const file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (file < 0) fail("create");
+    for (std::size_t done = 0; done < content.size();) {
+        ssize_t const n = ::write(file, content.data() + done, content.size() - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            int const error = errno;
+            ::close(file);
+            errno = error;
+            fail("write");
+        }
+        done += static_cast<std::size_t>(n);
+    }
+    if (::close(file) != 0) fail("write");
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("create");
+}
+
+struct options {
+    params server;
+    long long token_lifetime_s = 3600;
+    double idle_timeout_s = 60;
+    long long latency_ms = 0;
+    long long latency_jitter_ms = 0;
+    long long token_latency_ms = 0;
+    std::string ca_file;
+    std::string connections_file;
+    std::string ready_file;
+};
+
+void add_options(CLI::App& cli, options& o) {
+    params& p = o.server;
+    faults& f = p.faulty;
+    auto const add = [&cli](char const* group, char const* name, auto& value, char const* help) {
+        return cli.add_option(name, value, help)->capture_default_str()->group(group);
+    };
+    char const* const where = "Where";
+    add(where, "--address", p.address, "Loopback address to listen on");
+    add(where, "--port", p.port, "TLS port; 0: any free one");
+    add(where, "--admin-port", p.admin_port, "Plain HTTP port on 127.0.0.1 for /stats; 0: any free one");
+    add(where, "--threads", p.threads, "Threads, each with its own event loop");
+
+    char const* const what = "What there is";
+    add(what, "--sites", p.sites, "Sites, site-0001.atlassian.net and so on");
+    add(what, "--personal", p.personal, "Connections with a personal API token");
+    add(what, "--service", p.service, "Connections with a service account's API token");
+    add(what, "--oauth", p.oauth, "Connections with OAuth client credentials");
+    add(what, "--seed", p.seed, "Cloud ids and credentials follow from it");
+    add(what, "--issues", p.issues_per_site, "Issues of each site, PROJ-1 and so on");
+    add(what, "--issue-bytes", p.issue_bytes, "About the size of an issue");
+    add(what, "--token-lifetime", o.token_lifetime_s, "Lifetime of access tokens, seconds");
+    add(what, "--token-bytes", p.token_bytes, "Length of access tokens");
+    cli.add_flag("--chunked", p.chunked, "Answer with Transfer-Encoding: chunked")->group(what);
+
+    char const* const limits = "Limits";
+    add(limits, "--burst-get", p.burst_get, "Requests per second, site and route: GET");
+    add(limits, "--burst-get-issue", p.burst_get_issue, "GET issue/{issueIdOrKey}");
+    add(limits, "--burst-post", p.burst_post, "POST");
+    add(limits, "--burst-put", p.burst_put, "PUT");
+    add(limits, "--burst-delete", p.burst_delete, "DELETE");
+    add(limits, "--burst-scale", p.burst_scale, "Multiplies the burst figures; the result is rounded, at least 1");
+    add(limits, "--burst-capacity", p.burst_capacity, "What a full bucket holds, in seconds of refill");
+    cli.add_flag("--limit-issue-writes,!--no-limit-issue-writes", p.limit_issue_writes,
+                 "20 writes in 2 s and 100 in 30 s for each issue (on by default)")
+        ->group(limits);
+    add(limits, "--quota-points", p.quota_points, "Points per site and hour; 0: no quota");
+    cli.add_flag("--quota-oauth-only", p.quota_oauth_only, "API tokens spend no points")->group(limits);
+
+    char const* const wrong = "What goes wrong";
+    add(wrong, "--latency-ms", o.latency_ms, "Before each API answer");
+    add(wrong, "--latency-jitter-ms", o.latency_jitter_ms, "Up to this much more");
+    add(wrong, "--error-rate", f.error_rate, "Fraction of API calls answered 503");
+    add(wrong, "--token-latency-ms", o.token_latency_ms, "Before each answer of the token endpoint");
+    add(wrong, "--token-error-rate", f.token_error_rate, "Fraction of token exchanges answered 503");
+    add(wrong, "--close-rate", f.close_rate, "Fraction of answers after which the connection is just closed");
+    add(wrong, "--idle-timeout-s", o.idle_timeout_s, "Idle connections are closed after so many seconds");
+
+    char const* const files = "Files";
+    add(files, "--write-ca", o.ca_file, "Write the certificate authority (PEM) to this file");
+    add(files, "--write-connections", o.connections_file,
+        "Write the connections, secrets and all, to this file (mode 0600)");
+    add(files, "--ready-file", o.ready_file, "Write {\"port\":..,\"admin_port\":..} to this file when listening");
+}
+
+void take_over(options& o) {
+    using std::chrono::milliseconds;
+    params& p = o.server;
+    // Bounded before the conversion: what overflows must not come out as something valid.
+    if (!(o.idle_timeout_s > 0 && o.idle_timeout_s <= 86'400)) {
+        throw std::invalid_argument("--idle-timeout-s must be above 0, at most a day");
+    }
+    if (o.token_lifetime_s < 1 || o.token_lifetime_s > 365LL * 86'400) {
+        throw std::invalid_argument("--token-lifetime must be 1 s to a year");
+    }
+    p.token_lifetime = std::chrono::seconds{o.token_lifetime_s};
+    p.idle_timeout = std::max(milliseconds{1}, milliseconds{static_cast<long long>(o.idle_timeout_s * 1000)});
+    p.faulty.latency = milliseconds{o.latency_ms};
+    p.faulty.latency_jitter = milliseconds{o.latency_jitter_ms};
+    p.faulty.token_latency = milliseconds{o.token_latency_ms};
+}
+
+int run(options& o) {
+    take_over(o);
+    // Before any thread exists, so that all of them leave the signals to sigwait.
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGINT);
+    ::sigaddset(&signals, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+
+    std::string const address = o.server.address;
+    std::size_t const connections = o.server.personal + o.server.service + o.server.oauth;
+    std::size_t const sites = o.server.sites;
+    server s(std::move(o.server));
+    if (!o.ca_file.empty()) write_file(o.ca_file, s.ca_pem(), 0644);
+    if (!o.connections_file.empty()) write_file(o.connections_file, s.world().connections_json(), 0600);
+    s.start();
+    if (!o.ready_file.empty()) {
+        write_file(o.ready_file, fmt::format("{{\"port\":{},\"admin_port\":{}}}\n", s.port(), s.admin_port()), 0644);
+    }
+    fmt::print("jirapool-mock: https on {}:{}, http://127.0.0.1:{}/stats, {} sites, {} connections\n",
+               address.find(':') == std::string::npos ? address : '[' + address + ']', s.port(), s.admin_port(), sites,
+               connections);
+    std::fflush(stdout);
+
+    int signal = 0;
+    ::sigwait(&signals, &signal);
+    s.stop();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App cli{
+        "A Jira Cloud to test against: sites, API gateway and token endpoint behind one TLS port of this\n"
+        "machine. Connect to that port whatever the host, name the real host (SNI and Host), trust the\n"
+        "authority that --write-ca writes.",
+        "jirapool-mock"};
+    cli.footer(
+        "SIGINT and SIGTERM end it. Exit status: 0 after a signal, 2 if it cannot start.\n"
+        "Example: jirapool-mock --port 8443 --write-ca ca.pem --write-connections connections.json\n"
+        "  curl --cacert ca.pem --connect-to ::127.0.0.1:8443 https://site-0001.atlassian.net/_edge/tenant_info");
+    options o;
+    add_options(cli, o);
+    try {
+        cli.parse(argc, argv);
+    } catch (CLI::ParseError const& e) {
+        return cli.exit(e) == 0 ? 0 : 2;
+    }
+    try {
+        return run(o);
+    } catch (std::exception const& e) {
+        fmt::print(stderr, "jirapool-mock: {}\n", e.what());
+        return 2;
+    }
+}
