@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# Measures what an issue or the README promises: tests/figures.sh NAME (main-job)
+# A line per figure, "name value bar holds|short", measured in this run; the status is 1 when one is short.
+# FIGURES_BUILD=0 leaves out the two that time builds.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+
+status=0
+# figure NAME VALUE RELATION BAR: RELATION is <=, >=, < or ==
+figure() {
+    local verdict
+    if awk -v v="$2" -v b="$4" "BEGIN { exit !(v + 0 $3 b + 0) }" </dev/null && [ -n "$2" ]; then verdict=holds; else verdict=short status=1; fi
+    printf '%-34s %12s %5s%-8s %s\n' "$1" "${2:-none}" "$3" "$4" "$verdict"
+}
+# json FILE key.key…
+json() {
+    python3 - "$@" <<'P' 2>/dev/null
+import json, sys
+value = json.load(open(sys.argv[1]))
+for key in sys.argv[2].split("."):
+    value = value[key]
+print(sum(value.values()) if isinstance(value, dict) else value)
+P
+}
+
+scratch=
+mock=
+clean_up() {
+    [ -z "$mock" ] || kill "$mock" 2>/dev/null
+    [ -z "$scratch" ] || rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+start_mock() { # BUILD arguments…
+    local build=$1
+    shift
+    rm -f "$scratch/ready.json"
+    "$build/tools/mock/jirapool-mock" --port 0 --admin-port 0 --write-ca "$scratch/ca.pem" \
+        --write-connections "$scratch/connections.json" --ready-file "$scratch/ready.json" "$@" >"$scratch/mock.log" 2>&1 &
+    mock=$!
+    for _ in $(seq 100); do
+        [ ! -s "$scratch/ready.json" ] || break
+        sleep 0.1
+    done
+    port=$(json "$scratch/ready.json" port)
+    admin=$(json "$scratch/ready.json" admin_port)
+}
+stop_mock() {
+    kill "$mock" 2>/dev/null
+    wait "$mock" 2>/dev/null
+    mock=
+}
+load() { # BUILD arguments…: leaves $scratch/load.json, $scratch/load.txt
+    local build=$1
+    shift
+    "$build/tools/load/jirapool-load" "$scratch/connections.json" --connect-to "127.0.0.1:$port" --ca "$scratch/ca.pem" \
+        --mock-stats "127.0.0.1:$admin" --json "$scratch/load.json" "$@" >"$scratch/load.txt" 2>"$scratch/load.err"
+}
+
+demo_figures() {
+    start_mock build/release --sites 150 --personal 100 --service 100 --oauth 100 --token-lifetime 6 --latency-ms 20
+    load build/release --rate 2000 --duration 20 --metrics 127.0.0.1:0 &
+    local running=$! address=
+    for _ in $(seq 100); do
+        address=$(grep -ohE 'http://[0-9.:]+/metrics' "$scratch/load.txt" "$scratch/load.err" 2>/dev/null | head -n 1)
+        [ -z "$address" ] || break
+        sleep 0.1
+    done
+    for _ in $(seq 100); do # until it runs at its rate
+        curl -sf "$address" -o "$scratch/metrics.txt" && grep -q 'outcome="success"} [1-9]' "$scratch/metrics.txt" && break
+        sleep 0.1
+    done
+    local promtool=1
+    promtool check metrics <"$scratch/metrics.txt" >"$scratch/promtool.txt" 2>&1 && promtool=0
+    wait "$running"
+    local exit_code=$?
+    stop_mock
+    figure demo_exit_status "$exit_code" == 0
+    figure demo_calls_failed "$(json "$scratch/load.json" calls.failed)" == 0
+    figure demo_calls_unsent "$(json "$scratch/load.json" calls.unsent)" == 0
+    figure demo_calls_per_s "$(json "$scratch/load.json" succeeded_per_s)" '>=' 1980
+    figure demo_refreshes_per_credential "$(json "$scratch/load.json" mock.min_refreshes_per_credential)" '>=' 3
+    figure demo_calls_waited_for_token "$(json "$scratch/load.json" client.token_waits)" == 0
+    figure demo_refreshes_in_flight "$(json "$scratch/load.json" mock.max_refreshes_in_flight)" '<=' 1
+    figure demo_answered_401 "$(json "$scratch/load.json" mock.answered_401)" == 0
+    figure demo_isolation_violations "$(json "$scratch/load.json" mock.isolation_violations)" == 0
+    figure demo_response_p99_ms "$(json "$scratch/load.json" response_ms.p99)" '<=' 250
+    figure promtool_check_metrics_status "$promtool" == 0
+}
+
+# Offered load 150 % of what is permitted, on every route: 10 sites, 40 + 20 + 20 calls/s each are permitted.
+limit_figures() {
+    start_mock build/release --sites 10 --personal 10 --service 10 --oauth 10 --latency-ms 20 \
+        --burst-get-issue 40 --burst-get 20 --burst-post 20 --no-limit-issue-writes
+    load build/release --rate 1200 --duration 30 --timeout 5 --mix get_issue=2,myself=1,search=1 --allow-failures
+    stop_mock
+    figure limits_share_429 "$(json "$scratch/load.json" mock.share_429)" '<' 0.01
+    figure limits_share_of_permitted_used "$(json "$scratch/load.json" mock.share_used)" '>' 0.9
+}
+
+interrupt_figures() { # BUILD PREFIX
+    start_mock "$1" --sites 150 --personal 100 --service 100 --oauth 100 --token-lifetime 6 --latency-ms 20
+    load "$1" --rate 500 --duration 60 --max-in-flight 5000 &
+    local running=$!
+    for _ in $(seq 300); do
+        grep -qE '[1-9][0-9]* ?s|/s' "$scratch/load.err" 2>/dev/null && [ "$(json <(curl -sf "http://127.0.0.1:$admin/stats") requests || echo 0)" -gt 1500 ] && break
+        sleep 0.1
+    done
+    local begun end code
+    begun=$(date +%s%N)
+    pkill -INT -P "$running" jirapool-load 2>/dev/null || kill -INT "$running"
+    wait "$running"
+    code=$?
+    end=$(date +%s%N)
+    stop_mock
+    figure "$2_seconds" "$(awk "BEGIN { printf \"%.2f\", ($end - $begun) / 1e9 }")" '<' 2
+    figure "$2_exit_status" "$code" == 130
+    figure "$2_summary_lines" "$(grep -c 'response time\|INTERRUPTED' "$scratch/load.txt")" '>=' 2
+    figure "$2_sanitizer_reports" "$(cat "$scratch/load.txt" "$scratch/load.err" "$scratch/mock.log" | grep -cE 'ERROR: (Address|Leak)Sanitizer|runtime error:')" == 0
+}
+
+webhook_figures() {
+    start_mock build/release --sites 3 --personal 1 --service 1 --oauth 1
+    export JIRAPOOL_CONNECTIONS=$scratch/connections.json
+    local cli=build/release/tools/cli/jirapool kind id code
+    local reach=(--connect-to "127.0.0.1:$port" --ca "$scratch/ca.pem")
+    $cli webhook create personal-0001 --name figures --url https://hooks.example.com/ --event jira:issue_created "${reach[@]}" --json >"$scratch/hook.json"
+    figure webhook_personal_create_status $? == 0
+    id=$(json "$scratch/hook.json" id)
+    $cli webhook list personal-0001 "${reach[@]}" --json >"$scratch/hooks.json"
+    figure webhook_personal_list_status $? == 0
+    figure webhook_personal_listed "$(grep -c "\"$id\"\|figures" "$scratch/hooks.json")" '>=' 1
+    $cli webhook delete personal-0001 "$id" "${reach[@]}" >/dev/null
+    figure webhook_personal_delete_status $? == 0
+    for kind in service oauth; do
+        code=0
+        $cli webhook create $kind-0001 --name figures --url https://hooks.example.com/ --event jira:issue_created "${reach[@]}" >/dev/null 2>"$scratch/refused.txt" || code=$?
+        figure "webhook_${kind}_create_status" "$code" == 3
+        figure "webhook_${kind}_says_which_kind" "$(grep -c 'personal API token' "$scratch/refused.txt")" == 1
+        code=0
+        $cli webhook list $kind-0001 "${reach[@]}" >/dev/null 2>&1 || code=$?
+        figure "webhook_${kind}_list_status" "$code" == 3
+        code=0
+        $cli webhook delete $kind-0001 "$id" "${reach[@]}" >/dev/null 2>&1 || code=$?
+        figure "webhook_${kind}_delete_status" "$code" == 3
+    done
+    curl -sf "http://127.0.0.1:$admin/stats" -o "$scratch/stats.json"
+    stop_mock
+    figure webhook_requests_of_other_kinds "$(python3 -c '
+import json, sys
+w = json.load(open(sys.argv[1]))["webhook_requests"]
+print(w["service"] + w["oauth"] + w["unknown"] + w["refused"])' "$scratch/stats.json")" == 0
+}
+
+build_figures() {
+    local begun=$SECONDS
+    touch core/src/token_fsm.cpp
+    CCACHE_DISABLE=1 cmake --build --preset dev -j 2 --target core_tests >"$scratch/build.log" 2>&1 &&
+        build/dev/tests/core_tests >"$scratch/core_tests.log" 2>&1
+    local code=$?
+    figure core_change_tests_status "$code" == 0
+    figure core_change_to_tested_s "$((SECONDS - begun))" '<' 20
+    begun=$SECONDS
+    cmake -S . -B "$scratch/clean" -G Ninja -DCMAKE_BUILD_TYPE=Release >"$scratch/build.log" 2>&1 &&
+        CCACHE_DISABLE=1 cmake --build "$scratch/clean" -j 2 >>"$scratch/build.log" 2>&1
+    code=$?
+    figure clean_release_build_status "$code" == 0
+    figure clean_release_build_s "$((SECONDS - begun))" '<' 600
+}
+
+main_job() {
+    tools/install_dependencies.sh build test
+    export PATH=$PWD/build/programs:$PATH
+    scratch=$(mktemp -d)
+    {
+        cmake --preset release && cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target jirapool-load jirapool-mock jirapool
+        cmake --preset dev && cmake --build --preset dev -j "$(tools/scripts/jobs.sh)" --target jirapool-load jirapool-mock core_tests
+    } >"$scratch/build.log" 2>&1 || {
+        tail -n 30 "$scratch/build.log" >&2
+        exit 2
+    }
+    demo_figures
+    limit_figures
+    interrupt_figures build/release interrupt
+    interrupt_figures build/dev interrupt_under_asan
+    webhook_figures
+    [ "${FIGURES_BUILD:-1}" = 0 ] || build_figures
+}
+
+case ${1:-} in
+    main-job) main_job ;;
+    *)
+        echo "usage: tests/figures.sh main-job" >&2
+        exit 2
+        ;;
+esac
+exit "$status"
