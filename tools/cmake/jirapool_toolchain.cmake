@@ -24,9 +24,9 @@ function(jirapool_compile_as_ours target)
         POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-        # False alarms of GCC 12: Asio's coroutine frames (new by aligned_alloc, delete by free), and what the sanitizers'
-        # instrumentation makes look uninitialized.
-        target_compile_options(${target} PRIVATE -Wno-mismatched-new-delete -Wno-maybe-uninitialized)
+        # False alarms of GCC 12: Asio's coroutine frames (new by aligned_alloc, delete by free), what the sanitizers'
+        # instrumentation makes look uninitialized, and std::string's operator+ at -O3 (GCC bug 105651).
+        target_compile_options(${target} PRIVATE -Wno-mismatched-new-delete -Wno-maybe-uninitialized -Wno-restrict)
     endif()
     if(JIRAPOOL_WERROR)
         target_compile_options(${target} PRIVATE -Werror)
