@@ -75,14 +75,12 @@ private:
     asio::awaitable<bool> admit() {
         admit_waiter w(site().limiter, match_, request_.priority(), shard_.timers_, shard_.executor());
         auto const now = shard_.timers_.now();
-        auto const word = site().limiter.admit(w, now, deadline_);
+        auto const admit_by = last_useful_permit();
+        auto const word = site().limiter.admit(w, now, admit_by);
         switch (word.what) {
             case admission::kind::now: permit_ = true; co_return true;
             case admission::kind::refused:
-                stats_.limited_past_deadline.add();
-                failure_ = fail({errc::limited_past_deadline, "a limit of the site stays closed for longer than the call may last"},
-                                stage::admit)
-                               .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
+                failure_ = limited_past_deadline(word.at - now);
                 co_return false;
             case admission::kind::full:
                 stats_.limit_queue_full.add();
@@ -95,12 +93,12 @@ private:
         stats_.limit_waiting.add(1);
         site().pump();
         wake why = wake::notified;
-        if (!w.permitted) why = co_await w.point.wait(deadline_);
+        if (!w.permitted) why = co_await w.point.wait(admit_by);
         stats_.limit_waiting.add(-1);
         lap(stage::admit);
         permit_ = w.permitted;
         if (!permit_) {
-            failure_ = interrupted(why, stage::admit);
+            failure_ = why == wake::timeout ? limited_past_deadline(word.at - now) : interrupted(why, stage::admit);
             site().limiter.remove(w);
             site().pump();
             co_return false;
@@ -110,6 +108,18 @@ private:
             co_return false;
         }
         co_return true;
+    }
+
+    /// A permit later than this would be spent on an exchange that ends behind the deadline.
+    steady_time last_useful_permit() const noexcept {
+        // A site whose exchanges take long must not refuse all that waits: at most a quarter of the call's time is kept.
+        return deadline_ - std::min(site().exchange_time.likely(), (deadline_ - started_) / 4);
+    }
+
+    failure limited_past_deadline(steady_duration come_back) {
+        stats_.limited_past_deadline.add();
+        return fail({errc::limited_past_deadline, "a limit of the site stays closed for longer than the call may last"}, stage::admit)
+            .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
     }
 
     void give_permit_back() noexcept {
@@ -225,12 +235,12 @@ private:
         in.deadline = deadline_;
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
-        auto const begun = shard_.timers_.now();
+        exchange_begun_ = shard_.timers_.now();
         exchange_report report = co_await lease_.channel().exchange(&in, &response_);
         lap_ = shard_.timers_.now();
         auto const written = report.written == steady_time{} ? lap_ : report.written;
         auto const first = report.first_byte == steady_time{} ? lap_ : report.first_byte;
-        spend(stage::write, written - begun);
+        spend(stage::write, written - exchange_begun_);
         spend(stage::first_byte, first - written);
         spend(stage::body, lap_ - first);
         stats_.bytes_sent.add(report.sent);
@@ -266,6 +276,7 @@ private:
             lease_.close(report.announced ? close_reason::announced : close_reason::broken);
         give_permit_back();
         have_response_ = true;
+        site().exchange_time.observe(lap_ - exchange_begun_);
 
         auto const wall = shard_.timers_.wall();
         auto const limits = read_rate_headers(response_, wall);
@@ -286,7 +297,7 @@ private:
                 if (!state_->token || state_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
                 return renew_token();
             case answer_class::unauthorized: return state_->token ? renew_token() : next::deliver;
-            case answer_class::limited: return settle_limited(limits);
+            case answer_class::limited: return settle_limited();
             case answer_class::transient: break;
         }
         exchange_facts facts;
@@ -322,7 +333,7 @@ private:
         return plan_resend(facts) ? next::resend : next::deliver;
     }
 
-    next settle_limited(rate_headers const&) {
+    next settle_limited() {
         ++limited_;
         exchange_facts facts;
         facts.reason = resend_reason::limited;
@@ -412,6 +423,7 @@ private:
     steady_time lap_;
     steady_time deadline_;
     steady_time resend_at_{};
+    steady_time exchange_begun_{};
 
     lease lease_;
     std::shared_ptr<bearer const> bearer_;

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <new>
 
 namespace jirapool::detail {
 
@@ -103,7 +104,15 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
     if (auto s = known.lock()) return s;
     auto s = std::make_shared<site_state>(key, timers_, *params_, *stats_);
     known = s;
+    if (sites_.size() >= forget_at_) forget_unused();
     return s;
+}
+
+// What removed connections leave behind. Looked at when the number has doubled, so that it costs nothing per call.
+void shard::forget_unused() {
+    std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
+    std::erase_if(origins_, [](auto const& o) { return o.second.use_count() == 1 && o.first != gateway_host && o.first != auth_host; });
+    forget_at_ = 2 * sites_.size() + 64;
 }
 
 std::shared_ptr<origin_pool> shard::origin(std::string const& host) {
@@ -114,15 +123,21 @@ std::shared_ptr<origin_pool> shard::origin(std::string const& host) {
 
 void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_config const> c) {
     if (e->removed || timers_.stopped()) return;
+    std::string key = c->host();
+    if (c->cloud()) {
+        key = c->cloud()->str();
+    } else if (auto const known = cloud_of_host_.find(key); known != cloud_of_host_.end()) {
+        key = known->second;
+        auto const all = all_.lock();
+        if (!all) return;
+        if (auto const home = all->home_of(key); home != index_) {
+            hand_over(e, std::move(c), home, key);
+            return;
+        }
+    }
     auto const s = std::make_shared<connection_state>(std::move(c), params_->user_agent);
     auto const& config = *s->config;
     s->origin = origin(config.host());
-    std::string key = config.host();
-    if (config.cloud()) {
-        key = config.cloud()->str();
-    } else if (auto const known = cloud_of_host_.find(config.host()); known != cloud_of_host_.end()) {
-        key = known->second;
-    }
     s->site = site(key);
     auto& flow = s->flow();
     flow.set_weight(config.options().weight);
@@ -201,60 +216,77 @@ void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<c
     asio::co_spawn(executor(), run_refresh(shared_from_this(), std::move(e), std::move(s)), [](std::exception_ptr) {});
 }
 
+/// One request to the token endpoint: what came of it.
+struct token_exchange {
+    token_answer answer;
+    std::optional<std::chrono::seconds> retry_after;
+    steady_time asked{};
+};
+
+asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
+                                            token_exchange* out) {
+    out->asked = self->timers_.now();
+    auto const deadline = out->asked + refresh_deadline;
+    auto const host = std::string(auth_host);
+    auto const pool = self->origin(host);
+    auto leased = co_await pool->acquire(&s->token->flow, deadline);
+    if (!leased.lease) {
+        out->answer.reason = leased.error.describe();
+        co_return;
+    }
+    std::string body = "grant_type=client_credentials&client_id=";
+    body.reserve(256 + 3 * (s->config->principal().size() + s->config->key().size()));
+    append_encoded(body, s->config->principal());
+    body.append("&client_secret=");
+    append_encoded(body, s->config->key().reveal());
+    auto const headers = fixed_headers_for(host, self->params_->user_agent);
+
+    exchange_input in;
+    in.method = method::post;
+    in.target = "/oauth/token";
+    in.fixed_headers = headers;
+    in.content_type = "application/x-www-form-urlencoded";
+    in.body = body;
+    in.deadline = deadline;
+    response answer;
+    out->asked = self->timers_.now();
+    auto const report = co_await leased.lease.channel().exchange(&in, &answer);
+    wipe(body);
+    if (report.error.code()) {
+        out->answer.reason = report.error.describe();
+        leased.lease.close(close_reason::broken);
+        co_return;
+    }
+    out->answer = read_token_answer(answer.status(), answer.body());
+    out->retry_after = read_rate_headers(answer, self->timers_.wall()).retry_after;
+    auto& bytes = answer.mutable_body();
+    wipe(const_cast<char*>(bytes.data()), bytes.size());
+    if (report.reusable)
+        leased.lease.give_back();
+    else
+        leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
+}
+
 asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                          std::shared_ptr<connection_state> s) {
     auto& source = *s->token;
     auto& stats = *self->stats_;
     auto const started = self->timers_.now();
-    auto const host = std::string(auth_host);
-    auto const pool = self->origin(host);
-
-    token_answer answer;
-    std::optional<std::chrono::seconds> retry_after;
-    auto asked = started;
-    auto leased = co_await pool->acquire(&source.flow, started + refresh_deadline);
-    if (!leased.lease) {
-        answer.reason = leased.error.describe();
-    } else {
-        std::string body = "grant_type=client_credentials&client_id=";
-        body.reserve(256 + 3 * (s->config->principal().size() + s->config->key().size()));
-        append_encoded(body, s->config->principal());
-        body.append("&client_secret=");
-        append_encoded(body, s->config->key().reveal());
-        auto const headers = fixed_headers_for(host, self->params_->user_agent);
-
-        exchange_input in;
-        in.method = method::post;
-        in.target = "/oauth/token";
-        in.fixed_headers = headers;
-        in.content_type = "application/x-www-form-urlencoded";
-        in.body = body;
-        in.deadline = started + refresh_deadline;
-        response out;
-        asked = self->timers_.now();
-        auto const report = co_await leased.lease.channel().exchange(&in, &out);
-        wipe(body);
-        if (report.error.code()) {
-            answer.reason = report.error.describe();
-            leased.lease.close(close_reason::broken);
-        } else {
-            answer = read_token_answer(out.status(), out.body());
-            retry_after = read_rate_headers(out, self->timers_.wall()).retry_after;
-            auto& bytes = out.mutable_body();
-            wipe(const_cast<char*>(bytes.data()), bytes.size());
-            if (report.reusable)
-                leased.lease.give_back();
-            else
-                leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
-        }
+    token_exchange done;
+    try {
+        co_await exchange_token(self, s, &done);
+    } catch (std::bad_alloc const&) {
+        // Or the credential would be taken to be renewing for ever.
+        done.answer.reason = "out of memory";
     }
+    auto& answer = done.answer;
 
     auto const now = self->timers_.now();
     auto outcome = refresh_result::ok;
     if (!answer.ok()) {
         outcome = answer.failed == refresh_failure::permanent ? refresh_result::permanent : refresh_result::transient;
-        source.fsm.on_refresh_failed(answer.failed, now, retry_after, self->random_);
-    } else if (!source.fsm.on_refreshed(asked, now, answer.lifetime, self->random_)) {
+        source.fsm.on_refresh_failed(answer.failed, now, done.retry_after, self->random_);
+    } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->random_)) {
         outcome = refresh_result::transient;
         answer.reason = "the token was as good as expired when it came";
     } else {
@@ -280,7 +312,7 @@ asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std
     auto const headers = fixed_headers_for(host, self->params_->user_agent);
     fair_flow flow;
     steady_duration pause = resolve_retry;
-    for (int attempt = 1; !self->timers_.stopped(); ++attempt) {
+    for (int attempt = 1; !self->timers_.stopped() && self->anybody_asks_for(host); ++attempt) {
         auto const deadline = self->timers_.now() + resolve_deadline;
         failure why;
         auto leased = co_await pool->acquire(&flow, deadline);
@@ -319,6 +351,17 @@ asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std
     }
 }
 
+bool shard::anybody_asks_for(std::string const& host) {
+    auto& waiting = by_host_[host];
+    std::erase_if(waiting, [](auto const& weak) {
+        auto const e = weak.lock();
+        return !e || e->removed;
+    });
+    if (!waiting.empty()) return true;
+    by_host_.erase(host);
+    return false;
+}
+
 void shard::adopt(std::string const& host, std::string const& cloud) {
     auto const waiting = std::exchange(by_host_[host], {});
     by_host_.erase(host);
@@ -339,18 +382,25 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
             e->state = s;
             continue;
         }
-        auto const next = all->shards[home];
         auto const config = e->state->config;
         e->state = nullptr;
         entries_.erase(e);
         stats_->connections[static_cast<std::size_t>(e->kind)].add(-1);
-        asio::post(next->executor(), [next, e, config, host, cloud] {
-            next->cloud_of_host_[host] = cloud;
-            next->add(e, config);
-        });
-        // After the post: a caller that reads the new home posts behind it.
-        e->home.store(home, std::memory_order_release);
+        hand_over(e, config, home, cloud);
     }
+}
+
+void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c, std::size_t home,
+                      std::string const& cloud) {
+    auto const all = all_.lock();
+    if (!all) return;
+    auto const next = all->shards[home];
+    asio::post(next->executor(), [next, e, c, cloud] {
+        next->cloud_of_host_[c->host()] = cloud;
+        next->add(e, c);
+    });
+    // After the post: a caller that reads the new home posts behind it.
+    e->home.store(home, std::memory_order_release);
 }
 
 }  // namespace jirapool::detail

@@ -27,6 +27,7 @@ namespace jirapool::detail {
 
 class shard;
 class shard_set;
+struct token_exchange;
 
 /// What a call needs to know of its connection: taken once at its start, so that a replaced secret changes no call in flight.
 class connection_state {
@@ -107,12 +108,17 @@ private:
     void start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
     static asio::awaitable<void> run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                              std::shared_ptr<connection_state> s);
+    static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
+                                                token_exchange* out);
     void attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s);
     void note_refused(std::string const& id, bool refused);
 
-    void learn_cloud_id(std::shared_ptr<site_state> const& host_site, std::string host);
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
+    bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
+    void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c, std::size_t home,
+                   std::string const& cloud);
+    void forget_unused();
 
     void report(event e) const noexcept;
 
@@ -130,6 +136,7 @@ private:
     std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>> by_host_;  // whose cloud ID is asked for
     std::unordered_map<std::string, std::string> cloud_of_host_;
     std::unordered_set<std::shared_ptr<connection_entry>> entries_;                  // that have their state here
+    std::size_t forget_at_ = 64;                                                     // sites, when next to look for unused ones
     std::unordered_set<std::string> refused_;                                         // ids of connections
 };
 

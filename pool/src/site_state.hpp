@@ -4,6 +4,7 @@
 #include "wait_point.hpp"
 
 #include <jirapool/core/fair_queue.hpp>
+#include <jirapool/core/latency_estimate.hpp>
 #include <jirapool/core/limiter.hpp>
 #include <jirapool/core/retry.hpp>
 #include <jirapool/core/stats.hpp>
@@ -60,6 +61,7 @@ private:
 public:
     site_limiter limiter;
     retry_budget budget;
+    latency_estimate exchange_time;
     fair_flow host_flow;
     fair_flow gateway_flow;
 

@@ -68,6 +68,7 @@ int slot_index() {
 }
 
 std::string openssl_text(unsigned long error) {
+    if (ERR_SYSTEM_ERROR(error)) return std::generic_category().message(ERR_GET_REASON(error));
     char const* const reason = ERR_reason_error_string(error);
     return reason != nullptr ? reason : "unknown TLS error";
 }

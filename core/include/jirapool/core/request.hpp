@@ -40,22 +40,22 @@ public:
     static request delete_(std::string target) { return {jirapool::method::delete_, std::move(target)}; }
 
     /// Adds a header. Host, Authorization, Cookie, Connection and the framing headers belong to the library.
-    request&& header(std::string name, std::string value) && {
+    request header(std::string name, std::string value) && {
         headers_.emplace_back(std::move(name), std::move(value));
         return std::move(*this);
     }
     /// Sets the body and `Content-Type: application/json`.
-    request&& json(std::string body) && { return std::move(*this).body(std::move(body), "application/json"); }
-    request&& body(std::string body, std::string content_type) && {
+    request json(std::string body) && { return std::move(*this).body(std::move(body), "application/json"); }
+    request body(std::string body, std::string content_type) && {
         body_ = std::move(body);
         content_type_ = std::move(content_type);
         return std::move(*this);
     }
     /// From the start of the call to the end of the answer, all waits and resends included. Default: the connection's.
-    request&& timeout(std::chrono::milliseconds t) && { timeout_ = t; return std::move(*this); }
-    request&& priority(jirapool::priority p) && { priority_ = p; return std::move(*this); }
+    request timeout(std::chrono::milliseconds t) && { timeout_ = t; return std::move(*this); }
+    request priority(jirapool::priority p) && { priority_ = p; return std::move(*this); }
     /// Overrides the table of what may be sent twice (core/retry.hpp) for this one request.
-    request&& resendable(bool yes) && { resendable_ = yes; return std::move(*this); }
+    request resendable(bool yes) && { resendable_ = yes; return std::move(*this); }
 
     jirapool::method method() const noexcept { return method_; }
     std::string const& target() const noexcept { return target_; }
