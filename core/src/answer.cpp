@@ -4,13 +4,13 @@ namespace jirapool {
 
 char const* to_string(answer_class a) noexcept {
     switch (a) {
-        case answer_class::delivered: return "delivered";
-        case answer_class::anonymous: return "anonymous";
-        case answer_class::unauthorized: return "unauthorized";
-        case answer_class::maybe_expired: return "maybe_expired";
-        case answer_class::scope_mismatch: return "scope_mismatch";
-        case answer_class::limited: return "limited";
-        case answer_class::transient: return "transient";
+    case answer_class::delivered: return "delivered";
+    case answer_class::anonymous: return "anonymous";
+    case answer_class::unauthorized: return "unauthorized";
+    case answer_class::maybe_expired: return "maybe_expired";
+    case answer_class::scope_mismatch: return "scope_mismatch";
+    case answer_class::limited: return "limited";
+    case answer_class::transient: return "transient";
     }
     return "unknown";
 }
@@ -34,15 +34,14 @@ bool lacks_scope(response const& r) noexcept {
 
 answer_class classify(response const& r, connection_kind kind) noexcept {
     switch (r.status()) {
-        case 401: return lacks_scope(r) ? answer_class::scope_mismatch : answer_class::unauthorized;
-        case 403:
-        case 404:
-            return kind == connection_kind::service_oauth ? answer_class::maybe_expired : answer_class::delivered;
-        case 429: return answer_class::limited;
-        case 502:
-        case 503:
-        case 504: return answer_class::transient;
-        default: return r.ok() && ignored_credential(r) ? answer_class::anonymous : answer_class::delivered;
+    case 401: return lacks_scope(r) ? answer_class::scope_mismatch : answer_class::unauthorized;
+    case 403:
+    case 404: return kind == connection_kind::service_oauth ? answer_class::maybe_expired : answer_class::delivered;
+    case 429: return answer_class::limited;
+    case 502:
+    case 503:
+    case 504: return answer_class::transient;
+    default: return r.ok() && ignored_credential(r) ? answer_class::anonymous : answer_class::delivered;
     }
 }
 

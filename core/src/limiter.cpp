@@ -166,7 +166,8 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
         return {admission::kind::now, now};
     }
 
-    auto const expected = std::max(at, now) + interval(scope_of(w.route_)) * static_cast<int>(std::min<std::size_t>(ahead, 1u << 30));
+    auto const expected = std::max(at, now) +
+                          interval(scope_of(w.route_)) * static_cast<int>(std::min<std::size_t>(ahead, 1u << 30));
     if (expected > deadline) return {admission::kind::refused, expected};
     if (waiting_ >= params_->max_waiting) return {admission::kind::full, expected};
 
@@ -263,14 +264,16 @@ site_limiter::lesson site_limiter::pause_for(route_match m, rate_headers const& 
     auto const in_a_row = of_route ? s.pauses : of_issue ? std::uint8_t{0} : site_pauses_;
 
     // The server's word is a floor. Without one (absent, 0, or malformed): our own, doubled while it goes on.
-    steady_duration wait = std::min<std::chrono::milliseconds>(params_->pause_max, params_->pause * (1 << std::min<int>(in_a_row, 16)));
+    steady_duration wait = std::min<std::chrono::milliseconds>(params_->pause_max,
+                                                               params_->pause * (1 << std::min<int>(in_a_row, 16)));
     if (h.retry_after && *h.retry_after > 0s) {
         wait = *h.retry_after;
     } else if (h.reset && *h.reset > wall) {
         wait = std::min<steady_duration>(*h.reset - wall, 1h);
     }
     // Positive jitter only, so that many sites of one app do not come back in the same instant.
-    wait += seconds_as_duration(uniform(random) * 0.1 * std::chrono::duration<double>(std::min<steady_duration>(wait, 10s)).count());
+    wait += seconds_as_duration(uniform(random) * 0.1 *
+                                std::chrono::duration<double>(std::min<steady_duration>(wait, 10s)).count());
     auto const until = now + wait;
 
     lesson result;
@@ -283,7 +286,8 @@ site_limiter::lesson site_limiter::pause_for(route_match m, rate_headers const& 
     } else if (of_route) {
         // Answers that were on the wire together tell of one overrun: only the first one lowers the pace.
         if (!s.paused) {
-            s.pace = static_cast<std::uint8_t>(std::max<int>(static_cast<int>(full_pace * lowest_pace), s.pace * 3 / 4));
+            s.pace = static_cast<std::uint8_t>(std::max<int>(static_cast<int>(full_pace * lowest_pace),
+                                                             s.pace * 3 / 4));
             if (s.pauses < 63) ++s.pauses;
         }
         s.next = s.paused ? std::max(s.next, until) : until;
@@ -299,9 +303,7 @@ void site_limiter::on_done(route_id id) noexcept {
     if (route(id).bulk && bulk_in_flight_ > 0) --bulk_in_flight_;
 }
 
-void site_limiter::pause_site(steady_time until) noexcept {
-    site_paused_until_ = std::max(site_paused_until_, until);
-}
+void site_limiter::pause_site(steady_time until) noexcept { site_paused_until_ = std::max(site_paused_until_, until); }
 
 std::size_t site_limiter::paused_scopes(steady_time now) const noexcept {
     auto const routes = std::count_if(routes_.begin(), routes_.end(),

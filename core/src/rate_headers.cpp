@@ -155,15 +155,15 @@ std::size_t skip_string(std::string_view s, std::size_t i) noexcept {
 void read_parameter(std::string_view key, std::string_view value, quota_item& item) noexcept {
     if (key.size() != 1) return;
     switch (key[0]) {
-        case 'q': keep_smaller(item.quota, whole_number(value, largest_quota)); break;
-        case 'r': keep_smaller(item.remaining, whole_number(value, largest_quota)); break;
-        case 'w':
-            if (auto const n = whole_number(value, longest_quota_seconds)) keep_larger(item.window, {seconds(*n)});
-            break;
-        case 't':
-            if (auto const n = whole_number(value, longest_quota_seconds)) keep_larger(item.reset_in, {seconds(*n)});
-            break;
-        default: break;
+    case 'q': keep_smaller(item.quota, whole_number(value, largest_quota)); break;
+    case 'r': keep_smaller(item.remaining, whole_number(value, largest_quota)); break;
+    case 'w':
+        if (auto const n = whole_number(value, longest_quota_seconds)) keep_larger(item.window, {seconds(*n)});
+        break;
+    case 't':
+        if (auto const n = whole_number(value, longest_quota_seconds)) keep_larger(item.reset_in, {seconds(*n)});
+        break;
+    default: break;
     }
 }
 
@@ -231,12 +231,12 @@ void read_quotas(std::string_view s, quota_list quotas) noexcept {
 /// Which of two reasons of one answer holds for more.
 constexpr int breadth(limit_reason r) noexcept {
     switch (r) {
-        case limit_reason::none: return 0;
-        case limit_reason::issue_write: return 1;
-        case limit_reason::burst: return 2;
-        case limit_reason::unknown: return 3;
-        case limit_reason::tenant_quota: return 4;
-        case limit_reason::global_quota: return 5;
+    case limit_reason::none: return 0;
+    case limit_reason::issue_write: return 1;
+    case limit_reason::burst: return 2;
+    case limit_reason::unknown: return 3;
+    case limit_reason::tenant_quota: return 4;
+    case limit_reason::global_quota: return 5;
     }
     return 0;
 }
@@ -271,40 +271,40 @@ public:
     void read(std::string_view name, std::string_view value) noexcept {
         // Most headers of an answer are others: their length or first letter says so.
         switch (name.size()) {
-            case 4:
-                if (!out_.date && is(name, "date")) out_.date = parse_http_date(trimmed(value));
-                break;
-            case 9:
-                if (is(name, "ratelimit")) read_quotas(value, {out_.global_quota, out_.tenant_quota});
-                break;
-            case 11:
-                if (is(name, "retry-after")) read_retry_after(trimmed(value));
-                break;
-            case 16:
-                if (is(name, "ratelimit-policy")) {
-                    read_quotas(value, {out_.global_quota, out_.tenant_quota});
-                } else if (is(name, "ratelimit-reason")) {
-                    read_reason(value, out_.reason);
-                }
-                break;
-            case 17:
-                if (is(name, "x-ratelimit-limit")) {
-                    read_count(value, out_.limit);
-                } else if (is(name, "x-ratelimit-reset")) {
-                    keep_larger(out_.reset, parse_iso_time(trimmed(value)));
-                }
-                break;
-            case 18:
-                if (is(name, "x-ratelimit-reason")) read_reason(value, out_.reason);
-                break;
-            case 21:
-                if (is(name, "x-ratelimit-remaining")) {
-                    read_count(value, out_.remaining);
-                } else if (is(name, "x-ratelimit-nearlimit")) {
-                    out_.near_limit = out_.near_limit || is(trimmed(value), "true");
-                }
-                break;
-            default: break;
+        case 4:
+            if (!out_.date && is(name, "date")) out_.date = parse_http_date(trimmed(value));
+            break;
+        case 9:
+            if (is(name, "ratelimit")) read_quotas(value, {out_.global_quota, out_.tenant_quota});
+            break;
+        case 11:
+            if (is(name, "retry-after")) read_retry_after(trimmed(value));
+            break;
+        case 16:
+            if (is(name, "ratelimit-policy")) {
+                read_quotas(value, {out_.global_quota, out_.tenant_quota});
+            } else if (is(name, "ratelimit-reason")) {
+                read_reason(value, out_.reason);
+            }
+            break;
+        case 17:
+            if (is(name, "x-ratelimit-limit")) {
+                read_count(value, out_.limit);
+            } else if (is(name, "x-ratelimit-reset")) {
+                keep_larger(out_.reset, parse_iso_time(trimmed(value)));
+            }
+            break;
+        case 18:
+            if (is(name, "x-ratelimit-reason")) read_reason(value, out_.reason);
+            break;
+        case 21:
+            if (is(name, "x-ratelimit-remaining")) {
+                read_count(value, out_.remaining);
+            } else if (is(name, "x-ratelimit-nearlimit")) {
+                out_.near_limit = out_.near_limit || is(trimmed(value), "true");
+            }
+            break;
+        default: break;
         }
     }
 
@@ -349,12 +349,12 @@ private:
 
 char const* to_string(limit_reason r) noexcept {
     switch (r) {
-        case limit_reason::none: return "none";
-        case limit_reason::burst: return "burst";
-        case limit_reason::issue_write: return "issue_write";
-        case limit_reason::tenant_quota: return "tenant_quota";
-        case limit_reason::global_quota: return "global_quota";
-        case limit_reason::unknown: return "unknown";
+    case limit_reason::none: return "none";
+    case limit_reason::burst: return "burst";
+    case limit_reason::issue_write: return "issue_write";
+    case limit_reason::tenant_quota: return "tenant_quota";
+    case limit_reason::global_quota: return "global_quota";
+    case limit_reason::unknown: return "unknown";
     }
     return "unknown";
 }

@@ -18,16 +18,16 @@ char const* why_invalid(retry_params const& p) noexcept {
 bool is_resendable(request const& r, route_id id) noexcept {
     if (r.resendable()) return *r.resendable();
     switch (r.method()) {
-        case method::get:
-        case method::head:
-        case method::delete_: return true;
-        case method::put: {
-            if (!route(id).repeat_unsafe_put) return true;
-            // `{"update":{"labels":[{"add":"x"}]}}` acts again each time; a body without the word cannot hold the verb.
-            return r.body().find("\"update\"") == std::string::npos;
-        }
-        case method::post: return route(id).reads_only;
-        case method::patch: return false;
+    case method::get:
+    case method::head:
+    case method::delete_: return true;
+    case method::put: {
+        if (!route(id).repeat_unsafe_put) return true;
+        // `{"update":{"labels":[{"add":"x"}]}}` acts again each time; a body without the word cannot hold the verb.
+        return r.body().find("\"update\"") == std::string::npos;
+    }
+    case method::post: return route(id).reads_only;
+    case method::patch: return false;
     }
     return false;
 }
@@ -44,10 +44,10 @@ bool retry_budget::take() noexcept {
 
 char const* to_string(resend_reason r) noexcept {
     switch (r) {
-        case resend_reason::channel_lost: return "channel_lost";
-        case resend_reason::transient_answer: return "transient_answer";
-        case resend_reason::limited: return "limited";
-        case resend_reason::token: return "token";
+    case resend_reason::channel_lost: return "channel_lost";
+    case resend_reason::transient_answer: return "transient_answer";
+    case resend_reason::limited: return "limited";
+    case resend_reason::token: return "token";
     }
     return "unknown";
 }
@@ -67,8 +67,8 @@ std::optional<steady_duration> resend_after(exchange_facts const& f, retry_param
     auto const doublings = std::min(f.exchanges - 1, 20u);
     auto const cap = std::min<std::chrono::milliseconds>(p.backoff_max, p.backoff * (1u << doublings));
     auto const range = std::chrono::duration_cast<steady_duration>(cap);
-    auto const drawn =
-        steady_duration(static_cast<steady_duration::rep>(uniform(random) * static_cast<double>(range.count())));
+    auto const drawn = steady_duration(static_cast<steady_duration::rep>(uniform(random) *
+                                                                         static_cast<double>(range.count())));
     auto const floor = std::chrono::duration_cast<steady_duration>(f.retry_after.value_or(0s));
     return floor + drawn;
 }

@@ -33,12 +33,12 @@ static_assert(table_size == sizeof issue_segment);
 // HEAD has no column: Jira counts it with GET.
 constexpr std::size_t method_column(method m) noexcept {
     switch (m) {
-        case method::get:
-        case method::head: return 0;
-        case method::post: return 1;
-        case method::put: return 2;
-        case method::patch: return 3;
-        case method::delete_: return 4;
+    case method::get:
+    case method::head: return 0;
+    case method::post: return 1;
+    case method::put: return 2;
+    case method::patch: return 3;
+    case method::delete_: return 4;
     }
     return 1;  // no such method: as a POST, whose routes promise nothing
 }

@@ -10,7 +10,8 @@ result<cloud_id> read_tenant_info(int status, std::string_view body) {
     simdjson::padded_string const text(body);
     simdjson::dom::element doc;
     std::string_view id;
-    if (parser.parse(text).get(doc) || doc["cloudId"].get(id)) return failure(errc::protocol_error, "no cloudId in the answer");
+    if (parser.parse(text).get(doc) || doc["cloudId"].get(id))
+        return failure(errc::protocol_error, "no cloudId in the answer");
     auto parsed = cloud_id::parse(id);
     if (!parsed) return failure(errc::protocol_error, "cloudId is not a UUID");
     return parsed;

@@ -16,8 +16,9 @@ constexpr std::size_t max_body = 256u << 10;
 constexpr auto unknown_lifetime = 300s;
 
 // RFC 6749 section 5.2, and what Atlassian answers for a wrong secret.
-constexpr std::array<std::string_view, 6> permanent_errors = {"invalid_client", "access_denied", "unauthorized_client",
-                                                             "invalid_grant", "invalid_scope", "unsupported_grant_type"};
+constexpr std::array<std::string_view, 6> permanent_errors = {"invalid_client",      "access_denied",
+                                                              "unauthorized_client", "invalid_grant",
+                                                              "invalid_scope",       "unsupported_grant_type"};
 
 token_answer failure_of(refresh_failure f, std::string reason) {
     token_answer a;
@@ -42,9 +43,9 @@ token_answer read_error(int status, simdjson::dom::element const& doc) {
     if (doc.get(object)) return transient(by_status + " without a JSON object");
     std::string_view code;
     bool const named = !object["error"].get(code);
-    bool const credential_at_fault =
-        (named && std::find(permanent_errors.begin(), permanent_errors.end(), code) != permanent_errors.end()) ||
-        status == 400 || status == 401 || status == 403;
+    bool const credential_at_fault = (named && std::find(permanent_errors.begin(), permanent_errors.end(), code) !=
+                                                   permanent_errors.end()) ||
+                                     status == 400 || status == 401 || status == 403;
     auto reason = by_status + ": " + (named ? error_code_text(code) : "unnamed error");
     return failure_of(credential_at_fault ? refresh_failure::permanent : refresh_failure::transient, std::move(reason));
 }
@@ -52,8 +53,8 @@ token_answer read_error(int status, simdjson::dom::element const& doc) {
 bool is_bearer(std::string_view type) noexcept {
     constexpr std::string_view bearer = "bearer";
     return type.size() == bearer.size() && std::equal(type.begin(), type.end(), bearer.begin(), [](char a, char b) {
-        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-    });
+               return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+           });
 }
 
 // nullopt: there, but no whole number above 0.

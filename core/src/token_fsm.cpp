@@ -15,7 +15,8 @@ steady_duration full_jitter(std::chrono::milliseconds base, std::chrono::millise
                             random_engine& random) noexcept {
     auto const doubled = std::min<std::chrono::milliseconds>(cap, base * (1u << std::min(failures, 20u)));
     auto const half = std::chrono::duration_cast<steady_duration>(doubled) / 2;
-    return half + steady_duration(static_cast<steady_duration::rep>(uniform(random) * static_cast<double>(half.count())));
+    return half +
+           steady_duration(static_cast<steady_duration::rep>(uniform(random) * static_cast<double>(half.count())));
 }
 
 }  // namespace
@@ -45,9 +46,7 @@ bool token_fsm::refresh_due(steady_time now) noexcept {
     return true;
 }
 
-steady_time token_fsm::next_refresh() const noexcept {
-    return refreshing_ ? steady_time::max() : next_refresh_;
-}
+steady_time token_fsm::next_refresh() const noexcept { return refreshing_ ? steady_time::max() : next_refresh_; }
 
 bool token_fsm::on_refreshed(steady_time asked, steady_time now, std::chrono::seconds lifetime,
                              random_engine& random) noexcept {

@@ -78,16 +78,15 @@ private:
         auto const admit_by = last_useful_permit();
         auto const word = site().limiter.admit(w, now, admit_by);
         switch (word.what) {
-            case admission::kind::now: permit_ = true; co_return true;
-            case admission::kind::refused:
-                failure_ = limited_past_deadline(word.at - now);
-                co_return false;
-            case admission::kind::full:
-                stats_.limit_queue_full.add();
-                failure_ = fail({errc::queue_full, "limit_params::max_waiting calls of the site wait for permits"}, stage::admit)
-                               .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
-                co_return false;
-            case admission::kind::wait: break;
+        case admission::kind::now: permit_ = true; co_return true;
+        case admission::kind::refused: failure_ = limited_past_deadline(word.at - now); co_return false;
+        case admission::kind::full:
+            stats_.limit_queue_full.add();
+            failure_ = fail({errc::queue_full, "limit_params::max_waiting calls of the site wait for permits"},
+                            stage::admit)
+                           .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
+            co_return false;
+        case admission::kind::wait: break;
         }
         stats_.limit_waits.add();
         stats_.limit_waiting.add(1);
@@ -118,7 +117,8 @@ private:
 
     failure limited_past_deadline(steady_duration come_back) {
         stats_.limited_past_deadline.add();
-        return fail({errc::limited_past_deadline, "a limit of the site stays closed for longer than the call may last"}, stage::admit)
+        return fail({errc::limited_past_deadline, "a limit of the site stays closed for longer than the call may last"},
+                    stage::admit)
             .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
     }
 
@@ -270,10 +270,8 @@ private:
     }
 
     next settle_answer(exchange_report const& report) {
-        if (report.reusable)
-            lease_.give_back();
-        else
-            lease_.close(report.announced ? close_reason::announced : close_reason::broken);
+        if (report.reusable) lease_.give_back();
+        else lease_.close(report.announced ? close_reason::announced : close_reason::broken);
         give_permit_back();
         have_response_ = true;
         site().exchange_time.observe(lap_ - exchange_begun_);
@@ -285,20 +283,21 @@ private:
         stats_.answers[static_cast<std::size_t>(what)].add();
         if (response_.status() == 401) stats_.answered_401.add();
         switch (what) {
-            case answer_class::delivered:
-            case answer_class::scope_mismatch: return next::deliver;
-            case answer_class::anonymous:
-                shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
-                failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"}, stage::body)
-                               .with_trace_id(std::string(response_.trace_id()))
-                               .with_maybe_processed(true);
-                return next::fail;
-            case answer_class::maybe_expired:
-                if (!state_->token || state_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
-                return renew_token();
-            case answer_class::unauthorized: return state_->token ? renew_token() : next::deliver;
-            case answer_class::limited: return settle_limited();
-            case answer_class::transient: break;
+        case answer_class::delivered:
+        case answer_class::scope_mismatch: return next::deliver;
+        case answer_class::anonymous:
+            shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
+            failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"},
+                            stage::body)
+                           .with_trace_id(std::string(response_.trace_id()))
+                           .with_maybe_processed(true);
+            return next::fail;
+        case answer_class::maybe_expired:
+            if (!state_->token || state_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
+            return renew_token();
+        case answer_class::unauthorized: return state_->token ? renew_token() : next::deliver;
+        case answer_class::limited: return settle_limited();
+        case answer_class::transient: break;
         }
         exchange_facts facts;
         facts.reason = resend_reason::transient_answer;
@@ -310,7 +309,8 @@ private:
     }
 
     void learn(rate_headers const& limits, wall_time wall) {
-        auto const lesson = site().limiter.on_answer(match_, response_.status(), limits, shard_.timers_.now(), wall, shard_.random_);
+        auto const lesson = site().limiter.on_answer(match_, response_.status(), limits, shard_.timers_.now(), wall,
+                                                     shard_.random_);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
@@ -384,12 +384,12 @@ private:
         return std::move(failure_);
     }
 
-    failure fail(failure f, stage where) const {
-        return std::move(f).with_connection(entry_->id).at(where);
-    }
+    failure fail(failure f, stage where) const { return std::move(f).with_connection(entry_->id).at(where); }
 
     failure interrupted(wake why, stage where) const {
-        errc const code = why == wake::timeout ? errc::timeout : shard_.timers_.stopped() ? errc::stopped : errc::cancelled;
+        errc const code = why == wake::timeout       ? errc::timeout
+                          : shard_.timers_.stopped() ? errc::stopped
+                                                     : errc::cancelled;
         return fail(code, where);
     }
 
@@ -440,7 +440,8 @@ private:
     bool waited_for_token_ = false;
 };
 
-asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e, request r) {
+asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
+                                              request r) {
     co_await asio::this_coro::throw_if_cancelled(false);
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     auto const home = e->home.load(std::memory_order_acquire);

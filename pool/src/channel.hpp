@@ -35,11 +35,11 @@ struct exchange_input {
 
 /// How an exchange went.
 struct exchange_report {
-    failure error;             ///< no code: the response is whole
-    bool wrote = false;        ///< at least one byte of the request left us
-    bool read = false;         ///< at least one byte of an answer came
-    bool reusable = false;     ///< the channel is provably clean
-    bool announced = false;    ///< the answer said that the channel closes
+    failure error;           ///< no code: the response is whole
+    bool wrote = false;      ///< at least one byte of the request left us
+    bool read = false;       ///< at least one byte of an answer came
+    bool reusable = false;   ///< the channel is provably clean
+    bool announced = false;  ///< the answer said that the channel closes
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
     steady_time written{};     ///< when the last byte of the request was handed to the system

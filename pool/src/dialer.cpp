@@ -136,8 +136,8 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
 
     result.error = {};
     result.resumed = tls->resumed();
-    result.channel =
-        std::make_unique<http1_channel>(std::move(socket), std::move(tls), timers_, params_->wire, scratch_);
+    result.channel = std::make_unique<http1_channel>(std::move(socket), std::move(tls), timers_, params_->wire,
+                                                     scratch_);
     co_return result;
 }
 

@@ -128,14 +128,15 @@ result<connection> engine::add(connection_config c) {
     std::lock_guard const lock(mutex_);
     if (stopped_) return failure(errc::stopped).with_connection(id);
     if (registry_.contains(id))
-        return failure(errc::duplicate_id, "another connection already has this id").with_field("id").with_connection(id);
+        return failure(errc::duplicate_id, "another connection already has this id")
+            .with_field("id")
+            .with_connection(id);
     auto const home = shards_->home_of(c.cloud() ? c.cloud()->str() : c.host());
     auto const entry = std::make_shared<connection_entry>(id, c.kind(), shards_, home);
     registry_.emplace(id, registered{entry, c.host(), c.base_path()});
     auto const& s = shards_->shards[home];
-    asio::post(s->executor(), [s, entry, config = std::make_shared<connection_config const>(std::move(c))] {
-        s->add(entry, config);
-    });
+    asio::post(s->executor(),
+               [s, entry, config = std::make_shared<connection_config const>(std::move(c))] { s->add(entry, config); });
     return connection(entry);
 }
 
@@ -147,10 +148,8 @@ void at_home(std::shared_ptr<shard_set> const& all, std::shared_ptr<connection_e
     auto const home = entry->home.load(std::memory_order_acquire);
     auto const s = all->shards[home];
     asio::post(s->executor(), [all, s, home, entry, action = std::move(action)]() mutable {
-        if (entry->home.load(std::memory_order_acquire) != home)
-            at_home(all, entry, std::move(action));
-        else
-            action(*s);
+        if (entry->home.load(std::memory_order_acquire) != home) at_home(all, entry, std::move(action));
+        else action(*s);
     });
 }
 
@@ -164,7 +163,8 @@ result<connection> engine::replace(connection_config c) {
         return failure(errc::invalid_argument, "no connection has this id").with_field("id").with_connection(c.id());
     auto const& [entry, host, base_path] = found->second;
     if (entry->kind != c.kind() || host != c.host() || base_path != c.base_path())
-        return failure(errc::invalid_argument, "a replacement must be of the same kind and site: remove and add instead")
+        return failure(errc::invalid_argument,
+                       "a replacement must be of the same kind and site: remove and add instead")
             .with_field("kind or site")
             .with_connection(c.id());
     auto const config = std::make_shared<connection_config const>(std::move(c));

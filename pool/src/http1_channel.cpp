@@ -11,11 +11,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
 
+#include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <sys/socket.h>
 
 namespace jirapool::detail {
 

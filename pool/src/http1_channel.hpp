@@ -51,8 +51,8 @@ private:
 /// HTTP/1.1 over one TLS connection.
 class http1_channel final : public channel {
 public:
-    http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t, wire_params const& wire,
-                  read_scratch& scratch);
+    http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
+                  wire_params const& wire, read_scratch& scratch);
     ~http1_channel() override;
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override;

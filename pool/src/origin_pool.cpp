@@ -107,8 +107,8 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
 
 steady_time origin_pool::lifetime_end() noexcept {
     auto const life = std::chrono::duration_cast<steady_duration>(shared_.params.pool.max_lifetime);
-    return shared_.clock.now() + steady_duration(static_cast<steady_duration::rep>(
-                                     uniform(shared_.random, 0.8, 1.0) * static_cast<double>(life.count())));
+    return shared_.clock.now() + steady_duration(static_cast<steady_duration::rep>(uniform(shared_.random, 0.8, 1.0) *
+                                                                                   static_cast<double>(life.count())));
 }
 
 void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
@@ -150,8 +150,8 @@ void origin_pool::reap() {
     auto const idle_timeout = std::chrono::duration_cast<steady_duration>(shared_.params.pool.idle_timeout);
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
         auto const why = now - c->idle_since >= idle_timeout ? close_reason::idle_timeout
-                         : now >= c->retire_at              ? close_reason::lifetime
-                                                            : close_reason::peer_closed;
+                         : now >= c->retire_at               ? close_reason::lifetime
+                                                             : close_reason::peer_closed;
         if (why == close_reason::peer_closed && c->alive()) return false;
         --open_;
         shared_.stats.channels_idle.add(-1);
@@ -191,7 +191,9 @@ void origin_pool::on_dialed(dial_result result) {
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
         if (stopped_) return;
-        shared_.report({event::kind::dial_failed, {}, host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
+        shared_.report({event::kind::dial_failed,
+                        {},
+                        host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
         // While channels are open the queue moves without this one.
         if (open_ == 0 && dialing_ == 0) fail_waiters(result.error);
         return;

@@ -28,7 +28,12 @@ constexpr std::string_view json_headers = "Accept: application/json\r\n";
 
 std::string fixed_headers_for(std::string const& host, std::string const& user_agent) {
     std::string lines;
-    lines.append("Host: ").append(host).append("\r\nUser-Agent: ").append(user_agent).append("\r\n").append(json_headers);
+    lines.append("Host: ")
+        .append(host)
+        .append("\r\nUser-Agent: ")
+        .append(user_agent)
+        .append("\r\n")
+        .append(json_headers);
     return lines;
 }
 
@@ -78,7 +83,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       random_(e.seed),
       timers_(*e.clock, std::move(e.alarm)),
       dialer_(e.make_dialer(e.executor, timers_)),
-      pool_shared_{e.executor, timers_, *dialer_, *params_, *stats_, random_, [this](event ev) { report(std::move(ev)); }, {}},
+      pool_shared_{
+          e.executor, timers_, *dialer_, *params_, *stats_, random_, [this](event ev) { report(std::move(ev)); }, {}},
       index_(index) {}
 
 shard::~shard() {
@@ -111,7 +117,9 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
 // What removed connections leave behind. Looked at when the number has doubled, so that it costs nothing per call.
 void shard::forget_unused() {
     std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
-    std::erase_if(origins_, [](auto const& o) { return o.second.use_count() == 1 && o.first != gateway_host && o.first != auth_host; });
+    std::erase_if(origins_, [](auto const& o) {
+        return o.second.use_count() == 1 && o.first != gateway_host && o.first != auth_host;
+    });
     forget_at_ = 2 * sites_.size() + 64;
 }
 
@@ -152,7 +160,8 @@ void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_
         auto& waiting = by_host_[config.host()];
         waiting.push_back(e);
         if (waiting.size() == 1)
-            asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), config.host()), [](std::exception_ptr) {});
+            asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), config.host()),
+                           [](std::exception_ptr) {});
     }
 }
 
@@ -198,10 +207,8 @@ void shard::stop() {
 }
 
 void shard::note_refused(std::string const& id, bool refused) {
-    if (refused)
-        refused_.insert(id);
-    else
-        refused_.erase(id);
+    if (refused) refused_.insert(id);
+    else refused_.erase(id);
     stats_->credentials_refused.set(static_cast<std::int64_t>(refused_.size()));
 }
 
@@ -261,10 +268,8 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     out->retry_after = read_rate_headers(answer, self->timers_.wall()).retry_after;
     auto& bytes = answer.mutable_body();
     wipe(const_cast<char*>(bytes.data()), bytes.size());
-    if (report.reusable)
-        leased.lease.give_back();
-    else
-        leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
+    if (report.reusable) leased.lease.give_back();
+    else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
 }
 
 asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
@@ -329,10 +334,8 @@ asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std
                 why = std::move(report.error);
                 leased.lease.close(close_reason::broken);
             } else {
-                if (report.reusable)
-                    leased.lease.give_back();
-                else
-                    leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
+                if (report.reusable) leased.lease.give_back();
+                else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
                 auto const cloud = read_tenant_info(out.status(), out.body());
                 if (cloud) {
                     self->adopt(host, cloud->str());
@@ -344,8 +347,8 @@ asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std
         if (attempt == 3 && !self->timers_.stopped())
             self->report({event::kind::site_unresolved, {}, host + ": " + why.describe()});
         wait_point point(self->timers_, self->executor());
-        auto const jittered = steady_duration(static_cast<steady_duration::rep>(
-            uniform(self->random_, 0.5, 1.0) * static_cast<double>(pause.count())));
+        auto const jittered = steady_duration(static_cast<steady_duration::rep>(uniform(self->random_, 0.5, 1.0) *
+                                                                                static_cast<double>(pause.count())));
         co_await point.wait(self->timers_.now() + jittered);
         pause = std::min<steady_duration>(pause * 2, resolve_retry_max);
     }
@@ -390,8 +393,8 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     }
 }
 
-void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c, std::size_t home,
-                      std::string const& cloud) {
+void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c,
+                      std::size_t home, std::string const& cloud) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];

@@ -38,10 +38,10 @@ public:
     connection_state& operator=(connection_state const&) = delete;
 
     std::shared_ptr<connection_config const> config;
-    std::string fixed_headers;               ///< Host, User-Agent, Accept
-    std::string basic_or_key;                ///< the Authorization line of the two kinds with an API token
+    std::string fixed_headers;  ///< Host, User-Agent, Accept
+    std::string basic_or_key;   ///< the Authorization line of the two kinds with an API token
     std::shared_ptr<site_state> site;
-    std::shared_ptr<token_source> token;     ///< OAuth only
+    std::shared_ptr<token_source> token;  ///< OAuth only
     std::shared_ptr<origin_pool> origin;
 
     bool through_gateway() const noexcept { return config->kind() != connection_kind::personal_api_token; }
@@ -116,8 +116,8 @@ private:
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
     bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
-    void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c, std::size_t home,
-                   std::string const& cloud);
+    void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c,
+                   std::size_t home, std::string const& cloud);
     void forget_unused();
 
     void report(event e) const noexcept;
@@ -131,13 +131,14 @@ private:
     std::weak_ptr<shard_set> all_;
     std::size_t index_;
 
-    std::unordered_map<std::string, std::shared_ptr<origin_pool>> origins_;           // by host
-    std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;                // by key
-    std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>> by_host_;  // whose cloud ID is asked for
+    std::unordered_map<std::string, std::shared_ptr<origin_pool>> origins_;  // by host
+    std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;       // by key
+    std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>
+        by_host_;  // whose cloud ID is asked for
     std::unordered_map<std::string, std::string> cloud_of_host_;
-    std::unordered_set<std::shared_ptr<connection_entry>> entries_;                  // that have their state here
-    std::size_t forget_at_ = 64;                                                     // sites, when next to look for unused ones
-    std::unordered_set<std::string> refused_;                                         // ids of connections
+    std::unordered_set<std::shared_ptr<connection_entry>> entries_;  // that have their state here
+    std::size_t forget_at_ = 64;                                     // sites, when next to look for unused ones
+    std::unordered_set<std::string> refused_;                        // ids of connections
 };
 
 /// All shards of an engine: what handles and shards use to reach one another.

@@ -5,12 +5,12 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <sys/socket.h>
 #include <cerrno>
 #include <cstring>
 #include <new>
 #include <stdexcept>
 #include <system_error>
-#include <sys/socket.h>
 
 namespace jirapool::detail {
 
@@ -18,9 +18,7 @@ namespace {
 
 // A BIO of our own because OpenSSL's socket BIO writes with write(2): a peer that went away would raise SIGPIPE in a
 // process whose signals are not ours to set.
-int descriptor_of(BIO* b) noexcept {
-    return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(b)));
-}
+int descriptor_of(BIO* b) noexcept { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(b))); }
 
 bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
@@ -41,9 +39,9 @@ int bio_read(BIO* b, char* data, int size) {
 
 long bio_ctrl(BIO* b, int command, long, void*) {
     switch (command) {
-        case BIO_CTRL_FLUSH: return 1;
-        case BIO_CTRL_EOF: return BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0;
-        default: return 0;
+    case BIO_CTRL_FLUSH: return 1;
+    case BIO_CTRL_EOF: return BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0;
+    default: return 0;
     }
 }
 
@@ -86,7 +84,8 @@ tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_
     if (context_ == nullptr) throw std::bad_alloc();
     SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
     SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
-    SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context_,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context_, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     // A record's head and body in one recv instead of two.
     SSL_CTX_set_read_ahead(context_, 1);
@@ -106,7 +105,8 @@ tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_
         auto const why = openssl_text(ERR_get_error());
         ERR_clear_error();
         SSL_CTX_free(context_);
-        throw std::invalid_argument("tls_params::ca_file: " + (p.ca_file.empty() ? "the system's trust store" : p.ca_file) +
+        throw std::invalid_argument("tls_params::ca_file: " +
+                                    (p.ca_file.empty() ? "the system's trust store" : p.ca_file) +
                                     " has no usable certificates: " + why);
     }
 }
@@ -138,15 +138,15 @@ tls_stream::~tls_stream() {
 
 tls_status tls_stream::status_of(int result) noexcept {
     switch (SSL_get_error(ssl_, result)) {
-        case SSL_ERROR_NONE: return tls_status::done;
-        case SSL_ERROR_WANT_READ: return tls_status::want_read;
-        case SSL_ERROR_WANT_WRITE: return tls_status::want_write;
-        case SSL_ERROR_ZERO_RETURN: return tls_status::closed;
-        default:
-            system_error_ = errno;
-            error_ = ERR_peek_error();
-            ERR_clear_error();
-            return tls_status::failed;
+    case SSL_ERROR_NONE: return tls_status::done;
+    case SSL_ERROR_WANT_READ: return tls_status::want_read;
+    case SSL_ERROR_WANT_WRITE: return tls_status::want_write;
+    case SSL_ERROR_ZERO_RETURN: return tls_status::closed;
+    default:
+        system_error_ = errno;
+        error_ = ERR_peek_error();
+        ERR_clear_error();
+        return tls_status::failed;
     }
 }
 

@@ -41,9 +41,9 @@ public:
 
     token_fsm fsm;
     std::shared_ptr<bearer const> current;
-    fair_flow flow;             ///< its place in the token endpoint's queue
-    std::string last_failure;   ///< why the last refresh failed; never a secret
-    bool retired = false;       ///< the connection was removed: renewed no more
+    fair_flow flow;            ///< its place in the token endpoint's queue
+    std::string last_failure;  ///< why the last refresh failed; never a secret
+    bool retired = false;      ///< the connection was removed: renewed no more
     std::function<void()> on_due;
 
     /// Looks again when the next refresh is due.

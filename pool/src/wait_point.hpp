@@ -15,7 +15,7 @@ namespace jirapool::detail {
 namespace asio = boost::asio;
 
 enum class wake : std::uint8_t {
-    notified,   ///< read the state: that says what happened
+    notified,  ///< read the state: that says what happened
     timeout,
     cancelled,  ///< the operation, or the shard stops
 };

@@ -13,7 +13,8 @@ constexpr char const* collection = "/rest/webhooks/1.0/webhook";
 
 failure why_unsupported(connection const& c) {
     return failure(errc::unsupported_for_kind,
-                   "managed webhooks need a personal API token: add the site as a connection with site_url, email and apiKey")
+                   "managed webhooks need a personal API token: add the site as a connection with site_url, email and "
+                   "apiKey")
         .with_connection(c.id());
 }
 
@@ -117,7 +118,9 @@ bool read_record(simdjson::dom::element const& e, webhook_info& out) {
 }
 
 failure malformed(connection const& c) {
-    return failure(errc::protocol_error, "Jira's answer is not a webhook's record").with_connection(c.id()).at(stage::body);
+    return failure(errc::protocol_error, "Jira's answer is not a webhook's record")
+        .with_connection(c.id())
+        .at(stage::body);
 }
 
 /// What Jira says against it, from whichever of its error shapes came.

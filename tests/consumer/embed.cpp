@@ -1,5 +1,4 @@
-// Embedding in a service that has an io_context. The README quotes the lines between the markers; CI compiles them.
-// [embed]
+// Embedding in a service that has an io_context. The README quotes what stands between the markers.
 #include <jirapool/pool/client.hpp>
 
 #include <boost/asio/co_spawn.hpp>
@@ -11,13 +10,12 @@
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
+// [embed]
 asio::awaitable<void> who_am_i(jirapool::connection acme) {
     auto myself = jirapool::request::get("/rest/api/3/myself").timeout(5s);
     auto const answer = co_await acme.call(std::move(myself));
-    if (answer)
-        std::cout << answer->status() << ' ' << std::string_view(answer->body()) << '\n';
-    else
-        std::cerr << answer.error().describe() << '\n';
+    if (answer) std::cout << answer->status() << ' ' << std::string_view(answer->body()) << '\n';
+    else std::cerr << answer.error().describe() << '\n';
 }
 
 int main() {

@@ -25,7 +25,9 @@ namespace {
 
 /// Counts its lives; its text is longer than a string keeps inside itself.
 struct counted {
-    explicit counted(std::string t = "a text that is too long to be kept inside of a string") : text(std::move(t)) { ++alive; }
+    explicit counted(std::string t = "a text that is too long to be kept inside of a string") : text(std::move(t)) {
+        ++alive;
+    }
     counted(counted const& o) : text(o.text) { ++alive; }
     counted(counted&& o) noexcept : text(std::move(o.text)) { ++alive; }
     counted& operator=(counted const&) = default;
@@ -71,8 +73,9 @@ asio::awaitable<std::size_t> class_made_in_the_expression() {
 }
 
 asio::awaitable<std::size_t> request_built_in_the_expression() {
-    co_return co_await take_request(
-        request::get("/rest/api/3/issue/ABC-1?fields=summary,description,status").header("X-Trace", "a value").timeout(5s));
+    co_return co_await take_request(request::get("/rest/api/3/issue/ABC-1?fields=summary,description,status")
+                                        .header("X-Trace", "a value")
+                                        .timeout(5s));
 }
 
 asio::awaitable<std::size_t> aggregate_named_and_moved() {

@@ -128,10 +128,8 @@ TEST_CASE("call: cancelling it ends it and closes its channel") {
                  }));
     // Once the request is on its way.
     std::function<void()> look = [&] {
-        if (f.jira.snapshot().requests > 0)
-            cancel.emit(asio::cancellation_type::terminal);
-        else
-            asio::post(io, look);
+        if (f.jira.snapshot().requests > 0) cancel.emit(asio::cancellation_type::terminal);
+        else asio::post(io, look);
     };
     asio::post(io, look);
     io.run();
@@ -243,7 +241,8 @@ TEST_CASE("sites: a personal token's site and its cloud ID turn out to be one, a
     fixture f(world);
     runtime jira(3, f.params);
     std::vector<connection> all;
-    for (auto const& c : f.jira.world().connections()) all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
+    for (auto const& c : f.jira.world().connections())
+        all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
     // Calls go on while connections move to the shard of their cloud ID.
     std::vector<std::future<result<response>>> calls;
     for (int i = 0; i < 10; ++i)
@@ -309,7 +308,8 @@ TEST_CASE("wire: a large body is sent whole") {
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("service-0001")).value();
     std::string const text(200'000, 'x');
-    auto put = request::put("/rest/api/3/issue/PROJ-2").json(R"({"fields":{"description":")" + text + R"(","summary":"at the end"}})");
+    auto put = request::put("/rest/api/3/issue/PROJ-2")
+                   .json(R"({"fields":{"description":")" + text + R"(","summary":"at the end"}})");
     auto const r = call(c, std::move(put));
     REQUIRE(r.has_value());
     CHECK(r->status() == 204);
@@ -368,7 +368,8 @@ TEST_CASE("webhooks: a personal API token creates, lists and deletes one") {
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("personal-0001")).value();
     asio::io_context io;
-    webhook_spec spec("jirapool \"test\"", "https://hooks.example.com/jira?x=1", {"jira:issue_created", "comment_created"});
+    webhook_spec spec("jirapool \"test\"", "https://hooks.example.com/jira?x=1",
+                      {"jira:issue_created", "comment_created"});
     spec.signing_secret = secret("s3cret");
     auto created = asio::co_spawn(io, create_webhook(c, std::move(spec)), asio::use_future);
     io.run();
@@ -414,5 +415,7 @@ TEST_CASE("webhooks: the other kinds are refused before anything is sent, in wor
         CHECK(deleted.get().error().code() == errc::unsupported_for_kind);
     }
     auto const s = f.jira.snapshot();
-    CHECK(s.webhook_requests_service + s.webhook_requests_oauth + s.webhook_requests_unknown + s.webhook_requests_refused == 0);
+    CHECK(s.webhook_requests_service + s.webhook_requests_oauth + s.webhook_requests_unknown +
+              s.webhook_requests_refused ==
+          0);
 }

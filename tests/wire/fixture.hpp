@@ -10,12 +10,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <unistd.h>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <optional>
 #include <string>
-#include <unistd.h>
 
 namespace jirapool::wire_test {
 
@@ -25,7 +25,8 @@ namespace asio = boost::asio;
 /// The mock's certificate authority as a file, as a user would name one.
 class ca_file {
 public:
-    explicit ca_file(std::string const& pem) : path_("/tmp/jirapool-test-ca-" + std::to_string(::getpid()) + "-" + std::to_string(next_++) + ".pem") {
+    explicit ca_file(std::string const& pem)
+        : path_("/tmp/jirapool-test-ca-" + std::to_string(::getpid()) + "-" + std::to_string(next_++) + ".pem") {
         std::ofstream(path_) << pem;
     }
     ~ca_file() { std::remove(path_.c_str()); }
@@ -54,15 +55,17 @@ struct fixture {
     }
 
     /// A connection of the mock's world, as its owner would configure it; `secret` in place of the right one.
-    static connection_config config_of(mock::world const& w, mock::connection_info const& c, std::optional<std::string> key = {}) {
+    static connection_config config_of(mock::world const& w, mock::connection_info const& c,
+                                       std::optional<std::string> key = {}) {
         secret k(key.value_or(c.secret));
         auto const& site = w.site_of(c);
         switch (c.kind) {
-            case mock::connection_kind::personal:
-                return make_connection_config(c.id, personal_api_token("https://" + site.host, c.email, std::move(k))).value();
-            case mock::connection_kind::service:
-                return make_connection_config(c.id, service_api_token(site.cloud_id, std::move(k))).value();
-            default: return make_connection_config(c.id, service_oauth(site.cloud_id, c.client_id, std::move(k))).value();
+        case mock::connection_kind::personal:
+            return make_connection_config(c.id, personal_api_token("https://" + site.host, c.email, std::move(k)))
+                .value();
+        case mock::connection_kind::service:
+            return make_connection_config(c.id, service_api_token(site.cloud_id, std::move(k))).value();
+        default: return make_connection_config(c.id, service_oauth(site.cloud_id, c.client_id, std::move(k))).value();
         }
     }
     connection_config config(std::string_view id, std::optional<std::string> key = {}) const {
@@ -93,7 +96,7 @@ bool eventually(Condition condition, std::chrono::milliseconds limit = 10s) {
     return true;
 }
 
-inline std::uint64_t sum(connections const& c, counter shard_stats::*member) {
+inline std::uint64_t sum(connections const& c, counter shard_stats::* member) {
     std::uint64_t n = 0;
     for (auto const& s : c.stats()) n += ((*s).*member).value();
     return n;

@@ -58,7 +58,8 @@ TEST_CASE("limits: site-URL and cloud-ID connections of one site share its limit
     fixture f(world);
     runtime jira(2, f.params);
     std::vector<connection> all;
-    for (auto const& c : f.jira.world().connections()) all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
+    for (auto const& c : f.jira.world().connections())
+        all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
     REQUIRE(eventually([&] {
         std::int64_t sites = 0, personal = 0;
         for (auto const& s : jira.stats()) {

@@ -142,7 +142,8 @@ TEST_CASE("isolation: every credential stays with its own origin and cloud ID, u
     fixture f(world);
     runtime jira(2, f.params);
     std::vector<connection> all;
-    for (auto const& c : f.jira.world().connections()) all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
+    for (auto const& c : f.jira.world().connections())
+        all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
     std::vector<std::pair<std::size_t, std::future<result<response>>>> calls;
     for (std::size_t round = 0; round < 10; ++round)
         for (std::size_t i = 0; i < all.size(); ++i)

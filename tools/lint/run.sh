@@ -8,6 +8,7 @@ status=0
 tools/lint/check_layers.py "$@" || status=1
 tools/lint/check_clock.py || status=1
 tools/lint/check_text.py || status=1
+tools/lint/check_readme.py || status=1
 tools/lint/check_routes.sh || { echo "routes: FAILED"; status=1; }
 tools/lint/format.sh || status=1
 exit "$status"

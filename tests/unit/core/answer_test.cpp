@@ -76,8 +76,8 @@ TEST_CASE("token_answer: a lifetime may be absent or a string, and must be posit
 
 TEST_CASE("token_answer: an answer that makes no sense is worth another try") {
     for (auto const* const body : {"", "null", "[]", "<html><body>busy</body></html>", "{", R"({"access_token":""})",
-                                   R"({"access_token":7})", R"({"access_token":"a\r\nX: y"})", R"({"access_token":"a b"})",
-                                   R"({"access_token":"a","token_type":"mac"})"}) {
+                                   R"({"access_token":7})", R"({"access_token":"a\r\nX: y"})",
+                                   R"({"access_token":"a b"})", R"({"access_token":"a","token_type":"mac"})"}) {
         INFO(body);
         auto const a = read_token_answer(200, body);
         CHECK_FALSE(a.ok());

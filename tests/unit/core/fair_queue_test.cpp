@@ -80,18 +80,18 @@ TEST_CASE("fair_queue: random pushes, pops and removals lose and invent nobody")
     for (int step = 0; step < 100'000; ++step) {
         auto& w = waiters[random() % waiters.size()];
         switch (random() % 3) {
-            case 0:
-                if (!w.queued()) {
-                    q.push(flows[random() % flows.size()], w);
-                    ++inside;
-                }
-                break;
-            case 1:
-                if (w.queued()) --inside;
-                q.remove(w);
-                break;
-            default:
-                if (q.pop() != nullptr) --inside;
+        case 0:
+            if (!w.queued()) {
+                q.push(flows[random() % flows.size()], w);
+                ++inside;
+            }
+            break;
+        case 1:
+            if (w.queued()) --inside;
+            q.remove(w);
+            break;
+        default:
+            if (q.pop() != nullptr) --inside;
         }
         REQUIRE(q.size() == inside);
     }

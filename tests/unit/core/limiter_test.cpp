@@ -123,7 +123,8 @@ TEST_CASE("limiter: a 429 for an issue pauses writes to that issue alone") {
 }
 
 TEST_CASE("limiter: a quota, a missing reason and an unknown one pause the whole site") {
-    for (auto const reason : {limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::none, limit_reason::unknown}) {
+    for (auto const reason :
+         {limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::none, limit_reason::unknown}) {
         fixture f;
         auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(reason, 100s));
         CHECK(lesson.until >= t0 + 100s);
@@ -138,7 +139,8 @@ TEST_CASE("limiter: a 429 that names no time pauses for longer each time in a ro
     steady_duration last{0};
     auto now = t0;
     for (int i = 0; i < 5; ++i) {
-        auto const lesson = f.answer(get_issue, 429, now, fixture::limited(limit_reason::burst, i % 2 ? std::optional(0s) : std::nullopt));
+        auto const lesson = f.answer(get_issue, 429, now,
+                                     fixture::limited(limit_reason::burst, i % 2 ? std::optional(0s) : std::nullopt));
         CHECK(lesson.until - now > last);
         CHECK(lesson.until - now <= 66s);
         last = lesson.until - now;
@@ -244,7 +246,8 @@ TEST_CASE("limiter: the queue of a site is bounded") {
     f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 10s));
     std::deque<limiter_waiter> many;
     int full = 0;
-    for (int i = 0; i < 8; ++i) full += f.admit(many.emplace_back(get_issue, priority::interactive), t0) == admission::kind::full;
+    for (int i = 0; i < 8; ++i)
+        full += f.admit(many.emplace_back(get_issue, priority::interactive), t0) == admission::kind::full;
     CHECK(full == 3);
     for (auto& x : many) f.limiter.remove(x);
 }

@@ -105,18 +105,17 @@ private:
 
 std::string_view fallback_of(method m) {
     switch (m) {
-        case method::get:
-        case method::head: return "GET other";
-        case method::post: return "POST other";
-        case method::put: return "PUT other";
-        case method::patch: return "PATCH other";
-        case method::delete_: return "DELETE other";
+    case method::get:
+    case method::head: return "GET other";
+    case method::post: return "POST other";
+    case method::put: return "PUT other";
+    case method::patch: return "PATCH other";
+    case method::delete_: return "DELETE other";
     }
     return {};
 }
 
-constexpr method all_methods[] = {method::get, method::head,  method::post,
-                                  method::put, method::patch, method::delete_};
+constexpr method all_methods[] = {method::get, method::head, method::post, method::put, method::patch, method::delete_};
 
 }  // namespace
 

@@ -10,10 +10,10 @@ namespace jirapool {
 
 /// What an answer means for the call, the token, the limiter and the connection (jira-cloud.md 2.5).
 enum class answer_class : std::uint8_t {
-    delivered,       ///< the caller gets it: any status that nothing below claims
-    anonymous,       ///< 2xx, but Jira ignored the credential
-    unauthorized,    ///< 401 that a new token may cure, or that says an API token is bad
-    maybe_expired,   ///< 403 or 404 on an OAuth connection: the gateway's answer to an expired token, if it is past expiry
+    delivered,     ///< the caller gets it: any status that nothing below claims
+    anonymous,     ///< 2xx, but Jira ignored the credential
+    unauthorized,  ///< 401 that a new token may cure, or that says an API token is bad
+    maybe_expired,  ///< 403 or 404 on an OAuth connection: the gateway's answer to an expired token, if it is past expiry
     scope_mismatch,  ///< 401 that no refresh cures: the token lacks a scope
     limited,         ///< 429
     transient,       ///< 502, 503, 504

@@ -17,36 +17,36 @@ using boost::system::error_condition;
     To decide what to do, compare with an `advice` instead of listing codes: `if (ec == advice::retryable)`. */
 enum class errc {
     // A connections file or a connection that cannot be used (failure::field and ::rule say what and why).
-    unreadable_file = 1,       ///< The file, or a secret's file or environment variable, could not be read.
-    empty_file = 2,            ///< The file has no bytes.
-    file_too_large = 3,        ///< The file is larger than we read.
-    not_utf8 = 4,              ///< The text is not valid UTF-8.
-    not_json = 5,              ///< The text is not one JSON document of the documented shape.
-    missing_field = 6,         ///< A field that the kind needs is absent.
-    empty_field = 7,           ///< A field is there with nothing in it.
-    unknown_field = 8,         ///< A field that no kind has.
-    mixed_kinds = 9,           ///< Fields of two kinds in one connection.
-    invalid_field = 10,        ///< A field's value breaks its rule.
-    duplicate_field = 11,      ///< A field stands twice in one connection.
-    duplicate_id = 12,         ///< Another connection already has this id.
+    unreadable_file = 1,   ///< The file, or a secret's file or environment variable, could not be read.
+    empty_file = 2,        ///< The file has no bytes.
+    file_too_large = 3,    ///< The file is larger than we read.
+    not_utf8 = 4,          ///< The text is not valid UTF-8.
+    not_json = 5,          ///< The text is not one JSON document of the documented shape.
+    missing_field = 6,     ///< A field that the kind needs is absent.
+    empty_field = 7,       ///< A field is there with nothing in it.
+    unknown_field = 8,     ///< A field that no kind has.
+    mixed_kinds = 9,       ///< Fields of two kinds in one connection.
+    invalid_field = 10,    ///< A field's value breaks its rule.
+    duplicate_field = 11,  ///< A field stands twice in one connection.
+    duplicate_id = 12,     ///< Another connection already has this id.
 
     // A request that is refused before anything is sent.
-    invalid_target = 20,       ///< The target leaves the connection's base path, or is not a path.
-    invalid_header = 21,       ///< A header's name or value is malformed, or the library sets it itself.
-    body_not_allowed = 22,     ///< A GET or HEAD with a body: Jira's edge refuses those.
-    unsupported_for_kind = 23, ///< This kind of connection cannot do that at Jira.
-    invalid_argument = 24,     ///< An argument breaks its rule (failure::field and ::rule).
+    invalid_target = 20,        ///< The target leaves the connection's base path, or is not a path.
+    invalid_header = 21,        ///< A header's name or value is malformed, or the library sets it itself.
+    body_not_allowed = 22,      ///< A GET or HEAD with a body: Jira's edge refuses those.
+    unsupported_for_kind = 23,  ///< This kind of connection cannot do that at Jira.
+    invalid_argument = 24,      ///< An argument breaks its rule (failure::field and ::rule).
 
     // A call that ended without an answer. failure::stage says where, failure::maybe_processed whether Jira may have acted.
-    timeout = 40,              ///< The call's deadline passed.
-    cancelled = 41,            ///< The caller cancelled it.
-    stopped = 42,              ///< The client is stopping.
-    connection_removed = 43,   ///< The connection was removed while the call waited.
-    limited_past_deadline = 44,///< A limit stays closed for longer than the call may last; nothing was sent.
-    queue_full = 45,           ///< The bounded queue before the limiter or the pool has no room.
-    credential_refused = 46,   ///< The token endpoint refused the credential for good; remembered for a while.
-    token_unavailable = 47,    ///< No valid token, and the token endpoint did not give one in time.
-    anonymous_answer = 48,     ///< Jira ignored the credential and answered as to anybody (x-seraph-loginreason).
+    timeout = 40,                ///< The call's deadline passed.
+    cancelled = 41,              ///< The caller cancelled it.
+    stopped = 42,                ///< The client is stopping.
+    connection_removed = 43,     ///< The connection was removed while the call waited.
+    limited_past_deadline = 44,  ///< A limit stays closed for longer than the call may last; nothing was sent.
+    queue_full = 45,             ///< The bounded queue before the limiter or the pool has no room.
+    credential_refused = 46,     ///< The token endpoint refused the credential for good; remembered for a while.
+    token_unavailable = 47,      ///< No valid token, and the token endpoint did not give one in time.
+    anonymous_answer = 48,       ///< Jira ignored the credential and answered as to anybody (x-seraph-loginreason).
 
     // The wire.
     resolve_failed = 60,       ///< The origin's name has no address.
@@ -58,7 +58,7 @@ enum class errc {
     response_too_large = 66,   ///< The answer's head or body is over the configured limit.
 
     // Managed webhooks.
-    webhook_refused = 80,      ///< Jira answered a webhook request with an error status.
+    webhook_refused = 80,  ///< Jira answered a webhook request with an error status.
 };
 
 /** What a caller can do about an error: compare an error_code with it. */

@@ -123,10 +123,10 @@ public:
 
 private:
     struct route_scope {
-        steady_time next;    // GCRA's theoretical arrival time; while `paused`, the end of the pause
-        float rate;          // requests per second, as advertised or documented
+        steady_time next;  // GCRA's theoretical arrival time; while `paused`, the end of the pause
+        float rate;        // requests per second, as advertised or documented
         route_id route;
-        std::uint8_t pace;   // of 255: what part of the rate to use, lowered by 429 and a low Remaining
+        std::uint8_t pace;  // of 255: what part of the rate to use, lowered by 429 and a low Remaining
         std::uint8_t learned : 1;
         std::uint8_t paused : 1;
         std::uint8_t pauses : 6;  // in a row
@@ -134,7 +134,7 @@ private:
     static_assert(sizeof(route_scope) == 16);
 
     struct issue_scope {
-        std::uint64_t key;           // a hash of the issue's id or key
+        std::uint64_t key;  // a hash of the issue's id or key
         steady_time paused_until;
         std::vector<steady_time> writes;  // of the last 30 s
     };

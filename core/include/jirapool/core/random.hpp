@@ -10,9 +10,7 @@ using random_engine = std::mt19937_64;
 
 /// Uniform in [0, 1). Our own arithmetic instead of std::uniform_real_distribution, whose results differ between
 /// standard libraries: a seed must replay the same everywhere.
-inline double uniform(random_engine& random) noexcept {
-    return static_cast<double>(random() >> 11) * 0x1.0p-53;
-}
+inline double uniform(random_engine& random) noexcept { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
 
 /// Uniform in [low, high).
 inline double uniform(random_engine& random, double low, double high) noexcept {

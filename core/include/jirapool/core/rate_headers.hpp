@@ -24,8 +24,8 @@ char const* to_string(limit_reason r) noexcept;
 
 /// One item of `RateLimit` and `RateLimit-Policy`, joined by name.
 struct quota_item {
-    std::optional<std::int64_t> quota;      ///< q: points per window
-    std::optional<std::int64_t> remaining;  ///< r: points left
+    std::optional<std::int64_t> quota;             ///< q: points per window
+    std::optional<std::int64_t> remaining;         ///< r: points left
     std::optional<std::chrono::seconds> window;    ///< w
     std::optional<std::chrono::seconds> reset_in;  ///< t
 };

@@ -52,10 +52,19 @@ public:
         return std::move(*this);
     }
     /// From the start of the call to the end of the answer, all waits and resends included. Default: the connection's.
-    request timeout(std::chrono::milliseconds t) && { timeout_ = t; return std::move(*this); }
-    request priority(jirapool::priority p) && { priority_ = p; return std::move(*this); }
+    request timeout(std::chrono::milliseconds t) && {
+        timeout_ = t;
+        return std::move(*this);
+    }
+    request priority(jirapool::priority p) && {
+        priority_ = p;
+        return std::move(*this);
+    }
     /// Overrides the table of what may be sent twice (core/retry.hpp) for this one request.
-    request resendable(bool yes) && { resendable_ = yes; return std::move(*this); }
+    request resendable(bool yes) && {
+        resendable_ = yes;
+        return std::move(*this);
+    }
 
     jirapool::method method() const noexcept { return method_; }
     std::string const& target() const noexcept { return target_; }

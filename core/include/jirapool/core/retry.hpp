@@ -56,11 +56,11 @@ char const* to_string(resend_reason r) noexcept;
 /// How an exchange that did not deliver went.
 struct exchange_facts {
     resend_reason reason = resend_reason::channel_lost;
-    unsigned exchanges = 1;        ///< made so far
-    unsigned limited = 0;          ///< of them answered 429
-    bool resendable = false;       ///< is_resendable
-    bool unprocessed = false;      ///< provably: nothing written, or the server said so (429)
-    bool reused_silent = false;    ///< the channel had served before and died without one byte of an answer
+    unsigned exchanges = 1;      ///< made so far
+    unsigned limited = 0;        ///< of them answered 429
+    bool resendable = false;     ///< is_resendable
+    bool unprocessed = false;    ///< provably: nothing written, or the server said so (429)
+    bool reused_silent = false;  ///< the channel had served before and died without one byte of an answer
     std::optional<std::chrono::seconds> retry_after;  ///< a floor; 0 is no hint
 };
 
@@ -69,7 +69,8 @@ struct exchange_facts {
     A reused channel that died silently is replaced at once: the server closed it while it was idle. Anything else waits
     with full jitter on top of the server's own floor. The caller still checks the deadline and the budgets
     (`needs_budget`). @return nullopt: give the caller what there is. */
-std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p, random_engine& random) noexcept;
+std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p,
+                                            random_engine& random) noexcept;
 
 /// Resends that add load to something that is failing. A wait for a limit or a token does not.
 constexpr bool needs_budget(resend_reason r) noexcept {

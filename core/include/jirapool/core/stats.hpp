@@ -18,7 +18,9 @@ namespace jirapool {
     so an increment costs 2 ns, and a scrape needs no lock and no visit to the shard. */
 class counter {
 public:
-    void add(std::uint64_t n = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    void add(std::uint64_t n = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
     std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:
@@ -28,7 +30,9 @@ private:
 /// As counter, up and down.
 class gauge {
 public:
-    void add(std::int64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    void add(std::int64_t n) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
     void set(std::int64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
     std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
@@ -60,15 +64,15 @@ private:
 
 /// How a call ended, as a metric's label: the answer's class, or the kind of error.
 enum class outcome : std::uint8_t {
-    success,         ///< 2xx
-    redirect,        ///< 3xx
-    client_error,    ///< 4xx but 429
-    limited,         ///< 429 delivered, or limited_past_deadline
-    server_error,    ///< 5xx
+    success,       ///< 2xx
+    redirect,      ///< 3xx
+    client_error,  ///< 4xx but 429
+    limited,       ///< 429 delivered, or limited_past_deadline
+    server_error,  ///< 5xx
     timeout,
     cancelled,
-    refused,         ///< before anything was sent: bad request, queue full, stopping, credential refused
-    failed,          ///< the wire or the token endpoint
+    refused,  ///< before anything was sent: bad request, queue full, stopping, credential refused
+    failed,   ///< the wire or the token endpoint
 };
 inline constexpr std::size_t outcome_count = 9;
 char const* to_string(outcome o) noexcept;
@@ -77,13 +81,13 @@ outcome outcome_of(error_code const& ec) noexcept;
 
 /// Why a channel ended.
 enum class close_reason : std::uint8_t {
-    idle_timeout,    ///< unused for too long
-    lifetime,        ///< old enough
-    peer_closed,     ///< the server closed it while idle
-    announced,       ///< the answer said `Connection: close`
-    abandoned,       ///< its call was cancelled or timed out in the middle
-    broken,          ///< reset, cut off, or not valid HTTP
-    stopped,         ///< the client stops
+    idle_timeout,  ///< unused for too long
+    lifetime,      ///< old enough
+    peer_closed,   ///< the server closed it while idle
+    announced,     ///< the answer said `Connection: close`
+    abandoned,     ///< its call was cancelled or timed out in the middle
+    broken,        ///< reset, cut off, or not valid HTTP
+    stopped,       ///< the client stops
 };
 inline constexpr std::size_t close_reason_count = 7;
 char const* to_string(close_reason r) noexcept;
@@ -120,7 +124,7 @@ struct shard_stats {
     // Limits
     by<counter, limit_reason_count> limited;  ///< 429s by reason
     by<counter, limit_reason_count> pauses;
-    counter limit_waits;                      ///< calls that waited for a permit
+    counter limit_waits;  ///< calls that waited for a permit
     counter near_limit;
     gauge limit_waiting;
     counter limit_queue_full;
@@ -129,10 +133,10 @@ struct shard_stats {
     // Tokens
     by<counter, refresh_result_count> token_refreshes;
     histogram token_refresh_duration;
-    counter token_waits;                      ///< calls that waited because no valid token was held
-    counter token_waits_at_start;             ///< of them before the credential's first token
-    counter token_late_rejections;            ///< 401s of a generation that was already replaced
-    gauge credentials_refused;                ///< that the endpoint refuses at present
+    counter token_waits;            ///< calls that waited because no valid token was held
+    counter token_waits_at_start;   ///< of them before the credential's first token
+    counter token_late_rejections;  ///< 401s of a generation that was already replaced
+    gauge credentials_refused;      ///< that the endpoint refuses at present
 
     // Channels
     gauge channels_idle;
@@ -141,7 +145,7 @@ struct shard_stats {
     by<counter, dial_stage_count> dial_failures;
     by<histogram, dial_stage_count> dial_duration;
     counter channels_opened;
-    counter channels_resumed;                 ///< of them with a resumed TLS session
+    counter channels_resumed;  ///< of them with a resumed TLS session
     by<counter, close_reason_count> channels_closed;
     gauge queue_length;
     counter queue_full;

@@ -44,9 +44,9 @@ enum class token_need : std::uint8_t {
 
 /// What an answer that refused the token (401, or 403/404 past its expiry) shall lead to.
 enum class token_rejection : std::uint8_t {
-    resend,       ///< a newer token is held already
-    need_newer,   ///< the token is dropped: go to on_need and wait for the next generation
-    deliver,      ///< refreshing would not help or is too soon after the last forced one: the caller gets the answer
+    resend,      ///< a newer token is held already
+    need_newer,  ///< the token is dropped: go to on_need and wait for the next generation
+    deliver,     ///< refreshing would not help or is too soon after the last forced one: the caller gets the answer
 };
 
 enum class refresh_failure : std::uint8_t {
@@ -73,7 +73,8 @@ public:
 
     /** An exchange gave a token that lives `lifetime` from `asked`, the moment its request was sent (the careful end).
         @return false when the token is already past its use: counted as a transient failure. */
-    bool on_refreshed(steady_time asked, steady_time now, std::chrono::seconds lifetime, random_engine& random) noexcept;
+    bool on_refreshed(steady_time asked, steady_time now, std::chrono::seconds lifetime,
+                      random_engine& random) noexcept;
 
     /// `retry_after` is a floor for the next try.
     void on_refresh_failed(refresh_failure f, steady_time now, std::optional<std::chrono::seconds> retry_after,
@@ -101,11 +102,11 @@ private:
     steady_time issued_ = steady_time::min();
     steady_time next_refresh_ = steady_time::min();  // a new credential is due at once
     token_generation generation_ = 0;
-    std::uint16_t failures_ = 0;          // in a row
-    std::uint16_t rejections_ = 0;        // forced refreshes in a row whose token was refused soon after
+    std::uint16_t failures_ = 0;    // in a row
+    std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token was refused soon after
     bool refreshing_ = false;
     bool refused_ = false;
-    bool secret_replaced_ = false;        // while a refresh with the old secret runs
+    bool secret_replaced_ = false;  // while a refresh with the old secret runs
 };
 
 }  // namespace jirapool

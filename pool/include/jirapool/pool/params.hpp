@@ -58,12 +58,12 @@ struct address_override {
 /// Something rare that happened, for a log: never a secret in it.
 struct event {
     enum class kind : std::uint8_t {
-        token_refresh_failed,   ///< transient; tried again by itself
-        credential_refused,     ///< the token endpoint refused it for good: a person must act
-        credential_anonymous,   ///< Jira ignores the connection's credential
-        limit_pause,            ///< a scope is paused
+        token_refresh_failed,  ///< transient; tried again by itself
+        credential_refused,    ///< the token endpoint refused it for good: a person must act
+        credential_anonymous,  ///< Jira ignores the connection's credential
+        limit_pause,           ///< a scope is paused
         dial_failed,
-        site_unresolved,        ///< a site's cloud ID could not be learned; its limits are kept by host name
+        site_unresolved,  ///< a site's cloud ID could not be learned; its limits are kept by host name
     };
     kind what;
     std::string connection;  ///< empty when it concerns none
