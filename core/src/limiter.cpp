@@ -24,7 +24,7 @@ constexpr std::uint32_t highest_burst_rate = 5'000;
 constexpr double low_remaining = 0.2;
 constexpr double lowest_pace = 0.2;
 constexpr std::uint8_t full_pace = 255;
-constexpr std::uint8_t pace_step = 4;
+constexpr std::uint8_t pace_step = 16;
 
 std::uint64_t hash_of(std::string_view text) noexcept {
     std::uint64_t h = 14695981039346656037ull;  // FNV-1a

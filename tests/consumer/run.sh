@@ -24,9 +24,9 @@ fi
 
 quietly configure all
 quietly cmake --build "$scratch/all"
-for program in consumer_core consumer_pool consumer_metrics; do
-    quietly "$scratch/all/$program"
-done
+# The pool's program is the README's example, which would call Jira: it is only built.
+quietly "$scratch/all/consumer_core"
+quietly "$scratch/all/consumer_metrics"
 echo "consumer: find_package with core, pool, metrics"
 
 # Who asks for core only needs neither OpenSSL nor prometheus-cpp; who asks for pool needs no prometheus-cpp.
@@ -49,7 +49,7 @@ compile() {
     local package=$1 file=$2
     # shellcheck disable=SC2046
     quietly c++ -std=c++20 -o "$scratch/$package" "$source/$file" $(pkg-config --cflags --libs "$package")
-    quietly "$scratch/$package"
+    [ "$package" = jirapool-pool ] || quietly "$scratch/$package"
 }
 compile jirapool-core main.cpp
 compile jirapool-pool embed.cpp
