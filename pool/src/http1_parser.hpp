@@ -42,7 +42,7 @@ private:
     void on_field_impl(field, string_view name, string_view value, error_code&) override {
         out_.add_header(std_view(name), std_view(value));
     }
-#if BOOST_VERSION >= 108800
+#if BOOST_VERSION >= 108900  // Beast calls it for trailers from then on
     // Trailers say nothing that we use.
     void on_trailer_field_impl(field, string_view, string_view, error_code&) override {}
 #endif

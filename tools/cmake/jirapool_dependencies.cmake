@@ -1,7 +1,8 @@
 # Everything the project needs from outside, by the names both Debian 12 and Debian 13 package.
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
-find_package(simdjson 3 CONFIG REQUIRED)
+# No version asked for: simdjson 3.12 says it is compatible with nothing but its own minor version.
+find_package(simdjson CONFIG REQUIRED)
 find_package(Boost 1.81 CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
 
