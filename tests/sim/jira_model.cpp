@@ -79,6 +79,11 @@ jira_model::reply jira_model::answer_call(detail::exchange_input const& in, stea
     }
     auto& s = sites_[found->second];
     hash(found->second);
+    if (found->second == sick_site) {
+        ++requests_of_sick;
+        r.answer.set_status(503);
+        return r;
+    }
     if (happens(params_.faults.lost_before)) {
         r.lost = true;
         return r;
@@ -108,6 +113,14 @@ jira_model::reply jira_model::answer_call(detail::exchange_input const& in, stea
     b.tokens = std::min(rate, b.tokens + rate * std::chrono::duration<double>(now - b.last).count());
     b.last = now;
     r.answer.add_header("X-RateLimit-Limit", std::to_string(static_cast<int>(rate)));
+    if (now < b.closed_until) {
+        ++limited;
+        r.answer.set_status(429);
+        r.answer.add_header("RateLimit-Reason", "jira-burst-based");
+        r.answer.add_header("Retry-After",
+                            std::to_string(std::chrono::ceil<std::chrono::seconds>(b.closed_until - now).count()));
+        return r;
+    }
     if (b.tokens < 1) {
         ++limited;
         r.answer.set_status(429);
@@ -140,7 +153,14 @@ void jira_model::delivered(std::string_view base_path, method m, std::string_vie
     auto const found = by_base_path_.find(std::string(base_path));
     if (found == by_base_path_.end()) return;
     auto& b = sites_[found->second].buckets[classify_route(m, target).route];
-    b.known_pause = std::max(b.known_pause, now + std::chrono::seconds(1));
+    int seconds = 0;
+    auto const after = answer.header("Retry-After");
+    std::from_chars(after.data(), after.data() + after.size(), seconds);
+    b.known_pause = std::max(b.known_pause, now + std::chrono::seconds(seconds));
+}
+
+void jira_model::pause(std::size_t n, std::string_view target, steady_time until) {
+    sites_.at(n).buckets[classify_route(method::get, target).route].closed_until = until;
 }
 
 }  // namespace jirapool::sim

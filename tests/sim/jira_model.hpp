@@ -59,6 +59,12 @@ public:
 
     void note(std::string violation);
 
+    /// This route of the site answers 429 until then, with the whole wait in Retry-After.
+    void pause(std::size_t site, std::string_view target, steady_time until);
+    /// This site answers 503 to everything.
+    std::size_t sick_site = static_cast<std::size_t>(-1);
+    std::uint64_t requests_of_sick = 0;
+
     std::vector<std::string> violations;
     std::uint64_t requests = 0;
     std::uint64_t accepted = 0;
@@ -74,6 +80,7 @@ private:
         double tokens = -1;
         steady_time last{};
         steady_time known_pause = steady_time::min();  // the client was told not to come before this
+        steady_time closed_until = steady_time::min();
     };
     struct site {
         std::string cloud_id;

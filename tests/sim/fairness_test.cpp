@@ -1,0 +1,144 @@
+#include "support/catch.hpp"
+
+#include "engine_world.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+using namespace jirapool;
+using namespace jirapool::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fairness {
+    steady_duration quiet_p99{};
+    double jain = 0;  ///< over what the quiet sites were served
+    double use = 0;   ///< of the origin's capacity
+};
+
+/// 999 quiet sites and perhaps one hog share the gateway's channels, which can carry 1000 calls/s.
+fairness run(bool with_hog) {
+    model_params m;
+    m.sites = 1000;
+    m.latency = 20ms;
+    m.get_rate = 1e9;
+    client_params p;
+    p.limits.enabled = false;
+    p.pool.max_channels = 20;
+    p.pool.max_queue = 100'000;
+    engine_world w(m, p, 6);
+    w.add_all();
+    w.time().run_until(w.time().now() + 60s);  // tokens
+
+    constexpr double share = 1.0;  // calls/s of each site, were the capacity split evenly
+    random_engine random(6);
+    auto const begun = w.time().now();
+    auto const accepted = w.jira().accepted;
+    std::vector<steady_duration> times;
+    std::vector<double> served(1000, 0);
+    std::size_t quiet_calls = 0;
+    auto next_hog = begun;
+    auto next_quiet = begun;
+    auto const length = 100s;
+    while (std::min(next_hog, next_quiet) < begun + length) {
+        bool const hog = with_hog && next_hog < next_quiet;
+        auto const now = hog ? next_hog : next_quiet;
+        w.time().run_until(now);
+        std::size_t const site = hog ? 0 : 1 + (quiet_calls++ * 389) % 999;  // each in turn, neighbours far apart
+        auto const started = w.time().now();
+        w.site(site).async_call(request::get("/rest/api/3/myself").timeout(60s),
+                                [&, site, started](result<response> const& r) {
+                                    if (!r || w.time().now() > begun + length) return;
+                                    served[site] += 1;
+                                    if (site != 0) times.push_back(w.time().now() - started);
+                                });
+        if (hog) next_hog += std::chrono::microseconds(static_cast<long>(1e6 / (50 * share)));
+        // 92 % of the capacity, at random moments; the hog's 5 % come on top of it.
+        else next_quiet += std::chrono::microseconds(static_cast<long>(2 * uniform(random) * 1e6 / 920));
+        if (!with_hog) next_hog = begun + length;
+    }
+    w.time().run_until(begun + length);
+    fairness f;
+    f.use = static_cast<double>(w.jira().accepted - accepted) / (1000 * 100);
+    w.time().run_until(begun + length + 70s);
+    std::sort(times.begin(), times.end());
+    f.quiet_p99 = times[times.size() * 99 / 100];
+    double sum = 0, squares = 0;
+    for (std::size_t i = 1; i < served.size(); ++i) {
+        sum += served[i];
+        squares += served[i] * served[i];
+    }
+    f.jain = sum * sum / (999 * squares);
+    return f;
+}
+
+}  // namespace
+
+TEST_CASE("sim: a hog at 50 times its share leaves 999 quiet sites on the same origin theirs") {
+    auto const alone = run(false);
+    auto const beside = run(true);
+    auto const ms = [](steady_duration d) { return std::chrono::duration<double, std::milli>(d).count(); };
+    INFO("quiet p99 " << ms(alone.quiet_p99) << " ms alone, " << ms(beside.quiet_p99) << " ms beside the hog; Jain "
+                      << beside.jain << "; use " << beside.use);
+    // The hog has one turn a round, as any site that waits: first come, first served would cost the quiet ones seconds.
+    CHECK(ms(beside.quiet_p99) <= 2 * ms(alone.quiet_p99));
+    CHECK(beside.jain >= 0.99);
+    CHECK(beside.use >= 0.95);
+}
+
+TEST_CASE("sim: one site's outage is answered with a tenth more load at most, and leaves the others their retries") {
+    model_params m;
+    m.sites = 20;
+    m.get_rate = 1e9;
+    engine_world w(m, {}, 9);
+    w.add_all();
+    w.time().run_until(w.time().now() + 10s);
+    w.jira().sick_site = 0;
+    w.jira().params().faults.lost_before = 0.02;
+    auto const begun = w.time().now();
+    auto const before = w.jira().requests_of_sick;
+    std::uint64_t sick_calls = 0;
+    for (auto now = begun; now < begun + 300s; now += 10ms) {
+        w.time().run_until(now);
+        w.start(0, request::get("/rest/api/3/myself"), 10s);
+        ++sick_calls;
+        w.start(1 + static_cast<std::size_t>((now - begun) / 10ms) % 19, request::get("/rest/api/3/myself"), 10s);
+    }
+    w.time().run_until(begun + 330s);
+    double const amplification = static_cast<double>(w.jira().requests_of_sick - before) /
+                                 static_cast<double>(sick_calls);
+    INFO("amplification " << amplification << ", failed " << w.totals.failed << " of " << w.totals.started);
+    CHECK(amplification <= 1.1 + 0.005);
+    // The sick site's calls fail; of the others, with one exchange in fifty lost, all succeed.
+    CHECK(w.totals.failed <= sick_calls);
+    CHECK(w.totals.succeeded >= w.totals.started - sick_calls);
+}
+
+TEST_CASE("sim: a paused route costs the other sites and routes nothing, and is not entered before its time") {
+    auto const run = [](bool paused) {
+        model_params m;
+        m.sites = 10;
+        m.get_rate = 20;
+        engine_world w(m, {}, 8);
+        w.add_all();
+        w.time().run_until(w.time().now() + 5s);
+        auto const begun = w.time().now();
+        if (paused) w.jira().pause(0, "/rest/api/3/issue/A-1", begun + 60s);
+        std::uint64_t others = 0;
+        for (auto now = begun; now < begun + 60s; now += 100ms) {
+            w.time().run_until(now);
+            w.start(0, request::get("/rest/api/3/issue/A-1"), 5s);
+            for (std::size_t i = 0; i < 10; ++i) {
+                w.site(i).async_call(request::get("/rest/api/3/myself").timeout(5s),
+                                     [&](result<response> const& r) { others += r && r->ok(); });
+            }
+        }
+        w.time().run_until(begun + 90s);
+        CHECK(w.jira().violations.empty());
+        return others;
+    };
+    auto const undisturbed = run(false);
+    CHECK(static_cast<double>(run(true)) >= 0.99 * static_cast<double>(undisturbed));
+}
