@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # clang-tidy 19 over our sources, as BUILD_DIR compiles them: tools/lint/tidy.sh BUILD_DIR [FILE...]
-# Files that are not reached within TIDY_SECONDS (600) fail the run: nothing passes unread.
+# Files that are not reached within TIDY_SECONDS (1200) fail the run: nothing passes unread.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 build=${1:?usage: tools/lint/tidy.sh BUILD_DIR [FILE...]}
 shift
-seconds=${TIDY_SECONDS:-600}
+seconds=${TIDY_SECONDS:-1200}
 start=$SECONDS
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
