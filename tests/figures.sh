@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what an issue or the README promises: tests/figures.sh NAME (main-job)
+# Measures what an issue or the README promises: tests/figures.sh NAME (main-job, decisions)
 # A line per figure, "name value bar holds|short", measured in this run; the status is 1 when one is short.
 # FIGURES_BUILD=0 leaves out the two that time builds.
 set -uo pipefail
@@ -189,10 +189,30 @@ main_job() {
     [ "${FIGURES_BUILD:-1}" = 0 ] || build_figures
 }
 
+# So far the virtual day alone; what else the simulator shows, its tests hold.
+decisions() {
+    tools/install_dependencies.sh build test
+    scratch=$(mktemp -d)
+    cmake --preset release -DJIRAPOOL_BUILD_TESTS=ON >"$scratch/build.log" 2>&1 &&
+        cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target sim_tests >>"$scratch/build.log" 2>&1 || {
+        tail -n 30 "$scratch/build.log" >&2
+        exit 2
+    }
+    build/release/tests/sim_tests '[.figures]' >"$scratch/day.txt" 2>&1
+    figure day_status $? == 0
+    day() { awk -v name="$1" '$1 == name { print $2 }' "$scratch/day.txt"; }
+    figure day_cpu_s "$(day day_cpu_s)" '<=' 60
+    figure day_calls "$(day day_calls)" '>=' 1500000
+    figure day_refreshes "$(day day_refreshes)" '>=' 240000
+    figure day_broken_invariants "$(day day_violations)" == 0
+    figure day_calls_ended_late "$(day day_late)" == 0
+}
+
 case ${1:-} in
     main-job) main_job ;;
+    decisions) decisions ;;
     *)
-        echo "usage: tests/figures.sh main-job" >&2
+        echo "usage: tests/figures.sh main-job|decisions" >&2
         exit 2
         ;;
 esac
