@@ -84,8 +84,8 @@ public:
         a.sin_family = AF_INET;
         a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof a;
-        ::bind(socket_, reinterpret_cast<sockaddr*>(&a), size);
-        ::listen(socket_, 1);
+        REQUIRE(::bind(socket_, reinterpret_cast<sockaddr*>(&a), size) == 0);
+        REQUIRE(::listen(socket_, 1) == 0);
         ::getsockname(socket_, reinterpret_cast<sockaddr*>(&a), &size);
         at_ = {"127.0.0.1", ntohs(a.sin_port)};
         thread_ = std::thread([this, text = std::move(bytes)] {
