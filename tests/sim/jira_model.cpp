@@ -8,7 +8,7 @@ namespace jirapool::sim {
 namespace {
 
 std::string uuid_of(std::size_t n) {
-    char text[40];
+    char text[48];
     std::snprintf(text, sizeof text, "00000000-0000-4000-8000-%012zx", n);
     return text;
 }
