@@ -57,29 +57,53 @@ result<listen_address> parse_listen_address(std::string_view text) {
     return a;
 }
 
+namespace {
+
+struct socket_address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+};
+
+socket_address to_system(listen_address const& a) {
+    socket_address out;
+    if (a.is_v6) {
+        auto& to = reinterpret_cast<sockaddr_in6&>(out.storage);
+        to.sin6_family = AF_INET6;
+        to.sin6_port = htons(a.port);
+        inet_pton(AF_INET6, a.host.c_str(), &to.sin6_addr);
+        out.size = sizeof to;
+    } else {
+        auto& to = reinterpret_cast<sockaddr_in&>(out.storage);
+        to.sin_family = AF_INET;
+        to.sin_port = htons(a.port);
+        inet_pton(AF_INET, a.host.c_str(), &to.sin_addr);
+        out.size = sizeof to;
+    }
+    return out;
+}
+
+}  // namespace
+
 std::string why_not_bindable(listen_address const& a) {
     int const fd = ::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return std::generic_category().message(errno);
     int const on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    int done = -1;
-    if (a.is_v6) {
-        sockaddr_in6 to{};
-        to.sin6_family = AF_INET6;
-        to.sin6_port = htons(a.port);
-        inet_pton(AF_INET6, a.host.c_str(), &to.sin6_addr);
-        done = ::bind(fd, reinterpret_cast<sockaddr const*>(&to), sizeof to);
-    } else {
-        sockaddr_in to{};
-        to.sin_family = AF_INET;
-        to.sin_port = htons(a.port);
-        inet_pton(AF_INET, a.host.c_str(), &to.sin_addr);
-        done = ::bind(fd, reinterpret_cast<sockaddr const*>(&to), sizeof to);
-    }
+    auto const to = to_system(a);
+    int done = ::bind(fd, reinterpret_cast<sockaddr const*>(&to.storage), to.size);
     if (done == 0) done = ::listen(fd, 1);
     std::string why = done == 0 ? "" : std::generic_category().message(errno);
     ::close(fd);
     return why;
+}
+
+void knock(listen_address const& a) noexcept {
+    int const fd = ::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return;
+    auto const to = to_system(a);
+    // Its outcome does not matter: the server wakes either way, or is gone.
+    static_cast<void>(::connect(fd, reinterpret_cast<sockaddr const*>(&to.storage), to.size));
+    ::close(fd);
 }
 
 }  // namespace jirapool::metrics

@@ -4,9 +4,15 @@
 
 #include <prometheus/exposer.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -32,15 +38,31 @@ std::string reachable(listen_address const& a) {
 
 struct listener::server {
     server(listen_address a, std::shared_ptr<prometheus::Collectable> w)
-        : address(std::move(a)), what(std::move(w)), exposer(civetweb_options(address)) {
-        address.port = static_cast<std::uint16_t>(exposer.GetListeningPorts().at(0));
-        exposer.RegisterCollectable(what);
+        : address(std::move(a)), what(std::move(w)), exposer(std::in_place, civetweb_options(address)) {
+        address.port = static_cast<std::uint16_t>(exposer->GetListeningPorts().at(0));
+        exposer->RegisterCollectable(what);
     }
+
+    ~server() {
+        // civetweb's thread waits for connections up to 2 s before it sees that it shall end.
+        std::jthread const knocker([this](std::stop_token ended) {
+            std::mutex mutex;
+            std::unique_lock lock(mutex);
+            std::condition_variable_any between;
+            while (!ended.stop_requested()) {
+                knock(address);
+                between.wait_for(lock, ended, std::chrono::milliseconds(20), [] { return false; });
+            }
+        });
+        exposer.reset();
+    }
+    server(server const&) = delete;
+    server& operator=(server const&) = delete;
 
     listen_address address;
     // Before exposer, which has only a weak pointer to it and whose threads must end first.
     std::shared_ptr<prometheus::Collectable> what;
-    prometheus::Exposer exposer;
+    std::optional<prometheus::Exposer> exposer;
 };
 
 listener::listener(std::unique_ptr<server> s) noexcept : server_(std::move(s)) {}

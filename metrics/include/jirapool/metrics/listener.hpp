@@ -14,8 +14,7 @@ namespace jirapool::metrics {
     an address that only the Prometheus server reaches. Programs that have an HTTP server already need only a `collector`.
 
     @par Threads   Any.
-    @par Lifetime  Listens until destroyed; keeps what it shows alive. The destructor waits for scrapes that run, and up to
-                   2 s for civetweb's thread to look up (civetweb 1.15, its poll interval). */
+    @par Lifetime  Listens until destroyed; keeps what it shows alive. The destructor waits for scrapes that run. */
 class listener {
 public:
     /** @param address  "127.0.0.1:9464", "[::1]:9464", "localhost:9464" (127.0.0.1), or ":9464": every IPv4 address of
