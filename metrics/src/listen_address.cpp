@@ -97,13 +97,14 @@ std::string why_not_bindable(listen_address const& a) {
     return why;
 }
 
-void knock(listen_address const& a) noexcept {
+bool knock(listen_address const& a) noexcept {
     int const fd = ::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return;
+    if (fd < 0) return false;
     auto const to = to_system(a);
-    // Its outcome does not matter: the server wakes either way, or is gone.
-    static_cast<void>(::connect(fd, reinterpret_cast<sockaddr const*>(&to.storage), to.size));
+    int const done = ::connect(fd, reinterpret_cast<sockaddr const*>(&to.storage), to.size);
+    bool const begun = done == 0 || errno == EINPROGRESS;
     ::close(fd);
+    return begun;
 }
 
 }  // namespace jirapool::metrics

@@ -26,7 +26,8 @@ result<listen_address> parse_listen_address(std::string_view text);
 /// The operating system's reason why nobody can listen there at present; empty when it has none.
 std::string why_not_bindable(listen_address const& a);
 
-/// Connects and hangs up at once, so that a server that waits for connections there looks up.
-void knock(listen_address const& a) noexcept;
+/// Connects and hangs up at once, so that a server that waits for connections there looks up. False: it was not
+/// reached, or is gone.
+bool knock(listen_address const& a) noexcept;
 
 }  // namespace jirapool::metrics
