@@ -77,14 +77,15 @@ site_limiter::route_scope& site_limiter::scope_of(route_id id) {
                                             .pauses = 0});
 }
 
-site_limiter::issue_scope* site_limiter::find_issue(std::uint64_t key) noexcept {
-    for (auto& s : issues_)
+site_limiter::issue_scope const* site_limiter::find_issue(std::uint64_t key) const noexcept {
+    for (auto const& s : issues_)
         if (s.key == key) return &s;
     return nullptr;
 }
 
 site_limiter::issue_scope& site_limiter::issue_of(std::uint64_t key, steady_time now) {
-    if (auto* const found = find_issue(key)) return *found;
+    for (auto& s : issues_)
+        if (s.key == key) return s;
     // Only issues written to in the last 30 s are remembered, so that a site's state stays small.
     std::erase_if(issues_, [now](issue_scope const& s) {
         return s.paused_until <= now && (s.writes.empty() || s.writes.back() + issue_memory <= now);
@@ -92,8 +93,8 @@ site_limiter::issue_scope& site_limiter::issue_of(std::uint64_t key, steady_time
     return issues_.emplace_back(issue_scope{key, steady_time::min(), {}});
 }
 
-std::uint64_t site_limiter::issue_key(limiter_waiter const& w) const noexcept {
-    return route(w.route_).writes_issue && !w.issue_.empty() ? hash_of(w.issue_) : 0;
+std::uint64_t site_limiter::issue_key(route_id id, std::string_view issue) noexcept {
+    return route(id).writes_issue && !issue.empty() ? hash_of(issue) : 0;
 }
 
 steady_duration site_limiter::interval(route_scope const& s) const noexcept {
@@ -147,7 +148,7 @@ void site_limiter::take(route_id id, std::uint64_t issue, steady_time now) {
 }
 
 admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time deadline) {
-    auto const issue = issue_key(w);
+    auto const issue = issue_key(w.route_, w.issue_);
     if (!params_->enabled) {
         if (route(w.route_).bulk) ++bulk_in_flight_;  // on_done will count it down
         return {admission::kind::now, now};
@@ -297,6 +298,16 @@ site_limiter::lesson site_limiter::pause_for(route_match m, rate_headers const& 
         site_paused_until_ = std::max(site_paused_until_, until);
     }
     return result;
+}
+
+bool site_limiter::open(route_match m, steady_time now) const noexcept {
+    if (!params_->enabled) return true;
+    if (site_paused_until_ > now) return false;
+    for (auto const& s : routes_)
+        if (s.route == m.route && s.paused && s.next > now) return false;
+    auto const key = issue_key(m.route, m.issue);
+    auto const* const issue = key != 0 ? find_issue(key) : nullptr;
+    return issue == nullptr || issue->paused_until <= now;
 }
 
 void site_limiter::on_done(route_id id) noexcept {

@@ -61,6 +61,12 @@ private:
                 if (!again) co_return give_up();
                 continue;
             }
+            // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
+            if (!site().limiter.open(match_, shard_.timers_.now())) {
+                lease_.give_back();
+                give_permit_back();
+                continue;
+            }
             exchange_report report = co_await exchange();
             auto const verdict = report.error.code() ? settle_failure(report) : settle_answer(report);
             if (verdict == next::deliver) co_return std::move(response_);

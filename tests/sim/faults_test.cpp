@@ -72,7 +72,7 @@ TEST_CASE("sim: under faults of every kind no invariant breaks") {
     // JIRAPOOL_SIM_SEED replays one; else fresh ones each run.
     std::vector<std::uint64_t> seeds;
     if (char const* const given = std::getenv("JIRAPOOL_SIM_SEED")) {
-        seeds.push_back(std::strtoull(given, nullptr, 10));
+        seeds = {std::strtoull(given, nullptr, 10)};
     } else {
         std::random_device device;
         for (int i = 0; i < 20; ++i) seeds.push_back(device());

@@ -107,7 +107,8 @@ jira_model::reply jira_model::answer_call(detail::exchange_input const& in, stea
 
     auto const match = classify_route(in.method, in.target);
     auto& b = s.buckets[match.route];
-    if (sent < b.known_pause) note("a request entered a paused scope");
+    // In the very instant in which the client is told, either may be first.
+    if (sent > b.told_at && sent < b.known_pause) note("a request entered a paused scope");
     double const rate = in.method == method::get ? params_.get_rate : params_.post_rate;
     if (b.tokens < 0) b.tokens = rate;
     b.tokens = std::min(rate, b.tokens + rate * std::chrono::duration<double>(now - b.last).count());
@@ -156,6 +157,7 @@ void jira_model::delivered(std::string_view base_path, method m, std::string_vie
     int seconds = 0;
     auto const after = answer.header("Retry-After");
     std::from_chars(after.data(), after.data() + after.size(), seconds);
+    if (now >= b.known_pause) b.told_at = now;
     b.known_pause = std::max(b.known_pause, now + std::chrono::seconds(seconds));
 }
 

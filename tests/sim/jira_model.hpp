@@ -80,6 +80,7 @@ private:
         double tokens = -1;
         steady_time last{};
         steady_time known_pause = steady_time::min();  // the client was told not to come before this
+        steady_time told_at = steady_time::max();
         steady_time closed_until = steady_time::min();
     };
     struct site {

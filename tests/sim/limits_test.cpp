@@ -28,3 +28,20 @@ TEST_CASE("sim: with half again of what is permitted, few 429s, nearly all used,
     CHECK(w.totals.failed == 0);
     CHECK(w.jira().violations.empty());
 }
+
+TEST_CASE("sim: calls that wait for a channel with a permit do not enter a route that is paused meanwhile") {
+    model_params m;
+    m.sites = 1;
+    client_params p;
+    p.pool.max_channels = 1;
+    engine_world w(m, p, 5);
+    w.add_all();
+    w.time().run_until(w.time().now() + 5s);
+    w.jira().pause(0, "/rest/api/3/issue/A-1", w.time().now() + 10s);
+    // The first is on the wire; the others have permits and queue for the one channel.
+    for (int i = 0; i < 3; ++i) w.start(0, request::get("/rest/api/3/issue/A-1"), 30s);
+    w.time().run_until(w.time().now() + 40s);
+    CHECK(w.jira().limited == 1);
+    CHECK(w.totals.succeeded == 3);
+    CHECK(w.jira().violations.empty());
+}

@@ -122,6 +122,22 @@ TEST_CASE("limiter: a 429 for an issue pauses writes to that issue alone") {
     CHECK(f.admit_one(put_issue, lesson.until));
 }
 
+TEST_CASE("limiter: a permit is void once its scope is paused, and only then") {
+    fixture f;
+    REQUIRE(f.admit_one(get_issue, t0));
+    CHECK(f.limiter.open(get_issue, t0));
+    auto const burst = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 5s));
+    CHECK_FALSE(f.limiter.open(get_issue, t0 + 4s));
+    CHECK(f.limiter.open(get_myself, t0 + 4s));
+    CHECK(f.limiter.open(get_issue, burst.until));
+    f.answer(put_issue, 429, t0, fixture::limited(limit_reason::issue_write, 5s));
+    CHECK_FALSE(f.limiter.open(put_issue, t0 + 4s));
+    CHECK(f.limiter.open(put_other_issue, t0 + 4s));
+    f.limiter.pause_site(t0 + 60s);
+    CHECK_FALSE(f.limiter.open(get_myself, t0 + 59s));
+    CHECK(f.limiter.open(get_myself, t0 + 60s));
+}
+
 TEST_CASE("limiter: a quota, a missing reason and an unknown one pause the whole site") {
     for (auto const reason :
          {limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::none, limit_reason::unknown}) {

@@ -109,6 +109,10 @@ public:
     /// What an answer teaches. Call it for every answer, whatever its status; `issue` as in the request's route_match.
     lesson on_answer(route_match m, int status, rate_headers const& h, steady_time now, wall_time wall,
                      random_engine& random);
+    /** False: a scope of the request was paused after its permit was given, while it waited for a token or a channel. The
+        permit is void then: ask `admit` again. */
+    bool open(route_match m, steady_time now) const noexcept;
+
     /// A permitted call ended, with or without an answer.
     void on_done(route_id route) noexcept;
 
@@ -140,7 +144,7 @@ private:
     };
 
     route_scope& scope_of(route_id route);
-    issue_scope* find_issue(std::uint64_t key) noexcept;
+    issue_scope const* find_issue(std::uint64_t key) const noexcept;
     issue_scope& issue_of(std::uint64_t key, steady_time now);
     steady_duration interval(route_scope const& s) const noexcept;
     steady_duration tolerance(route_scope const& s) const noexcept;
@@ -149,7 +153,7 @@ private:
     void take(route_id route, std::uint64_t issue, steady_time now);
     void learn_rate(route_scope& s, int status, rate_headers const& h) noexcept;
     lesson pause_for(route_match m, rate_headers const& h, steady_time now, wall_time wall, random_engine& random);
-    std::uint64_t issue_key(limiter_waiter const& w) const noexcept;
+    static std::uint64_t issue_key(route_id route, std::string_view issue) noexcept;
 
     limit_params const* params_;
     std::vector<route_scope> routes_;
