@@ -86,6 +86,7 @@ demo_figures() {
     figure demo_answered_401 "$(json "$scratch/load.json" mock.answered_401)" == 0
     figure demo_isolation_violations "$(json "$scratch/load.json" mock.isolation_violations)" == 0
     figure demo_response_p99_ms "$(json "$scratch/load.json" response_ms.p99)" '<=' 250
+    figure metrics_lines "$(grep -c '^jirapool_' "$scratch/metrics.txt")" '>=' 100
     figure promtool_check_metrics_status "$promtool" == 0
 }
 
@@ -119,6 +120,27 @@ interrupt_figures() { # BUILD PREFIX
     figure "$2_exit_status" "$code" == 130
     figure "$2_summary_lines" "$(grep -c 'response time\|INTERRUPTED' "$scratch/load.txt")" '>=' 2
     figure "$2_sanitizer_reports" "$(cat "$scratch/load.txt" "$scratch/load.err" "$scratch/mock.log" | grep -cE 'ERROR: (Address|Leak)Sanitizer|runtime error:')" == 0
+}
+
+# Ctrl-C on the demo itself: SIGINT to its process group, after four of its seconds.
+interrupt_demo_figures() {
+    python3 - "$scratch/demo.txt" >"$scratch/ended.txt" <<'P'
+import os, signal, subprocess, sys, time
+def as_from_a_terminal():  # a background job of a script starts with SIGINT ignored
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+with open(sys.argv[1], "w") as out:
+    demo = subprocess.Popen(["tools/demo.sh"], stdout=out, stderr=out, preexec_fn=as_from_a_terminal)
+    limit = time.monotonic() + 300
+    while " 4.0 s " not in open(sys.argv[1]).read() and demo.poll() is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    begun = time.monotonic()
+    os.killpg(demo.pid, signal.SIGINT)
+    print("%.2f %d" % ((demo.wait(30), time.monotonic())[1] - begun, demo.returncode))
+P
+    figure interrupt_demo_seconds "$(awk '{ print $1 }' "$scratch/ended.txt")" '<' 2
+    figure interrupt_demo_exit_status "$(awk '{ print $2 }' "$scratch/ended.txt")" == 130
+    figure interrupt_demo_summary_lines "$(grep -c 'response time\|INTERRUPTED' "$scratch/demo.txt")" '>=' 2
 }
 
 webhook_figures() {
@@ -183,6 +205,7 @@ main_job() {
     }
     demo_figures
     limit_figures
+    interrupt_demo_figures
     interrupt_figures build/release interrupt
     interrupt_figures build/dev interrupt_under_asan
     webhook_figures

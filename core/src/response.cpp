@@ -1,5 +1,7 @@
 #include <jirapool/core/response.hpp>
 
+#include <jirapool/core/secret.hpp>
+
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -42,6 +44,11 @@ void padded_buffer::reserve(std::size_t capacity) {
     data_ = std::move(larger);
     capacity_ = capacity;
     zero_padding();
+}
+
+void padded_buffer::wipe() noexcept {
+    if (data_) jirapool::wipe(data_.get(), capacity_);
+    clear();
 }
 
 void padded_buffer::append(char const* data, std::size_t size) {

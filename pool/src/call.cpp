@@ -103,7 +103,8 @@ private:
         lap(stage::admit);
         permit_ = w.permitted;
         if (!permit_) {
-            failure_ = why == wake::timeout ? limited_past_deadline(word.at - now) : interrupted(why, stage::admit);
+            failure_ = why == wake::timeout ? limited_past_deadline(word.at - shard_.timers_.now())
+                                            : interrupted(why, stage::admit);
             site().limiter.remove(w);
             site().pump();
             co_return false;
@@ -123,9 +124,12 @@ private:
 
     failure limited_past_deadline(steady_duration come_back) {
         stats_.limited_past_deadline.add();
-        return fail({errc::limited_past_deadline, "a limit of the site stays closed for longer than the call may last"},
-                    stage::admit)
-            .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
+        auto f = fail({errc::limited_past_deadline,
+                       "a limit of the site stays closed for longer than the call may last"},
+                      stage::admit);
+        // A turn that should have come by now says nothing of when it will.
+        if (come_back <= steady_duration::zero()) return f;
+        return std::move(f).with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
     }
 
     void give_permit_back() noexcept {
@@ -292,7 +296,8 @@ private:
         case answer_class::delivered:
         case answer_class::scope_mismatch: return next::deliver;
         case answer_class::anonymous:
-            shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
+            if (!entry_->anonymous_reported.exchange(true))
+                shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
             failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"},
                             stage::body)
                            .with_trace_id(std::string(response_.trace_id()))

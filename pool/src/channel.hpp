@@ -30,6 +30,8 @@ struct exchange_input {
     std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
     std::string_view content_type;
     std::string_view body;
+    /// The answer holds a token: the channel keeps no copy of it.
+    bool secret_answer = false;
     steady_time deadline{};
 };
 

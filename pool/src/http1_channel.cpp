@@ -29,6 +29,9 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 // A body up to this size travels in one write with the head; a larger one is not copied.
 constexpr std::size_t inline_body = 16u << 10;
 
+// More than the parts of a head that are the same for all: method, version, names and ends of our own header lines.
+constexpr std::size_t fixed_head = 128;
+
 // Interim answers (RFC 9110 section 15.2) before the real one.
 constexpr int max_interim = 8;
 
@@ -113,6 +116,13 @@ bool http1_channel::silent() noexcept {
 
 void http1_channel::compose(exchange_input const& in) {
     outgoing_.clear();
+    // All of it at once: a string that grows leaves the credential behind in the memory that it gave up.
+    std::size_t size = fixed_head + in.base_path.size() + in.target.size() + in.fixed_headers.size() +
+                       in.authorization.size() + in.content_type.size() +
+                       (in.body.size() <= inline_body ? in.body.size() : 0);
+    if (in.headers != nullptr)
+        for (auto const& [name, value] : *in.headers) size += name.size() + value.size() + 4;
+    outgoing_.reserve(size);
     outgoing_.append(to_string(in.method)).append(" ").append(in.base_path).append(in.target).append(" HTTP/1.1\r\n");
     outgoing_.append(in.fixed_headers).append(in.authorization);
     if (in.headers != nullptr)
@@ -257,6 +267,8 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     if (!written) co_return report;
     report.written = timers_.now();
     co_await read(in, out, &report);
+    // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
+    if (in->secret_answer) wipe(scratch_.data(), read_scratch::size);
     co_return report;
 }
 

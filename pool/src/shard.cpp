@@ -181,6 +181,7 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
     s->token = old->token;
     s->flow().set_weight(s->config->options().weight);
     e->state = s;
+    e->anonymous_reported = false;
     if (s->token) {
         s->token->fsm.on_secret_replaced(timers_.now());
         note_refused(e->id, false);
@@ -255,7 +256,10 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     in.content_type = "application/x-www-form-urlencoded";
     in.body = body;
     in.deadline = deadline;
+    in.secret_answer = true;
     response answer;
+    // Far above any token seen, as a buffer that grows leaves its bytes behind.
+    answer.mutable_body().reserve(16u << 10);
     out->asked = self->timers_.now();
     auto const report = co_await leased.lease.channel().exchange(&in, &answer);
     wipe(body);
@@ -266,8 +270,7 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     }
     out->answer = read_token_answer(answer.status(), answer.body());
     out->retry_after = read_rate_headers(answer, self->timers_.wall()).retry_after;
-    auto& bytes = answer.mutable_body();
-    wipe(const_cast<char*>(bytes.data()), bytes.size());
+    answer.mutable_body().wipe();
     if (report.reusable) leased.lease.give_back();
     else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
 }

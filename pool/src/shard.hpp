@@ -59,6 +59,7 @@ struct connection_entry {
     /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
     std::atomic<std::size_t> home;
     std::atomic<bool> removed{false};
+    std::atomic<bool> anonymous_reported{false};  ///< one event for the credential, not one for each call
     /// The home shard's alone: look at `home` first.
     std::shared_ptr<connection_state> state;
 };

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <mutex>
 #include <vector>
 
 using namespace jirapool;
@@ -361,6 +362,30 @@ TEST_CASE("wire: bytes behind an answer end the channel instead of becoming the 
     REQUIRE(second.has_value());
     CHECK(std::string_view(second->body()) != "wrong");
     CHECK(f.jira.snapshot().connections_accepted == 2);
+}
+
+TEST_CASE("call: an answer to an ignored credential is an error, and one event for all of its calls") {
+    fixture f;
+    std::mutex mutex;
+    std::vector<event> events;
+    f.params.on_event = [&](event const& e) {
+        std::lock_guard const lock(mutex);
+        events.push_back(e);
+    };
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("personal-0001", "expired")).value();
+    for (int i = 0; i < 3; ++i) {
+        auto const r = call(c, request::get("/rest/api/3/issue/PROJ-1"));
+        REQUIRE_FALSE(r.has_value());
+        CHECK(r.error().code() == errc::anonymous_answer);
+        CHECK(r.error().code() == advice::reauthorize);
+        CHECK_FALSE(r.error().trace_id().empty());
+        CHECK(r.error().describe().find("expired") == std::string::npos);
+    }
+    CHECK(f.jira.snapshot().anonymous_answers == 3);
+    std::lock_guard const lock(mutex);
+    REQUIRE(events.size() == 1);
+    CHECK(events.front().what == event::kind::credential_anonymous);
 }
 
 TEST_CASE("webhooks: a personal API token creates, lists and deletes one") {

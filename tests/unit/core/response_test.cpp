@@ -22,6 +22,19 @@ std::string text(padded_buffer const& b) { return {b.data(), b.size()}; }
 
 }  // namespace
 
+TEST_CASE("padded_buffer: wiping leaves nothing of what it holds or held") {
+    padded_buffer b;
+    b.reserve(64);
+    b.append("a-secret-token", 14);
+    char const* const bytes = b.data();
+    b.clear();
+    b.append("x", 1);
+    b.wipe();
+    CHECK(b.size() == 0);
+    CHECK(b.data() == bytes);
+    CHECK((std::string_view(bytes, 14) == std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 14)));
+}
+
 TEST_CASE("body_view: its padding is enough for simdjson") {
     STATIC_REQUIRE(body_view::padding >= simdjson::SIMDJSON_PADDING);
 }

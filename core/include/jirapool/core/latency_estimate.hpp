@@ -9,7 +9,9 @@ namespace jirapool {
 
 /** How long an exchange will likely take at the most: a smoothed mean and deviation, as TCP estimates its round trip
     (RFC 6298, section 2). 8 bytes. A call that waits for a permit until less than this is left can only fail, late, and with
-    a permit and a channel spent on it. */
+    a permit and a channel spent on it.
+
+    @par Threads   One at a time: it belongs to its site's shard. */
 class latency_estimate {
 public:
     void observe(steady_duration d) noexcept {

@@ -55,6 +55,8 @@ public:
     void commit(std::size_t size) noexcept;
     /// Keeps the capacity.
     void clear() noexcept;
+    /// Overwrites all it holds or held, then empties it: for answers with a token in them.
+    void wipe() noexcept;
 
     char const* data() const noexcept { return data_ ? data_.get() : empty_; }
     std::size_t size() const noexcept { return size_; }

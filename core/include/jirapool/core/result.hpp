@@ -52,31 +52,31 @@ public:
     /// How long from now a new call would fail the same way, when that is known.
     std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
 
-    failure&& with_rule(std::string v) && {
+    failure with_rule(std::string v) && {
         rule_ = std::move(v);
         return std::move(*this);
     }
-    failure&& with_field(std::string v) && {
+    failure with_field(std::string v) && {
         field_ = std::move(v);
         return std::move(*this);
     }
-    failure&& with_connection(std::string v) && {
+    failure with_connection(std::string v) && {
         connection_ = std::move(v);
         return std::move(*this);
     }
-    failure&& with_trace_id(std::string v) && {
+    failure with_trace_id(std::string v) && {
         trace_id_ = std::move(v);
         return std::move(*this);
     }
-    failure&& at(jirapool::stage s) && {
+    failure at(jirapool::stage s) && {
         stage_ = s;
         return std::move(*this);
     }
-    failure&& with_maybe_processed(bool v) && {
+    failure with_maybe_processed(bool v) && {
         maybe_processed_ = v;
         return std::move(*this);
     }
-    failure&& with_retry_after(std::chrono::milliseconds v) && {
+    failure with_retry_after(std::chrono::milliseconds v) && {
         retry_after_ = v;
         return std::move(*this);
     }
