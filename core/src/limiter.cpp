@@ -26,6 +26,12 @@ constexpr double lowest_pace = 0.2;
 constexpr std::uint8_t full_pace = 255;
 constexpr std::uint8_t pace_step = 16;
 
+// The one call that goes first after a pause may take long to be answered: then another one tries.
+constexpr steady_duration probe_patience = 2s;
+
+// Of calls that write to one issue and wait: more than this have no chance within any deadline.
+constexpr std::size_t longest_issue_queue = 4'000;
+
 std::uint64_t hash_of(std::string_view text) noexcept {
     std::uint64_t h = 14695981039346656037ull;  // FNV-1a
     for (char const c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
@@ -40,16 +46,34 @@ steady_duration seconds_as_duration(double seconds) noexcept {
 
 struct limiter_waiter::group {
     std::uint64_t issue;
+    quota_scopes quotas;
     route_id route;
     struct list {
         limiter_waiter* first = nullptr;
         limiter_waiter* last = nullptr;
     };
     std::array<list, 2> lists;  // by priority
-    std::size_t count = 0;
+    std::array<std::size_t, 2> counts{};
 
     limiter_waiter* head() const noexcept { return lists[0].first ? lists[0].first : lists[1].first; }
+    /// Who would go before a call of this priority that comes now.
+    std::size_t before(jirapool::priority p) const noexcept {
+        return p == priority::background ? counts[0] + counts[1] : counts[0];
+    }
 };
+
+char const* to_string(limit_scope s) noexcept {
+    switch (s) {
+    case limit_scope::none: return "none";
+    case limit_scope::route: return "route";
+    case limit_scope::issue: return "issue";
+    case limit_scope::bulk: return "bulk";
+    case limit_scope::site: return "site";
+    case limit_scope::site_quota: return "site_quota";
+    case limit_scope::app_quota: return "app_quota";
+    }
+    return "unknown";
+}
 
 char const* why_invalid(limit_params const& p) noexcept {
     if (!(p.use_of_rate > 0 && p.use_of_rate <= 1)) return "limit_params::use_of_rate must be in (0, 1]";
@@ -65,6 +89,12 @@ site_limiter::site_limiter(limit_params const& p) noexcept : params_(&p) {}
 site_limiter::~site_limiter() = default;
 site_limiter::site_limiter(site_limiter&&) noexcept = default;
 
+site_limiter::route_scope const* site_limiter::find_scope(route_id id) const noexcept {
+    for (auto const& s : routes_)
+        if (s.route == id) return &s;
+    return nullptr;
+}
+
 site_limiter::route_scope& site_limiter::scope_of(route_id id) {
     for (auto& s : routes_)
         if (s.route == id) return s;
@@ -74,23 +104,38 @@ site_limiter::route_scope& site_limiter::scope_of(route_id id) {
                                             .pace = full_pace,
                                             .learned = 0,
                                             .paused = 0,
+                                            .probing = 0,
                                             .pauses = 0});
 }
 
 site_limiter::issue_scope const* site_limiter::find_issue(std::uint64_t key) const noexcept {
-    for (auto const& s : issues_)
-        if (s.key == key) return &s;
-    return nullptr;
+    auto const found = issues_.find(key);
+    return found == issues_.end() ? nullptr : &found->second;
 }
 
 site_limiter::issue_scope& site_limiter::issue_of(std::uint64_t key, steady_time now) {
-    for (auto& s : issues_)
-        if (s.key == key) return s;
-    // Only issues written to in the last 30 s are remembered, so that a site's state stays small.
-    std::erase_if(issues_, [now](issue_scope const& s) {
-        return s.paused_until <= now && (s.writes.empty() || s.writes.back() + issue_memory <= now);
-    });
-    return issues_.emplace_back(issue_scope{key, steady_time::min(), {}});
+    // Only issues that somebody waits for or wrote to in the last 30 s are remembered, so that a site's state stays small.
+    if (issues_.size() >= forget_issues_at_) {
+        std::erase_if(issues_, [&](auto const& i) {
+            issue_scope const& s = i.second;
+            return i.first != key && s.waiting == 0 && s.paused_until <= now &&
+                   (s.writes.empty() || s.writes.back() + issue_memory <= now);
+        });
+        forget_issues_at_ = 2 * issues_.size() + 16;
+    }
+    return issues_[key];
+}
+
+steady_time site_limiter::earliest(issue_scope const& s) noexcept {
+    auto at = s.paused_until;
+    for (auto const& w : issue_windows)
+        if (s.writes.size() >= w.writes) at = std::max(at, s.writes[s.writes.size() - w.writes] + w.length);
+    return at;
+}
+
+steady_time site_limiter::issue_open(std::uint64_t key) const noexcept {
+    auto const* const s = key != 0 ? find_issue(key) : nullptr;
+    return s ? earliest(*s) : steady_time::min();
 }
 
 std::uint64_t site_limiter::issue_key(route_id id, std::string_view issue) noexcept {
@@ -115,111 +160,211 @@ steady_time site_limiter::earliest(route_scope const& s) const noexcept {
     return s.paused ? s.next : s.next - tolerance(s);
 }
 
-steady_time site_limiter::earliest(route_id id, std::uint64_t issue, steady_time now) {
-    auto at = std::max(earliest(scope_of(id)), site_paused_until_);
-    if (issue != 0) {
-        if (auto const* const s = find_issue(issue)) {
-            at = std::max(at, s->paused_until);
-            for (auto const& w : issue_windows)
-                if (s->writes.size() >= w.writes) at = std::max(at, s->writes[s->writes.size() - w.writes] + w.length);
-        }
-    }
+site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quota_scopes q,
+                                          steady_time now) const noexcept {
+    turn t;
+    if (auto const* const s = find_scope(id)) t.not_before(earliest(*s), limit_scope::route);
+    if (site_paused_) t.not_before(site_paused_until_, limit_scope::site);
+    t.not_before(issue_open(issue), limit_scope::issue);
     // A running bulk operation ends with an answer, and answers lead to release: no time to name.
-    if (route(id).bulk && bulk_in_flight_ >= params_->max_bulk) at = std::max(at, now + 1s);
-    return at;
+    if (route(id).bulk && bulk_in_flight_ >= params_->max_bulk) t.not_before(now + 1s, limit_scope::bulk);
+    if (q.at_site) t.not_before(q.at_site->earliest(now), limit_scope::site_quota);
+    if (q.over_sites) t.not_before(q.over_sites->earliest(now), limit_scope::app_quota);
+    return t;
 }
 
-void site_limiter::take(route_id id, std::uint64_t issue, steady_time now) {
-    auto& s = scope_of(id);
-    if (s.paused) {
-        // The first one after a pause goes alone: the next is one interval behind it, with no burst saved up.
-        s.paused = 0;
-        s.next = now + tolerance(s);
+// When a call that comes now will have its turn, behind all who wait for what it needs and go before it.
+site_limiter::turn site_limiter::expected_turn(limiter_waiter const& w, steady_time now) {
+    auto t = earliest(w.route_, w.key_, w.quotas_, now);
+    auto const begin = std::max(t.at, now);
+    std::size_t on_route = 0;
+    std::size_t on_quotas = 0;
+    for (auto const& g : groups_) {
+        if (g->quotas == w.quotas_) on_quotas += g->before(w.priority_);
+        // A busy issue's calls take no turn of the route before their own time.
+        bool const aside = g->issue != 0 && g->issue != w.key_ && issue_open(g->issue) > begin;
+        if (g->route == w.route_ && !aside) on_route += g->before(w.priority_);
     }
-    s.next = std::max(s.next, now) + interval(s);
+    if (on_route > 0)
+        t.not_before(begin + interval(scope_of(w.route_)) * static_cast<std::int64_t>(on_route), limit_scope::route);
+    if (w.quotas_.at_site) t.not_before(w.quotas_.at_site->turn(on_quotas, now), limit_scope::site_quota);
+    if (w.quotas_.over_sites) t.not_before(w.quotas_.over_sites->turn(on_quotas, now), limit_scope::app_quota);
+
+    auto const* const issue = w.key_ != 0 ? find_issue(w.key_) : nullptr;
+    if (issue == nullptr || issue->waiting == 0) return t;
+    if (issue->waiting > longest_issue_queue) {
+        t.not_before(steady_time::max(), limit_scope::issue);
+        return t;
+    }
+    // The windows slide over the writes of those ahead: followed one by one.
+    issue_scope ahead = *issue;
+    for (std::uint32_t i = 0; i < issue->waiting; ++i) ahead.writes.push_back(std::max(now, earliest(ahead)));
+    t.not_before(earliest(ahead), limit_scope::issue);
+    return t;
+}
+
+void site_limiter::take(route_id id, std::uint64_t issue, quota_scopes q, steady_time now) {
+    auto& s = scope_of(id);
+    bool const shadow = params_->mode == limiting::shadow;  // calls go anyway: no answer is that of a probe
+    if (s.paused && shadow) end_probe(s, now);
+    if (s.paused) {
+        s.probing = 1;
+        s.next = now + probe_patience;
+    } else {
+        s.next = std::max(s.next, now) + interval(s);
+    }
+    if (site_paused_) {
+        site_probing_ = true;
+        site_paused_until_ = now + probe_patience;
+        if (shadow) site_paused_ = site_probing_ = false;
+    }
     if (issue != 0) {
         auto& i = issue_of(issue, now);
         auto const old = std::find_if(i.writes.begin(), i.writes.end(),
                                       [now](steady_time t) { return t + issue_memory > now; });
         i.writes.erase(i.writes.begin(), old);
-        i.writes.push_back(now);
+        i.writes.insert(std::upper_bound(i.writes.begin(), i.writes.end(), now), now);
     }
+    if (q.at_site) q.at_site->take(now);
+    if (q.over_sites) q.over_sites->take(now);
     if (route(id).bulk) ++bulk_in_flight_;
 }
 
+void site_limiter::end_probe(route_scope& s, steady_time now) noexcept {
+    s.paused = 0;
+    s.probing = 0;
+    s.next = now + tolerance(s);  // no burst saved up
+}
+
 admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time deadline) {
-    auto const issue = issue_key(w.route_, w.issue_);
-    if (!params_->enabled) {
+    using kind = admission::kind;
+    admission word;
+    word.at = now;
+    if (params_->mode == limiting::off) {
         if (route(w.route_).bulk) ++bulk_in_flight_;  // on_done will count it down
-        return {admission::kind::now, now};
+        return word;
     }
-    auto const at = earliest(w.route_, issue, now);
+    w.key_ = issue_key(w.route_, w.issue_);
+    // Whoever waits for the same has the turn before this call, unless that one is less urgent.
+    std::size_t ahead = 0;
+    for (auto const& g : groups_)
+        if (g->route == w.route_ && g->quotas == w.quotas_ && (g->issue == 0 || g->issue == w.key_))
+            ahead += g->before(w.priority_);
+    auto const expected = groups_.empty() ? earliest(w.route_, w.key_, w.quotas_, now) : expected_turn(w, now);
+    bool const later = expected.at > now;
+    bool const too_late = later && expected.at > deadline;
+    if (later) {
+        word.at = expected.at;
+        word.scope = expected.scope;
+    }
+    if (params_->mode == limiting::shadow) {
+        word.shadow = too_late ? kind::refused : later ? kind::wait : kind::now;
+        if (!too_late) take(w.route_, w.key_, w.quotas_, word.at);
+        else if (route(w.route_).bulk) ++bulk_in_flight_;
+        return word;
+    }
+    if (!later && ahead == 0) {
+        take(w.route_, w.key_, w.quotas_, now);
+        return word;
+    }
+    word.what = too_late ? kind::refused : waiting_ >= params_->max_waiting ? kind::full : kind::wait;
+    if (word.what != kind::wait) return word;
 
-    limiter_waiter::group* own = nullptr;
-    std::size_t ahead = 0;  // waiting for the same route and not behind this call
-    for (auto const& g : groups_) {
-        if (g->route != w.route_) continue;
-        if (g->issue == issue) own = g.get();
-        ahead += g->count;
-    }
-    if (own == nullptr && at <= now && ahead == 0) {
-        take(w.route_, issue, now);
-        return {admission::kind::now, now};
-    }
-
-    auto const expected = std::max(at, now) +
-                          interval(scope_of(w.route_)) * static_cast<int>(std::min<std::size_t>(ahead, 1u << 30));
-    if (expected > deadline) return {admission::kind::refused, expected};
-    if (waiting_ >= params_->max_waiting) return {admission::kind::full, expected};
-
-    if (own == nullptr) {
-        own = groups_.emplace_back(std::make_unique<limiter_waiter::group>()).get();
-        own->route = w.route_;
-        own->issue = issue;
-    }
-    auto& list = own->lists[static_cast<std::size_t>(w.priority_)];
-    w.group_ = own;
+    bool const aside = w.key_ != 0 && (issue_open(w.key_) > now || find_group(w.route_, w.key_, w.quotas_));
+    push(w, aside ? w.key_ : 0);
+    if (w.key_ != 0) ++issue_of(w.key_, now).waiting;
     w.arrival_ = arrivals_++;
+    ++waiting_;
+    return word;
+}
+
+site_limiter::group* site_limiter::find_group(route_id id, std::uint64_t issue, quota_scopes q) const noexcept {
+    for (auto const& g : groups_)
+        if (g->route == id && g->issue == issue && g->quotas == q) return g.get();
+    return nullptr;
+}
+
+// At the end of the queue that has this route and, for those set aside, this issue.
+void site_limiter::push(limiter_waiter& w, std::uint64_t issue) {
+    auto* g = find_group(w.route_, issue, w.quotas_);
+    if (g == nullptr) {
+        g = groups_.emplace_back(std::make_unique<group>()).get();
+        g->route = w.route_;
+        g->issue = issue;
+        g->quotas = w.quotas_;
+    }
+    auto const p = static_cast<std::size_t>(w.priority_);
+    auto& list = g->lists[p];
+    w.group_ = g;
     w.next_ = nullptr;
     w.previous_ = list.last;
     (list.last ? list.last->next_ : list.first) = &w;
     list.last = &w;
-    ++own->count;
-    ++waiting_;
-    return {admission::kind::wait, expected};
+    ++g->counts[p];
+}
+
+void site_limiter::unlink(limiter_waiter& w) noexcept {
+    auto const p = static_cast<std::size_t>(w.priority_);
+    auto& list = w.group_->lists[p];
+    (w.previous_ ? w.previous_->next_ : list.first) = w.next_;
+    (w.next_ ? w.next_->previous_ : list.last) = w.previous_;
+    w.next_ = w.previous_ = nullptr;
+    --w.group_->counts[p];
+    w.group_ = nullptr;
 }
 
 void site_limiter::remove(limiter_waiter& w) noexcept {
     auto* const g = w.group_;
     if (g == nullptr) return;
-    auto& list = g->lists[static_cast<std::size_t>(w.priority_)];
-    (w.previous_ ? w.previous_->next_ : list.first) = w.next_;
-    (w.next_ ? w.next_->previous_ : list.last) = w.previous_;
-    w.next_ = w.previous_ = nullptr;
-    w.group_ = nullptr;
+    unlink(w);
     --waiting_;
-    if (--g->count == 0) std::erase_if(groups_, [g](auto const& p) { return p.get() == g; });
+    if (w.key_ != 0) --issues_.find(w.key_)->second.waiting;
+    if (!g->head()) std::erase_if(groups_, [g](auto const& other) { return other.get() == g; });
+}
+
+// The first of a route's queue may want an issue that has had its writes: whoever is behind must not wait for that.
+void site_limiter::set_aside_busy_issues(std::size_t i, steady_time now) {
+    for (std::size_t p = 0; p < 2; ++p) {
+        for (;;) {
+            auto* const w = groups_[i]->lists[p].first;
+            if (w == nullptr || issue_open(w->key_) <= now) break;
+            unlink(*w);
+            push(*w, w->key_);
+        }
+    }
 }
 
 limiter_waiter* site_limiter::release(steady_time now) {
+    for (std::size_t i = 0; i < groups_.size(); ++i)
+        if (groups_[i]->issue == 0 && earliest(groups_[i]->route, 0, groups_[i]->quotas, now).at <= now)
+            set_aside_busy_issues(i, now);
+    std::erase_if(groups_, [](auto const& g) { return !g->head(); });
+
     limiter_waiter* best = nullptr;
     for (auto const& g : groups_) {
         auto* const head = g->head();
         bool const better = best == nullptr || head->priority_ < best->priority_ ||
                             (head->priority_ == best->priority_ && head->arrival_ < best->arrival_);
-        if (better && earliest(g->route, g->issue, now) <= now) best = head;
+        if (better && earliest(g->route, g->issue, g->quotas, now).at <= now) best = head;
     }
     if (best == nullptr) return nullptr;
-    auto const issue = best->group_->issue;
     remove(*best);
-    take(best->route_, issue, now);
+    take(best->route_, best->key_, best->quotas_, now);
     return best;
 }
 
-steady_time site_limiter::next_release(steady_time now) noexcept {
+steady_time site_limiter::next_release(steady_time now) const noexcept {
     auto at = steady_time::max();
-    for (auto const& g : groups_) at = std::min(at, earliest(g->route, g->issue, now));
+    for (auto const& g : groups_) at = std::min(at, earliest(g->route, g->issue, g->quotas, now).at);
     return at;
+}
+
+std::vector<limiter_waiter*> site_limiter::waiting_calls() const {
+    std::vector<limiter_waiter*> all;
+    for (auto const& g : groups_)
+        for (auto const& list : g->lists)
+            for (auto* w = list.first; w != nullptr; w = w->next_) all.push_back(w);
+    return all;
 }
 
 void site_limiter::learn_rate(route_scope& s, int status, rate_headers const& h) noexcept {
@@ -238,73 +383,103 @@ void site_limiter::learn_rate(route_scope& s, int status, rate_headers const& h)
     }
 }
 
-site_limiter::lesson site_limiter::on_answer(route_match m, int status, rate_headers const& h, steady_time now,
-                                             wall_time wall, random_engine& random) {
-    if (!params_->enabled) return {};
+site_limiter::lesson site_limiter::on_answer(route_match m, quota_scopes q, int status, rate_headers const& h,
+                                             steady_time now, wall_time wall, random_engine& random) {
+    if (params_->mode == limiting::off) return {};
     auto& s = scope_of(m.route);
     learn_rate(s, status, h);
-    if (status == 429) return pause_for(m, h, now, wall, random);
+    auto const server = h.date.value_or(wall);
+    if (q.at_site) q.at_site->on_answer(h.tenant_quota ? &*h.tenant_quota : nullptr, h.near_limit, now, server);
+    if (q.over_sites) q.over_sites->on_answer(h.global_quota ? &*h.global_quota : nullptr, false, now, server);
+    if (status == 429) return pause_for(m, q, h, now, wall, random);
+
     lesson result;
     result.near_limit = h.near_limit;
-    if (now >= site_paused_until_) site_pauses_ = 0;
-    if (!s.paused) s.pauses = 0;
     if (status == 503 && h.retry_after && *h.retry_after > 0s) {
         // An overloaded site says when to come back, like a 429 without a reason.
-        site_paused_until_ = std::max(site_paused_until_, now + std::min<steady_duration>(*h.retry_after, 1h));
         result.pause = limit_reason::unknown;
-        result.until = site_paused_until_;
+        result.until = now + std::min<steady_duration>(*h.retry_after, 1h);
+        pause_site(result.until);
+        return result;
     }
+    if (s.paused && s.probing) end_probe(s, now);
+    if (!s.paused) s.pauses = 0;
+    if (site_paused_ && site_probing_) {
+        site_paused_ = site_probing_ = false;
+        for (auto& r : routes_)
+            if (!r.paused) r.next = std::max(r.next, now + tolerance(r));  // no burst saved up
+    }
+    if (!site_paused_) site_pauses_ = 0;
     return result;
 }
 
-site_limiter::lesson site_limiter::pause_for(route_match m, rate_headers const& h, steady_time now, wall_time wall,
-                                             random_engine& random) {
+void site_limiter::pause_site(steady_time until) noexcept {
+    // Answers that were on the wire together tell of one overrun.
+    bool const running = site_paused_ && !site_probing_;
+    if (!running && site_pauses_ < 63) ++site_pauses_;
+    site_paused_until_ = running ? std::max(site_paused_until_, until) : until;
+    site_paused_ = true;
+    site_probing_ = false;
+}
+
+void site_limiter::pause_route(route_scope& s, steady_time until) noexcept {
+    bool const running = s.paused && !s.probing;
+    if (!running) {
+        s.pace = static_cast<std::uint8_t>(std::max<int>(static_cast<int>(full_pace * lowest_pace), s.pace * 3 / 4));
+        if (s.pauses < 31) ++s.pauses;
+    }
+    s.next = running ? std::max(s.next, until) : until;
+    s.paused = 1;
+    s.probing = 0;
+}
+
+site_limiter::lesson site_limiter::pause_for(route_match m, quota_scopes q, rate_headers const& h, steady_time now,
+                                             wall_time wall, random_engine& random) {
     auto& s = scope_of(m.route);
-    bool const of_route = h.reason == limit_reason::burst;
     bool const of_issue = h.reason == limit_reason::issue_write && !m.issue.empty();
+    auto* const quota = h.reason == limit_reason::tenant_quota   ? q.at_site
+                        : h.reason == limit_reason::global_quota ? q.over_sites
+                                                                 : nullptr;
+    bool const of_route = h.reason == limit_reason::burst;
     auto const in_a_row = of_route ? s.pauses : of_issue ? std::uint8_t{0} : site_pauses_;
+    auto const server = h.date.value_or(wall);
 
     // The server's word is a floor. Without one (absent, 0, or malformed): our own, doubled while it goes on.
     steady_duration wait = std::min<std::chrono::milliseconds>(params_->pause_max,
                                                                params_->pause * (1 << std::min<int>(in_a_row, 16)));
     if (h.retry_after && *h.retry_after > 0s) {
         wait = *h.retry_after;
-    } else if (h.reset && *h.reset > wall) {
-        wait = std::min<steady_duration>(*h.reset - wall, 1h);
+    } else if (h.reset && *h.reset > server) {
+        wait = std::min<steady_duration>(*h.reset - server, 1h);
+    } else if (h.reason == limit_reason::tenant_quota || h.reason == limit_reason::global_quota) {
+        wait = top_of_hour(now, server) - now;
     }
     // Positive jitter only, so that many sites of one app do not come back in the same instant.
     wait += seconds_as_duration(uniform(random) * 0.1 *
                                 std::chrono::duration<double>(std::min<steady_duration>(wait, 10s)).count());
-    auto const until = now + wait;
 
     lesson result;
     result.pause = h.reason == limit_reason::none ? limit_reason::unknown : h.reason;
-    result.until = until;
+    result.until = now + wait;
     result.near_limit = h.near_limit;
     if (of_issue) {
         auto& i = issue_of(hash_of(m.issue), now);
-        i.paused_until = std::max(i.paused_until, until);
+        i.paused_until = std::max(i.paused_until, result.until);
     } else if (of_route) {
-        // Answers that were on the wire together tell of one overrun: only the first one lowers the pace.
-        if (!s.paused) {
-            s.pace = static_cast<std::uint8_t>(std::max<int>(static_cast<int>(full_pace * lowest_pace),
-                                                             s.pace * 3 / 4));
-            if (s.pauses < 63) ++s.pauses;
-        }
-        s.next = s.paused ? std::max(s.next, until) : until;
-        s.paused = 1;
+        pause_route(s, result.until);
+    } else if (quota) {
+        quota->close(result.until);
     } else {
-        if (now >= site_paused_until_ && site_pauses_ < 63) ++site_pauses_;
-        site_paused_until_ = std::max(site_paused_until_, until);
+        pause_site(result.until);
     }
     return result;
 }
 
-bool site_limiter::open(route_match m, steady_time now) const noexcept {
-    if (!params_->enabled) return true;
-    if (site_paused_until_ > now) return false;
-    for (auto const& s : routes_)
-        if (s.route == m.route && s.paused && s.next > now) return false;
+bool site_limiter::open(route_match m, quota_scopes q, steady_time now) const noexcept {
+    if (params_->mode != limiting::enforce) return true;
+    if (site_paused_ && !site_probing_ && site_paused_until_ > now) return false;
+    if (auto const* const s = find_scope(m.route); s && s->paused && !s->probing && s->next > now) return false;
+    if ((q.at_site && q.at_site->closed(now)) || (q.over_sites && q.over_sites->closed(now))) return false;
     auto const key = issue_key(m.route, m.issue);
     auto const* const issue = key != 0 ? find_issue(key) : nullptr;
     return issue == nullptr || issue->paused_until <= now;
@@ -314,14 +489,13 @@ void site_limiter::on_done(route_id id) noexcept {
     if (route(id).bulk && bulk_in_flight_ > 0) --bulk_in_flight_;
 }
 
-void site_limiter::pause_site(steady_time until) noexcept { site_paused_until_ = std::max(site_paused_until_, until); }
-
 std::size_t site_limiter::paused_scopes(steady_time now) const noexcept {
     auto const routes = std::count_if(routes_.begin(), routes_.end(),
-                                      [now](route_scope const& s) { return s.paused && s.next > now; });
+                                      [now](route_scope const& s) { return s.paused && !s.probing && s.next > now; });
     auto const issues = std::count_if(issues_.begin(), issues_.end(),
-                                      [now](issue_scope const& s) { return s.paused_until > now; });
-    return static_cast<std::size_t>(routes + issues) + (site_paused_until_ > now ? 1 : 0);
+                                      [now](auto const& i) { return i.second.paused_until > now; });
+    bool const site = site_paused_ && !site_probing_ && site_paused_until_ > now;
+    return static_cast<std::size_t>(routes + issues) + (site ? 1 : 0);
 }
 
 void site_limiter::merge(site_limiter const& other) {
@@ -330,14 +504,15 @@ void site_limiter::merge(site_limiter const& other) {
         if (theirs.learned) ours.rate = ours.learned ? std::min(ours.rate, theirs.rate) : theirs.rate;
         ours.learned |= theirs.learned;
         ours.pace = std::min(ours.pace, theirs.pace);
-        if (ours.paused == theirs.paused) {
-            ours.next = std::max(ours.next, theirs.next);
-        } else if (theirs.paused) {
-            ours.next = std::max(theirs.next, ours.next);
+        if (!theirs.paused || theirs.probing) {
+            if (!ours.paused) ours.next = std::max(ours.next, theirs.next);
+        } else {
+            ours.next = ours.paused && !ours.probing ? std::max(ours.next, theirs.next) : theirs.next;
             ours.paused = 1;
+            ours.probing = 0;
         }
     }
-    site_paused_until_ = std::max(site_paused_until_, other.site_paused_until_);
+    if (other.site_paused_) pause_site(other.site_paused_until_);
 }
 
 }  // namespace jirapool

@@ -11,6 +11,9 @@ namespace {
 // Tokens that are refused right after they were made: renewing once more at once would be a loop at wire speed.
 constexpr auto young = 10s;
 
+// A timer that rings this late rang for more than a busy thread.
+constexpr auto slept = 30s;
+
 steady_duration full_jitter(std::chrono::milliseconds base, std::chrono::milliseconds cap, unsigned failures,
                             random_engine& random) noexcept {
     auto const doubled = std::min<std::chrono::milliseconds>(cap, base * (1u << std::min(failures, 20u)));
@@ -28,11 +31,13 @@ char const* why_invalid(token_params const& p) noexcept {
     if (p.use_slack < 0s) return "token_params::use_slack must not be negative";
     if (p.backoff <= 0ms) return "token_params::backoff must be greater than 0";
     if (p.backoff_max < p.backoff) return "token_params::backoff_max must be at least backoff";
+    if (p.wake_spread < 0s) return "token_params::wake_spread must not be negative";
     if (p.refused_memory <= 0s) return "token_params::refused_memory must be greater than 0";
     return nullptr;
 }
 
 token_need token_fsm::on_need(steady_time now) noexcept {
+    if (put_off_ && !usable(now)) next_refresh_ = std::min(next_refresh_, now);
     bool const start = refresh_due(now);
     if (usable(now)) return start ? token_need::use_and_refresh : token_need::use;
     if (start) return token_need::refresh_then_wait;
@@ -43,7 +48,18 @@ token_need token_fsm::on_need(steady_time now) noexcept {
 bool token_fsm::refresh_due(steady_time now) noexcept {
     if (refreshing_ || now < next_refresh_) return false;
     refreshing_ = true;
+    put_off_ = false;
     return true;
+}
+
+void token_fsm::on_timer(steady_time now, random_engine& random) noexcept {
+    if (refreshing_ || put_off_ || now < next_refresh_ || next_refresh_ == steady_time::min() ||
+        now - next_refresh_ < slept)
+        return;
+    put_off_ = true;
+    auto const spread = std::chrono::duration_cast<steady_duration>(params_->wake_spread);
+    next_refresh_ = now + steady_duration(static_cast<steady_duration::rep>(uniform(random) *
+                                                                            static_cast<double>(spread.count())));
 }
 
 steady_time token_fsm::next_refresh() const noexcept { return refreshing_ ? steady_time::max() : next_refresh_; }

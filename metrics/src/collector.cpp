@@ -150,6 +150,10 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
                 [](stats s, index, index) -> auto& { return s.near_limit; });
     out.numbers(row("jirapool_ratelimit_past_deadline_total"),
                 [](stats s, index, index) -> auto& { return s.limited_past_deadline; });
+    out.numbers(row("jirapool_ratelimit_shadow_refusals_total"),
+                [](stats s, index, index) -> auto& { return s.shadow_refusals; });
+    out.durations(row("jirapool_ratelimit_shadow_wait_seconds"),
+                  [](stats s, index, index) -> auto& { return s.shadow_waits; });
 
     out.numbers(row("jirapool_queue_length"), [](stats s, index q, index) -> auto& {
         return static_cast<queue>(q) == queue::permit ? s.limit_waiting : s.queue_length;

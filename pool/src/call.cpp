@@ -1,6 +1,7 @@
 #include "shard.hpp"
 
 #include <jirapool/core/answer.hpp>
+#include <jirapool/core/explanation.hpp>
 #include <jirapool/core/rate_headers.hpp>
 
 #include <boost/asio/cancellation_state.hpp>
@@ -26,6 +27,7 @@ public:
           started_(s.timers_.now()),
           lap_(started_),
           deadline_(started_ + request_.timeout().value_or(state_->config->options().timeout)) {
+        if (request_.explains()) explanation_ = std::make_shared<explanation>();
         stats_.calls_in_flight.add(1);
     }
     call_run(call_run const&) = delete;
@@ -37,7 +39,12 @@ public:
 
     asio::awaitable<result<response>> run() {
         auto outcome = co_await until_done();
+        lap(last_stage_);
         count(outcome);
+        if (explanation_) {
+            if (outcome) outcome->set_explanation(std::move(explanation_));
+            else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
+        }
         co_return outcome;
     }
 
@@ -62,7 +69,7 @@ private:
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
-            if (!site().limiter.open(match_, shard_.timers_.now())) {
+            if (!site().limiter.open(match_, state_->quotas(), shard_.timers_.now())) {
                 lease_.give_back();
                 give_permit_back();
                 continue;
@@ -79,10 +86,18 @@ private:
     // 2. Admit
 
     asio::awaitable<bool> admit() {
-        admit_waiter w(site().limiter, match_, request_.priority(), shard_.timers_, shard_.executor());
+        if (entry_->removed) {
+            failure_ = fail(errc::connection_removed, stage::admit);
+            co_return false;
+        }
+        admit_waiter w(site().limiter, match_, request_.priority(), state_->quotas(), *entry_, shard_.timers_,
+                       shard_.executor());
         auto const now = shard_.timers_.now();
         auto const admit_by = last_useful_permit();
+        auto const ahead = site().limiter.waiting();
         auto const word = site().limiter.admit(w, now, admit_by);
+        if (word.shadow == admission::kind::wait) stats_.shadow_waits.observe(word.at - now);
+        if (word.shadow == admission::kind::refused) stats_.shadow_refusals.add();
         switch (word.what) {
         case admission::kind::now: permit_ = true; co_return true;
         case admission::kind::refused: failure_ = limited_past_deadline(word.at - now); co_return false;
@@ -100,20 +115,17 @@ private:
         wake why = wake::notified;
         if (!w.permitted) why = co_await w.point.wait(admit_by);
         stats_.limit_waiting.add(-1);
-        lap(stage::admit);
+        lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead));
         permit_ = w.permitted;
+        if (permit_ && !entry_->removed) co_return true;
         if (!permit_) {
-            failure_ = why == wake::timeout ? limited_past_deadline(word.at - shard_.timers_.now())
-                                            : interrupted(why, stage::admit);
             site().limiter.remove(w);
             site().pump();
-            co_return false;
         }
-        if (entry_->removed) {
-            failure_ = fail(errc::connection_removed, stage::admit);
-            co_return false;
-        }
-        co_return true;
+        failure_ = entry_->removed        ? fail(errc::connection_removed, stage::admit)
+                   : why == wake::timeout ? limited_past_deadline(word.at - shard_.timers_.now())
+                                          : interrupted(why, stage::admit);
+        co_return false;
     }
 
     /// A permit later than this would be spent on an exchange that ends behind the deadline.
@@ -204,6 +216,11 @@ private:
                 failure_ = interrupted(wake::cancelled, stage::lease);
                 co_return false;
             }
+            if (entry_->removed) {
+                lease_.give_back();
+                failure_ = fail(errc::connection_removed, stage::lease);
+                co_return false;
+            }
             if (!state_->token) co_return true;
             if (state_->token->fsm.usable(shard_.timers_.now())) {
                 bearer_ = state_->token->current;
@@ -245,7 +262,9 @@ private:
         in.deadline = deadline_;
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
-        exchange_begun_ = shard_.timers_.now();
+        if (explanation_) explanation_->begin_exchange(reused_, bearer_ ? bearer_->generation : 0);
+        lap(stage::lease);
+        exchange_begun_ = lap_;
         exchange_report report = co_await lease_.channel().exchange(&in, &response_);
         lap_ = shard_.timers_.now();
         auto const written = report.written == steady_time{} ? lap_ : report.written;
@@ -253,6 +272,8 @@ private:
         spend(stage::write, written - exchange_begun_);
         spend(stage::first_byte, first - written);
         spend(stage::body, lap_ - first);
+        last_stage_ = stage::body;
+        if (explanation_) explanation_->end_exchange(report.error.code() ? 0 : response_.status(), report.error.code());
         stats_.bytes_sent.add(report.sent);
         stats_.bytes_received.add(report.received);
         co_return report;
@@ -320,12 +341,13 @@ private:
     }
 
     void learn(rate_headers const& limits, wall_time wall) {
-        auto const lesson = site().limiter.on_answer(match_, response_.status(), limits, shard_.timers_.now(), wall,
-                                                     shard_.random_);
+        auto const lesson = site().limiter.on_answer(match_, state_->quotas(), response_.status(), limits,
+                                                     shard_.timers_.now(), wall, shard_.random_);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
             stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
+            if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*state_, lesson.until);
             shard_.report({event::kind::limit_pause, entry_->id, to_string(lesson.pause)});
         }
         if (site().limiter.waiting() > 0) site().pump();
@@ -369,6 +391,7 @@ private:
             origin.take();
         }
         stats_.resends[static_cast<std::size_t>(facts.reason)].add();
+        if (explanation_) explanation_->will_resend(facts.reason);
         resend_at_ = shard_.timers_.now() + *after;
         return true;
     }
@@ -406,12 +429,23 @@ private:
 
     // 8. Count
 
-    void lap(stage s) noexcept {
+    /// All time since the last lap was spent in this stage.
+    void lap(stage s, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0) {
         auto const now = shard_.timers_.now();
-        spend(s, now - lap_);
+        spend(s, now - lap_, scope, ahead);
         lap_ = now;
+        last_stage_ = s;
     }
-    void spend(stage s, steady_duration d) noexcept { spent_[static_cast<std::size_t>(s)] += d; }
+    void spend(stage s, steady_duration d, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0) {
+        spent_[static_cast<std::size_t>(s)] += d;
+        if (!explanation_) return;
+        explanation::step step;
+        step.stage = s;
+        step.took = d;
+        step.scope = scope;
+        step.ahead = ahead;
+        explanation_->add(step);
+    }
 
     void count(answer const& a) noexcept {
         auto const o = a ? outcome_of(a->status()) : outcome_of(a.error().code());
@@ -440,9 +474,11 @@ private:
     std::shared_ptr<bearer const> bearer_;
     response response_;
     failure failure_;
+    std::shared_ptr<explanation> explanation_;
     std::array<steady_duration, stage_count> spent_{};
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
+    stage last_stage_ = stage::check;
     bool permit_ = false;
     bool reused_ = false;
     bool have_response_ = false;

@@ -117,6 +117,7 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
 // What removed connections leave behind. Looked at when the number has doubled, so that it costs nothing per call.
 void shard::forget_unused() {
     std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
+    std::erase_if(quotas_, [](auto const& q) { return q.second.expired(); });
     std::erase_if(origins_, [](auto const& o) {
         return o.second.use_count() == 1 && o.first != gateway_host && o.first != auth_host;
     });
@@ -154,6 +155,7 @@ void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_
     stats_->connections[static_cast<std::size_t>(e->kind)].add(1);
     if (e->kind == connection_kind::service_oauth) {
         s->token = std::make_shared<token_source>(params_->tokens, timers_);
+        s->token->quota_over_sites = quota_of(config.principal());
         attach_token(e, s);
         start_refresh(e, s);
     } else if (e->kind == connection_kind::personal_api_token && key == config.host()) {
@@ -165,10 +167,33 @@ void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_
     }
 }
 
+std::shared_ptr<points_quota> shard::quota_of(std::string const& client_id) {
+    auto& known = quotas_[std::hash<std::string>{}(client_id)];
+    auto quota = known.lock();
+    if (!quota) known = quota = std::make_shared<points_quota>();
+    return quota;
+}
+
+void shard::close_quota(std::uint64_t app, steady_time until) {
+    if (auto const found = quotas_.find(app); found != quotas_.end())
+        if (auto const quota = found->second.lock()) quota->close(until);
+}
+
+void shard::close_quota_elsewhere(connection_state const& s, steady_time until) {
+    auto const all = all_.lock();
+    if (!all || !s.token) return;
+    auto const app = std::hash<std::string>{}(s.config->principal());
+    for (auto const& other : all->shards)
+        if (other.get() != this) asio::post(other->executor(), [other, app, until] { other->close_quota(app, until); });
+}
+
 void shard::attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s) {
     std::weak_ptr<connection_entry> const weak = e;
     s->token->on_due = [this, weak] {
-        if (auto const entry = weak.lock(); entry && entry->state) start_refresh(entry, entry->state);
+        auto const entry = weak.lock();
+        if (!entry || !entry->state) return;
+        entry->state->token->fsm.on_timer(timers_.now(), random_);
+        start_refresh(entry, entry->state);
     };
 }
 
@@ -183,6 +208,7 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
     e->state = s;
     e->anonymous_reported = false;
     if (s->token) {
+        s->token->quota_over_sites = quota_of(s->config->principal());
         s->token->fsm.on_secret_replaced(timers_.now());
         note_refused(e->id, false);
         start_refresh(e, s);
@@ -200,6 +226,7 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
         s->token->wake_all();
         note_refused(e->id, false);
     }
+    s->site->end_waits_of(*e);
 }
 
 void shard::stop() {

@@ -44,6 +44,10 @@ public:
     std::shared_ptr<token_source> token;  ///< OAuth only
     std::shared_ptr<origin_pool> origin;
 
+    quota_scopes quotas() const noexcept {
+        if (token) return {&token->quota_at_site, token->quota_over_sites.get()};
+        return {&site->quota, nullptr};
+    }
     bool through_gateway() const noexcept { return config->kind() != connection_kind::personal_api_token; }
     fair_flow& flow() const noexcept { return through_gateway() ? site->gateway_flow : site->host_flow; }
 };
@@ -92,6 +96,8 @@ public:
     void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c);
     void remove(std::shared_ptr<connection_entry> const& e);
     void stop();
+    /// An app's quota over all its sites is used up: nothing of it before `until`.
+    void close_quota(std::uint64_t app, steady_time until);
 
     /// The one call coroutine.
     static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
@@ -111,6 +117,8 @@ private:
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                                 token_exchange* out);
+    std::shared_ptr<points_quota> quota_of(std::string const& client_id);
+    void close_quota_elsewhere(connection_state const& s, steady_time until);
     void attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s);
     void note_refused(std::string const& id, bool refused);
 
@@ -137,9 +145,10 @@ private:
     std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>
         by_host_;  // whose cloud ID is asked for
     std::unordered_map<std::string, std::string> cloud_of_host_;
-    std::unordered_set<std::shared_ptr<connection_entry>> entries_;  // that have their state here
-    std::size_t forget_at_ = 64;                                     // sites, when next to look for unused ones
-    std::unordered_set<std::string> refused_;                        // ids of connections
+    std::unordered_map<std::uint64_t, std::weak_ptr<points_quota>> quotas_;  // by a hash of the client id
+    std::unordered_set<std::shared_ptr<connection_entry>> entries_;          // that have their state here
+    std::size_t forget_at_ = 64;                                             // sites, when next to look for unused ones
+    std::unordered_set<std::string> refused_;                                // ids of connections
 };
 
 /// All shards of an engine: what handles and shards use to reach one another.

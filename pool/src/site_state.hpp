@@ -20,11 +20,13 @@ struct connection_entry;
 
 /// A call at the limiter.
 struct admit_waiter : limiter_waiter {
-    admit_waiter(site_limiter& l, route_match m, jirapool::priority p, timers& t, asio::any_io_executor const& ex)
-        : limiter_waiter(m, p), limiter(l), point(t, ex) {}
+    admit_waiter(site_limiter& l, route_match m, jirapool::priority p, quota_scopes q, connection_entry const& e,
+                 timers& t, asio::any_io_executor const& ex)
+        : limiter_waiter(m, p, q), limiter(l), entry(e), point(t, ex) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~admit_waiter() { limiter.remove(*this); }
     site_limiter& limiter;
+    connection_entry const& entry;
     wait_point point;
     bool permitted = false;
 };
@@ -52,6 +54,17 @@ public:
         timers_.set(*this, limiter.next_release(now));
     }
 
+    /// The connection was removed: those of its calls that wait for permits wait no more.
+    void end_waits_of(connection_entry const& e) {
+        for (auto* const w : limiter.waiting_calls()) {
+            auto& waiting = *static_cast<admit_waiter*>(w);
+            if (&waiting.entry != &e) continue;
+            limiter.remove(waiting);
+            waiting.point.notify();
+        }
+        pump();
+    }
+
 private:
     void on_time() override { pump(); }
     void on_stop() override {}
@@ -61,6 +74,7 @@ private:
 public:
     site_limiter limiter;
     retry_budget budget;
+    points_quota quota;  ///< of calls with API tokens, which are nobody's app
     latency_estimate exchange_time;
     fair_flow host_flow;
     fair_flow gateway_flow;

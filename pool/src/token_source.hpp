@@ -4,6 +4,7 @@
 #include "wait_point.hpp"
 
 #include <jirapool/core/fair_queue.hpp>
+#include <jirapool/core/quota.hpp>
 #include <jirapool/core/secret.hpp>
 #include <jirapool/core/token_fsm.hpp>
 
@@ -40,6 +41,8 @@ public:
     ~token_source() override = default;
 
     token_fsm fsm;
+    points_quota quota_at_site;                      ///< the credential is Jira's "app"
+    std::shared_ptr<points_quota> quota_over_sites;  ///< shared by all credentials of its client id
     std::shared_ptr<bearer const> current;
     fair_flow flow;            ///< its place in the token endpoint's queue
     std::string last_failure;  ///< why the last refresh failed; never a secret

@@ -25,7 +25,7 @@ fairness run(bool with_hog) {
     m.latency = 20ms;
     m.get_rate = 1e9;
     client_params p;
-    p.limits.enabled = false;
+    p.limits.mode = limiting::off;
     p.pool.max_channels = 20;
     p.pool.max_queue = 100'000;
     engine_world w(m, p, 6);

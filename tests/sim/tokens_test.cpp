@@ -18,7 +18,7 @@ std::string joined(std::vector<std::string> const& lines) {
 
 client_params unlimited() {
     client_params p;
-    p.limits.enabled = false;
+    p.limits.mode = limiting::off;
     return p;
 }
 

@@ -13,7 +13,7 @@ TEST_CASE("tokens: many calls at once share one exchange") {
     world.faulty.token_latency = 100ms;
     world.burst_scale = 100;
     fixture f(world);
-    f.params.limits.enabled = false;
+    f.params.limits.mode = limiting::off;
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("oauth-0001")).value();
     std::vector<std::future<result<response>>> calls;
@@ -46,7 +46,7 @@ TEST_CASE("tokens: one that is revoked early is renewed once for all calls that 
     auto world = small_world();
     world.burst_scale = 100;
     fixture f(world);
-    f.params.limits.enabled = false;
+    f.params.limits.mode = limiting::off;
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("oauth-0001")).value();
     REQUIRE(call(c, request::get("/rest/api/3/myself")).has_value());

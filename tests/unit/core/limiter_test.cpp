@@ -28,18 +28,19 @@ struct fixture {
     limit_params params;
     random_engine random{11};
     site_limiter limiter{params};
+    quota_scopes quotas;
 
     admission::kind admit(limiter_waiter& w, steady_time now, steady_duration patience = far) {
         return limiter.admit(w, now, now + patience).what;
     }
     bool admit_one(route_match m, steady_time now) {
-        limiter_waiter w(m, priority::interactive);
+        limiter_waiter w(m, priority::interactive, quotas);
         auto const kind = admit(w, now);
         limiter.remove(w);
         return kind == admission::kind::now;
     }
     site_limiter::lesson answer(route_match m, int status, steady_time now, rate_headers h = {}) {
-        return limiter.on_answer(m, status, h, now, w0, random);
+        return limiter.on_answer(m, quotas, status, h, now, w0, random);
     }
     void learn(route_match m, std::uint32_t limit, std::uint32_t remaining, steady_time now) {
         rate_headers h;
@@ -125,20 +126,28 @@ TEST_CASE("limiter: a 429 for an issue pauses writes to that issue alone") {
 TEST_CASE("limiter: a permit is void once its scope is paused, and only then") {
     fixture f;
     REQUIRE(f.admit_one(get_issue, t0));
-    CHECK(f.limiter.open(get_issue, t0));
+    CHECK(f.limiter.open(get_issue, {}, t0));
     auto const burst = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 5s));
-    CHECK_FALSE(f.limiter.open(get_issue, t0 + 4s));
-    CHECK(f.limiter.open(get_myself, t0 + 4s));
-    CHECK(f.limiter.open(get_issue, burst.until));
+    CHECK_FALSE(f.limiter.open(get_issue, {}, t0 + 4s));
+    CHECK(f.limiter.open(get_myself, {}, t0 + 4s));
+    CHECK(f.limiter.open(get_issue, {}, burst.until));
     f.answer(put_issue, 429, t0, fixture::limited(limit_reason::issue_write, 5s));
-    CHECK_FALSE(f.limiter.open(put_issue, t0 + 4s));
-    CHECK(f.limiter.open(put_other_issue, t0 + 4s));
-    f.limiter.pause_site(t0 + 60s);
-    CHECK_FALSE(f.limiter.open(get_myself, t0 + 59s));
-    CHECK(f.limiter.open(get_myself, t0 + 60s));
+    CHECK_FALSE(f.limiter.open(put_issue, {}, t0 + 4s));
+    CHECK(f.limiter.open(put_other_issue, {}, t0 + 4s));
+    auto const site = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::unknown, 60s));
+    CHECK_FALSE(f.limiter.open(get_myself, {}, t0 + 59s));
+    CHECK(f.limiter.open(get_myself, {}, site.until));
+    // The one that goes first after a pause keeps its permit while it waits for a channel.
+    REQUIRE(f.admit_one(get_myself, site.until));
+    CHECK(f.limiter.open(get_myself, {}, site.until + 1ms));
+    points_quota quota;
+    quota.close(t0 + 100s);
+    CHECK_FALSE(f.limiter.open(get_myself, {&quota, nullptr}, t0 + 99s));
+    CHECK_FALSE(f.limiter.open(get_myself, {nullptr, &quota}, t0 + 99s));
+    CHECK(f.limiter.open(get_myself, {&quota, &quota}, t0 + 100s));
 }
 
-TEST_CASE("limiter: a quota, a missing reason and an unknown one pause the whole site") {
+TEST_CASE("limiter: a missing reason, an unknown one, and a quota of no known app pause the whole site") {
     for (auto const reason :
          {limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::none, limit_reason::unknown}) {
         fixture f;
@@ -174,14 +183,93 @@ TEST_CASE("limiter: X-RateLimit-Reset is the pause's end when there is no Retry-
     CHECK(f.answer(get_issue, 429, t0, h).until >= t0 + 600s);
 }
 
-TEST_CASE("limiter: after a pause the route comes back one by one") {
+TEST_CASE("limiter: after a pause one call goes alone, and its answer lets the others follow one by one") {
     fixture f;
     f.learn(get_issue, 100, 99, t0);
     auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 1s));
-    int first_tenth = 0;
-    for (auto now = lesson.until; now < lesson.until + 100ms; now += 1ms) first_tenth += f.admit_one(get_issue, now);
-    CHECK(first_tenth >= 1);
-    CHECK(first_tenth <= 8);
+    auto const count = [&](steady_time from, steady_duration length) {
+        int n = 0;
+        for (auto now = from; now < from + length; now += 1ms) n += f.admit_one(get_issue, now);
+        return n;
+    };
+    CHECK(count(lesson.until, 500ms) == 1);
+    f.learn(get_issue, 100, 99, lesson.until + 500ms);
+    auto const followers = count(lesson.until + 500ms, 100ms);
+    CHECK(followers >= 2);
+    CHECK(followers <= 8);
+}
+
+TEST_CASE("limiter: when the first call after a pause is limited again the pause costs one 429") {
+    fixture f;
+    f.learn(get_issue, 100, 99, t0);
+    auto const first = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 1s));
+    REQUIRE(f.admit_one(get_issue, first.until));
+    auto const second = f.answer(get_issue, 429, first.until + 100ms, fixture::limited(limit_reason::burst, 3s));
+    CHECK(second.until >= first.until + 3100ms);
+    CHECK_FALSE(f.admit_one(get_issue, second.until - 1ms));
+    CHECK(f.admit_one(get_issue, second.until));
+}
+
+TEST_CASE("limiter: when the first call after a pause is never answered another one goes after a while") {
+    fixture f;
+    auto const route = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 1s));
+    REQUIRE(f.admit_one(get_issue, route.until));
+    CHECK_FALSE(f.admit_one(get_issue, route.until + 1900ms));
+    CHECK(f.admit_one(get_issue, route.until + 2s));
+    fixture g;
+    auto const site = g.answer(get_issue, 429, t0, fixture::limited(limit_reason::unknown, 1s));
+    REQUIRE(g.admit_one(get_issue, site.until));
+    CHECK_FALSE(g.admit_one(get_myself, site.until + 1900ms));
+    CHECK(g.admit_one(get_myself, site.until + 2s));
+}
+
+TEST_CASE("limiter: after a pause of the site one call goes alone, and its answer opens all routes without a burst") {
+    fixture f;
+    f.learn(get_issue, 100, 99, t0);
+    f.learn(get_myself, 100, 99, t0);
+    auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::unknown, 5s));
+    REQUIRE(f.admit_one(get_issue, lesson.until));
+    CHECK_FALSE(f.admit_one(get_issue, lesson.until + 50ms));
+    CHECK_FALSE(f.admit_one(get_myself, lesson.until + 50ms));
+    f.learn(get_issue, 100, 99, lesson.until + 60ms);
+    int burst = 0;
+    for (int i = 0; i < 20; ++i) burst += f.admit_one(get_myself, lesson.until + 60ms);
+    CHECK(burst == 1);
+}
+
+TEST_CASE("limiter: a quota's 429 closes it for the app's calls alone, until the hour's end when no time is named") {
+    fixture f;
+    points_quota at_site, over_sites;
+    f.quotas = {&at_site, &over_sites};
+    auto const tenant = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::tenant_quota));
+    CHECK(tenant.until - t0 >= 1h);  // the test's wall clock stands at the top of an hour
+    CHECK(tenant.until - t0 <= 1h + 2s);
+    CHECK(at_site.closed(t0 + 59min));
+    CHECK_FALSE(over_sites.closed(t0));
+    CHECK_FALSE(f.admit_one(get_myself, t0 + 59min));
+    auto const global = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::global_quota, 7200s));
+    CHECK(over_sites.closed(t0 + 7199s));
+    CHECK(global.pause == limit_reason::global_quota);
+    f.quotas = {};
+    CHECK(f.admit_one(get_myself, t0));  // another app's
+    f.quotas = {nullptr, &over_sites};
+    fixture elsewhere;
+    elsewhere.quotas = f.quotas;
+    CHECK_FALSE(elsewhere.admit_one(get_myself, t0 + 1h));  // the same app at another site
+}
+
+TEST_CASE("limiter: what is left of a quota is spread over what is left of the hour") {
+    fixture f;
+    points_quota at_site;
+    f.quotas = {&at_site, nullptr};
+    rate_headers h;
+    h.tenant_quota = quota_item{};
+    h.tenant_quota->remaining = 1800;  // at two points a call: 900 calls in 3600 s
+    f.answer(get_issue, 200, t0, h);
+    int sent = 0;
+    for (auto now = t0; now < t0 + 400s; now += 100ms) sent += f.admit_one(get_myself, now);
+    CHECK(sent >= 95);
+    CHECK(sent <= 105);
 }
 
 TEST_CASE("limiter: writes to one issue keep 20 in 2 seconds and 100 in 30") {
@@ -195,6 +283,118 @@ TEST_CASE("limiter: writes to one issue keep 20 in 2 seconds and 100 in 30") {
         if (i + 100 < sent.size()) CHECK(sent[i + 100] - sent[i] >= 30s);
     }
     CHECK(sent.size() >= 255);  // 100 in the first 10 s, 100 from 30 s on, 60 from 60 s on: Jira permits no more
+}
+
+TEST_CASE("limiter: calls behind one that wants a busy issue do not wait for it, and keep their own order") {
+    fixture f;
+    f.learn(put_issue, 1000, 999, t0);
+    for (int i = 0; i < 18; ++i) REQUIRE(f.admit_one(put_issue, t0));
+    f.answer(put_issue, 429, t0, fixture::limited(limit_reason::burst, 1s));
+    std::vector<std::unique_ptr<limiter_waiter>> calls;
+    for (int i = 0; i < 4; ++i) calls.push_back(std::make_unique<limiter_waiter>(put_issue, priority::interactive));
+    for (int i = 0; i < 3; ++i)
+        calls.push_back(std::make_unique<limiter_waiter>(put_other_issue, priority::interactive));
+    for (auto& c : calls) REQUIRE(f.admit(*c, t0) == admission::kind::wait);
+    std::vector<limiter_waiter*> released;
+    std::vector<steady_time> at;
+    for (auto now = t0; now < t0 + 10s; now += 1ms) {
+        while (auto* const w = f.limiter.release(now)) {
+            released.push_back(w);
+            at.push_back(now);
+            f.learn(put_issue, 1000, 999, now);
+        }
+        CHECK(f.limiter.next_release(now) > now);
+    }
+    // Two more writes are left to the issue in these two seconds; the other issue's go before the rest.
+    std::vector<limiter_waiter*> expected;
+    for (auto const i : {0u, 1u, 4u, 5u, 6u, 2u, 3u}) expected.push_back(calls[i].get());
+    CHECK(released == expected);
+    CHECK(at.at(4) < t0 + 1300ms);
+    CHECK(at.at(5) >= t0 + 2s);
+    CHECK(f.limiter.waiting() == 0);
+}
+
+TEST_CASE("limiter: a call to an issue knows how long those before it will take") {
+    fixture f;
+    f.learn(put_issue, 1000, 999, t0);
+    std::vector<std::unique_ptr<limiter_waiter>> calls;
+    std::vector<steady_time> promised;
+    for (int i = 0; i < 150; ++i) {
+        auto w = std::make_unique<limiter_waiter>(put_issue, priority::interactive);
+        auto const word = f.limiter.admit(*w, t0, t0 + 1h);
+        if (word.what != admission::kind::wait) continue;
+        promised.push_back(word.at);
+        calls.push_back(std::move(w));
+    }
+    REQUIRE(calls.size() > 120);
+    std::size_t n = 0;
+    for (auto now = t0; now < t0 + 100s; now += 5ms) {
+        while (auto* const w = f.limiter.release(now)) {
+            REQUIRE(w == calls.at(n).get());
+            CHECK(std::chrono::abs(promised.at(n) - now) <= 60ms);
+            ++n;
+        }
+    }
+    CHECK(n == calls.size());
+}
+
+TEST_CASE("limiter: an interactive call is not refused for the background calls that it goes before") {
+    fixture f;
+    f.learn(get_myself, 10, 9, t0);
+    std::vector<std::unique_ptr<limiter_waiter>> calls;
+    for (int i = 0; i < 100; ++i) {
+        calls.push_back(std::make_unique<limiter_waiter>(get_myself, priority::background));
+        f.admit(*calls.back(), t0);
+    }
+    limiter_waiter background(get_myself, priority::background), interactive(get_myself, priority::interactive);
+    CHECK(f.admit(background, t0, 2s) == admission::kind::refused);
+    CHECK(f.admit(interactive, t0, 2s) == admission::kind::wait);
+    CHECK(f.limiter.waiting_calls().size() == f.limiter.waiting());
+    f.limiter.remove(interactive);
+    for (auto& c : calls) f.limiter.remove(*c);
+    CHECK(f.limiter.waiting_calls().empty());
+}
+
+TEST_CASE("limiter: in shadow mode all go at once, and the waits it names are those that enforcing has") {
+    std::vector<steady_duration> enforced, predicted;
+    for (auto const mode : {limiting::enforce, limiting::shadow}) {
+        fixture f;
+        f.params.mode = mode;
+        f.learn(get_myself, 20, 19, t0);
+        f.learn(put_issue, 100, 99, t0);
+        std::vector<std::unique_ptr<limiter_waiter>> calls;
+        std::vector<steady_time> came;
+        random_engine random(3);
+        auto& waits = mode == limiting::enforce ? enforced : predicted;
+        auto next = t0;
+        for (auto now = t0; now < t0 + 120s; now += 1ms) {
+            while (f.limiter.release(now) != nullptr) {
+            }
+            for (std::size_t i = 0; i < calls.size(); ++i)
+                if (waits[i] == steady_duration::min() && !calls[i]->waiting()) waits[i] = now - came[i];
+            for (; next <= now && now < t0 + 60s; next += steady_duration(static_cast<long>(uniform(random) * 9e7))) {
+                calls.push_back(std::make_unique<limiter_waiter>(calls.size() % 5 ? get_myself : put_issue,
+                                                                 priority::interactive));
+                came.push_back(now);
+                auto const word = f.limiter.admit(*calls.back(), now, now + 1h);
+                bool const wait = word.what == admission::kind::wait;
+                if (mode == limiting::shadow) {
+                    CHECK(word.what == admission::kind::now);
+                    CHECK((word.shadow == admission::kind::wait) == (word.at > now));
+                }
+                waits.push_back(wait ? steady_duration::min() : word.at - now);
+            }
+        }
+    }
+    REQUIRE(enforced.size() == predicted.size());
+    steady_duration sum_enforced{}, sum_predicted{};
+    for (std::size_t i = 0; i < enforced.size(); ++i) {
+        sum_enforced += enforced[i];
+        sum_predicted += predicted[i];
+    }
+    CHECK(sum_enforced > 100s);
+    CHECK(static_cast<double>(sum_predicted.count()) >= 0.98 * static_cast<double>(sum_enforced.count()));
+    CHECK(static_cast<double>(sum_predicted.count()) <= 1.02 * static_cast<double>(sum_enforced.count()));
 }
 
 TEST_CASE("limiter: at most five bulk operations of a site run at a time") {
@@ -216,7 +416,10 @@ TEST_CASE("limiter: interactive calls go before background ones, each in their o
     for (auto* const w : {&slow1, &slow2, &quick1, &quick2}) REQUIRE(f.admit(*w, t0) == admission::kind::wait);
     std::vector<limiter_waiter*> order;
     for (auto now = t0; now < t0 + 3s; now += 1ms)
-        while (auto* const w = f.limiter.release(now)) order.push_back(w);
+        while (auto* const w = f.limiter.release(now)) {
+            order.push_back(w);
+            f.answer(get_myself, 200, now);
+        }
     CHECK(order == std::vector<limiter_waiter*>{&quick1, &quick2, &slow1, &slow2});
 }
 
@@ -270,7 +473,7 @@ TEST_CASE("limiter: the queue of a site is bounded") {
 
 TEST_CASE("limiter: switched off it lets everything go") {
     fixture f;
-    f.params.enabled = false;
+    f.params.mode = limiting::off;
     f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 10s));
     for (int i = 0; i < 1000; ++i) CHECK(f.admit_one(get_issue, t0));
 }

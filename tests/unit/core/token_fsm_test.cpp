@@ -198,3 +198,41 @@ TEST_CASE("token_params: every broken rule is named") {
     p.backoff_max = 1ms;
     CHECK(why_invalid(p) != nullptr);
 }
+
+TEST_CASE("token_fsm: after a night's sleep refreshes spread over a minute, but a call that needs one does not wait") {
+    std::vector<steady_time> due;
+    for (unsigned i = 0; i < 200; ++i) {
+        machine m;
+        m.random.seed(i);
+        m.refresh(t0);
+        auto const morning = t0 + 8h;
+        m.fsm.on_timer(morning, m.random);
+        m.fsm.on_timer(morning, m.random);  // a second ring puts nothing off further
+        CHECK(m.fsm.next_refresh() >= morning);
+        CHECK(m.fsm.next_refresh() <= morning + 60s);
+        due.push_back(m.fsm.next_refresh());
+        if (i % 2) {
+            CHECK(m.fsm.on_need(morning) == token_need::refresh_then_wait);
+            CHECK(m.fsm.on_need(morning) == token_need::wait);
+        } else {
+            CHECK_FALSE(m.fsm.refresh_due(due.back() - 1ms));
+            CHECK(m.fsm.refresh_due(due.back()));
+        }
+    }
+    std::sort(due.begin(), due.end());
+    CHECK(due[100] - t0 - 8h > 20s);
+    CHECK(due[100] - t0 - 8h < 40s);
+}
+
+TEST_CASE("token_fsm: a timer that rings in time puts nothing off") {
+    machine m;
+    m.fsm.on_timer(t0, m.random);
+    m.refresh(t0);
+    auto const at = m.fsm.next_refresh();
+    m.fsm.on_timer(at, m.random);
+    m.fsm.on_timer(at + 29s, m.random);
+    CHECK(m.fsm.next_refresh() == at);
+    CHECK(m.fsm.refresh_due(at));
+    m.fsm.on_timer(at + 1h, m.random);
+    CHECK(m.fsm.next_refresh() == steady_time::max());
+}

@@ -69,6 +69,8 @@ std::vector<route_to_series> const routes = {
     {[](s& x) { x.limit_waits.add(); }, R"(jirapool_ratelimit_waits_total)"},
     {[](s& x) { x.near_limit.add(); }, R"(jirapool_ratelimit_near_limit_total)"},
     {[](s& x) { x.limited_past_deadline.add(); }, R"(jirapool_ratelimit_past_deadline_total)"},
+    {[](s& x) { x.shadow_refusals.add(); }, R"(jirapool_ratelimit_shadow_refusals_total)"},
+    {[](s& x) { x.shadow_waits.observe(1ms); }, R"(jirapool_ratelimit_shadow_wait_seconds)"},
     {[](s& x) { x.limit_waiting.add(1); }, R"(jirapool_queue_length{queue="permit"})"},
     {[](s& x) { x.queue_length.add(1); }, R"(jirapool_queue_length{queue="channel"})"},
     {[](s& x) { x.limit_queue_full.add(); }, R"(jirapool_queue_rejections_total{queue="permit"})"},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/core/quota.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/request.hpp>
@@ -11,13 +12,33 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace jirapool {
 
+/// What the limiter does with what it knows.
+enum class limiting : std::uint8_t {
+    off,     ///< everything goes at once, nothing is learned or paused
+    shadow,  ///< everything goes at once, but is counted as `enforce` would have treated it: to look before switching on
+    enforce,
+};
+
+/// What a call waits for at the limiter.
+enum class limit_scope : std::uint8_t {
+    none,
+    route,       ///< the burst rate of the site's route, or its pause
+    issue,       ///< writes to one issue
+    bulk,        ///< bulk operations in flight
+    site,        ///< the whole site is paused
+    site_quota,  ///< the app's points at the site
+    app_quota,   ///< the app's points over all sites
+};
+inline constexpr std::size_t limit_scope_count = 7;
+char const* to_string(limit_scope s) noexcept;
+
 struct limit_params {
-    /// Off: everything is admitted at once, nothing is learned or paused.
-    bool enabled = true;
+    limiting mode = limiting::enforce;
     /// How much of an advertised rate we use. The rest absorbs the jitter between our sending and Jira's counting.
     double use_of_rate = 0.98;
     /// Calls that may leave at once after quiet, as seconds of the rate: Jira's own bucket size is not published.
@@ -41,8 +62,9 @@ class site_limiter;
 /// One call at the limiter: what it needs a permit for. Embedded in the call; must not wait when it is destroyed.
 class limiter_waiter {
 public:
-    /// `m.issue` must outlive the waiter.
-    limiter_waiter(route_match m, jirapool::priority p) noexcept : issue_(m.issue), route_(m.route), priority_(p) {}
+    /// `m.issue` and the quotas must outlive the waiter.
+    limiter_waiter(route_match m, jirapool::priority p, quota_scopes q = {}) noexcept
+        : issue_(m.issue), quotas_(q), route_(m.route), priority_(p) {}
     limiter_waiter(limiter_waiter const&) = delete;
     limiter_waiter& operator=(limiter_waiter const&) = delete;
 
@@ -53,10 +75,12 @@ private:
     friend class site_limiter;
     struct group;
     std::string_view issue_;
+    quota_scopes quotas_;
     limiter_waiter* next_ = nullptr;
     limiter_waiter* previous_ = nullptr;
     group* group_ = nullptr;
     std::uint64_t arrival_ = 0;
+    std::uint64_t key_ = 0;  // of the issue, 0 when the call writes to none
     route_id route_;
     jirapool::priority priority_;
 };
@@ -70,6 +94,10 @@ struct admission {
         full,     ///< max_waiting calls wait already
     };
     kind what = kind::now;
+    /// What it waits for, or what refused it.
+    limit_scope scope = limit_scope::none;
+    /// With limiting::shadow: what `enforce` would have said, `at` being when it would have let the call go.
+    kind shadow = kind::now;
     steady_time at{};
 };
 
@@ -77,10 +105,14 @@ struct admission {
 
     Scopes (jira-cloud.md 3.1): route (burst: requests per second, a GCRA in 16 bytes each, its rate learned from
     X-RateLimit-Limit, slowed when X-RateLimit-Remaining runs low), issue (writes: 20 in 2 s and 100 in 30 s, exactly), bulk
-    operations in flight, and the whole site (quotas and unknown reasons). A call goes when all of its scopes let it.
+    operations in flight, the whole site (unknown reasons), and the points quotas of the connection's app. A call goes when
+    all of its scopes let it.
 
-    Waiting calls stand in one queue per (route, issue): a paused route or a busy issue delays nobody else. Interactive
-    calls go before background ones, then whoever came first.
+    Waiting calls stand in one queue per route and app, those that write to an issue which has had its writes apart: a
+    paused route or a busy issue delays nobody else. Interactive calls go before background ones, then whoever came first.
+
+    After a pause of a route or the site one call goes alone; its answer opens the scope for the others, or closes it
+    again. So a pause that was too short costs one 429.
 
     The caller asks `release` for permitted calls whenever `next_release` has come and after each on_answer.
 
@@ -97,7 +129,7 @@ public:
     /// A waiting call whose turn has come, out of the queue and with its permit taken; nullptr when there is none now.
     limiter_waiter* release(steady_time now);
     /// When release may have one; steady_time::max() when nobody waits.
-    steady_time next_release(steady_time now) noexcept;
+    steady_time next_release(steady_time now) const noexcept;
     /// The call gave up waiting. No effect when it does not wait.
     void remove(limiter_waiter& w) noexcept;
 
@@ -106,18 +138,19 @@ public:
         steady_time until{};                      ///< and ends then
         bool near_limit = false;
     };
-    /// What an answer teaches. Call it for every answer, whatever its status; `issue` as in the request's route_match.
-    lesson on_answer(route_match m, int status, rate_headers const& h, steady_time now, wall_time wall,
+    /** What an answer teaches. Call it for every answer, whatever its status; `m` and `q` as in the call's waiter. A pause
+        for limit_reason::global_quota holds for the app's other sites on other shards too: the caller tells them. */
+    lesson on_answer(route_match m, quota_scopes q, int status, rate_headers const& h, steady_time now, wall_time wall,
                      random_engine& random);
     /** False: a scope of the request was paused after its permit was given, while it waited for a token or a channel. The
         permit is void then: ask `admit` again. */
-    bool open(route_match m, steady_time now) const noexcept;
+    bool open(route_match m, quota_scopes q, steady_time now) const noexcept;
 
     /// A permitted call ended, with or without an answer.
     void on_done(route_id route) noexcept;
 
-    /// Nothing of this site before `until`: a quota of the app that was met elsewhere.
-    void pause_site(steady_time until) noexcept;
+    /// Those that wait, in no order: for whoever must end some of them.
+    std::vector<limiter_waiter*> waiting_calls() const;
 
     std::size_t waiting() const noexcept { return waiting_; }
     /// Scopes paused at `now`, by counting: for snapshots, not for the hot path.
@@ -133,37 +166,65 @@ private:
         std::uint8_t pace;  // of 255: what part of the rate to use, lowered by 429 and a low Remaining
         std::uint8_t learned : 1;
         std::uint8_t paused : 1;
-        std::uint8_t pauses : 6;  // in a row
+        std::uint8_t
+            probing : 1;  // the pause is over but for the answer of the one call that went; `next`: the next try
+        std::uint8_t pauses : 5;  // in a row
     };
     static_assert(sizeof(route_scope) == 16);
 
     struct issue_scope {
-        std::uint64_t key;  // a hash of the issue's id or key
-        steady_time paused_until;
+        steady_time paused_until = steady_time::min();
         std::vector<steady_time> writes;  // of the last 30 s
+        std::uint32_t waiting = 0;        // calls that want to write to it
+    };
+
+    using group = limiter_waiter::group;
+    struct turn {
+        steady_time at = steady_time::min();
+        limit_scope scope = limit_scope::none;
+        void not_before(steady_time t, limit_scope s) noexcept {
+            if (t <= at) return;
+            at = t;
+            scope = s;
+        }
     };
 
     route_scope& scope_of(route_id route);
+    route_scope const* find_scope(route_id route) const noexcept;
     issue_scope const* find_issue(std::uint64_t key) const noexcept;
     issue_scope& issue_of(std::uint64_t key, steady_time now);
+    static steady_time earliest(issue_scope const& s) noexcept;
+    steady_time issue_open(std::uint64_t key) const noexcept;
+    group* find_group(route_id route, std::uint64_t issue, quota_scopes q) const noexcept;
+    void push(limiter_waiter& w, std::uint64_t issue);
+    void unlink(limiter_waiter& w) noexcept;
+    void set_aside_busy_issues(std::size_t g, steady_time now);
     steady_duration interval(route_scope const& s) const noexcept;
     steady_duration tolerance(route_scope const& s) const noexcept;
-    steady_time earliest(route_id route, std::uint64_t issue, steady_time now);
+    turn earliest(route_id route, std::uint64_t issue, quota_scopes q, steady_time now) const noexcept;
     steady_time earliest(route_scope const& s) const noexcept;
-    void take(route_id route, std::uint64_t issue, steady_time now);
+    turn expected_turn(limiter_waiter const& w, steady_time now);
+    void take(route_id route, std::uint64_t issue, quota_scopes q, steady_time now);
+    void end_probe(route_scope& s, steady_time now) noexcept;
+    void pause_route(route_scope& s, steady_time until) noexcept;
+    void pause_site(steady_time until) noexcept;
     void learn_rate(route_scope& s, int status, rate_headers const& h) noexcept;
-    lesson pause_for(route_match m, rate_headers const& h, steady_time now, wall_time wall, random_engine& random);
+    lesson pause_for(route_match m, quota_scopes q, rate_headers const& h, steady_time now, wall_time wall,
+                     random_engine& random);
     static std::uint64_t issue_key(route_id route, std::string_view issue) noexcept;
 
     limit_params const* params_;
     std::vector<route_scope> routes_;
-    std::vector<issue_scope> issues_;
-    std::vector<std::unique_ptr<limiter_waiter::group>> groups_;  // only those in which somebody waits
+    std::unordered_map<std::uint64_t, issue_scope> issues_;  // by a hash of the issue's id or key
+    std::vector<std::unique_ptr<group>> groups_;             // only those in which somebody waits
     steady_time site_paused_until_ = steady_time::min();
     std::uint64_t arrivals_ = 0;
     std::size_t waiting_ = 0;
+    std::size_t forget_issues_at_ = 16;  // so many issues, when next to look for those that need no more memory
     std::uint16_t bulk_in_flight_ = 0;
     std::uint8_t site_pauses_ = 0;  // in a row
+    bool site_paused_ = false;      // until an answer after site_paused_until_ says otherwise
+    bool site_probing_ = false;     // one call went since; site_paused_until_ is when the next one may try
 };
 
 }  // namespace jirapool

@@ -66,6 +66,12 @@ public:
         return std::move(*this);
     }
 
+    /// The response or failure then says where the time went (core/explanation.hpp). Costs two or three allocations.
+    request explain(bool yes = true) && {
+        explain_ = yes;
+        return std::move(*this);
+    }
+
     jirapool::method method() const noexcept { return method_; }
     std::string const& target() const noexcept { return target_; }
     std::vector<std::pair<std::string, std::string>> const& headers() const noexcept { return headers_; }
@@ -74,6 +80,7 @@ public:
     std::optional<std::chrono::milliseconds> timeout() const noexcept { return timeout_; }
     jirapool::priority priority() const noexcept { return priority_; }
     std::optional<bool> resendable() const noexcept { return resendable_; }
+    bool explains() const noexcept { return explain_; }
 
 private:
     std::string target_;
@@ -84,6 +91,7 @@ private:
     std::optional<bool> resendable_;
     jirapool::method method_;
     jirapool::priority priority_ = jirapool::priority::interactive;
+    bool explain_ = false;
 };
 
 /** Checks what a caller wrote before any of it can reach the wire: the target stays inside the connection's base path

@@ -10,6 +10,8 @@
 
 namespace jirapool {
 
+class explanation;
+
 /** A body's bytes with simdjson's padding readable behind them.
 
     Converts to std::string_view and, without a copy, to simdjson::padded_string_view:
@@ -96,7 +98,11 @@ public:
     std::string_view trace_id() const& noexcept { return header("atl-traceid"); }
     std::string_view trace_id() && = delete;
 
+    /// Where the call's time went, when its request asked for it; else null.
+    std::shared_ptr<jirapool::explanation const> const& explanation() const noexcept { return explanation_; }
+
     // For who fills one in: the channel, tests and fakes.
+    void set_explanation(std::shared_ptr<jirapool::explanation const> e) noexcept { explanation_ = std::move(e); }
     void set_status(int status) noexcept { status_ = status; }
     void add_header(std::string_view name, std::string_view value);
     padded_buffer& mutable_body() noexcept { return body_; }
@@ -116,6 +122,7 @@ private:
     std::string head_;  // names and values one behind the other: one allocation for all headers
     std::vector<field> fields_;
     padded_buffer body_;
+    std::shared_ptr<jirapool::explanation const> explanation_;
     int status_ = 0;
 };
 

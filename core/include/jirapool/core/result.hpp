@@ -6,10 +6,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 namespace jirapool {
+
+class explanation;
 
 /// Where a call was when something happened to it; its time is counted by stage as well. In the order of the road.
 enum class stage : std::uint8_t {
@@ -52,6 +55,9 @@ public:
     /// How long from now a new call would fail the same way, when that is known.
     std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
 
+    /// Where the call's time went, when its request asked for it; else null.
+    std::shared_ptr<jirapool::explanation const> const& explanation() const noexcept { return explanation_; }
+
     failure with_rule(std::string v) && {
         rule_ = std::move(v);
         return std::move(*this);
@@ -81,6 +87,11 @@ public:
         return std::move(*this);
     }
 
+    failure with_explanation(std::shared_ptr<jirapool::explanation const> v) && {
+        explanation_ = std::move(v);
+        return std::move(*this);
+    }
+
     /// "connection 'acme': site_url: must be https://NAME.atlassian.net [invalid_field]": one line, fit for logs.
     std::string describe() const;
 
@@ -91,6 +102,7 @@ private:
     std::string connection_;
     std::string trace_id_;
     std::optional<std::chrono::milliseconds> retry_after_;
+    std::shared_ptr<jirapool::explanation const> explanation_;
     jirapool::stage stage_ = jirapool::stage::check;
     bool maybe_processed_ = false;
 };

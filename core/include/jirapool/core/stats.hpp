@@ -129,6 +129,8 @@ struct shard_stats {
     gauge limit_waiting;
     counter limit_queue_full;
     counter limited_past_deadline;
+    counter shadow_refusals;  ///< limiting::shadow: calls that would have been refused
+    histogram shadow_waits;   ///< limiting::shadow: how long calls would have waited, those that would have
 
     // Tokens
     by<counter, refresh_result_count> token_refreshes;

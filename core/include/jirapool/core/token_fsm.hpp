@@ -28,6 +28,8 @@ struct token_params {
     /// A refusal for good (`invalid_client`, `access_denied`) is remembered this long: calls fail at once, without asking
     /// the endpoint again. Then it is asked again, since a person may have repaired the credential.
     std::chrono::seconds refused_memory{60};
+    /// After the machine slept through the moments of many refreshes, those that no call waits for spread over this long.
+    std::chrono::seconds wake_spread{60};
 };
 
 /// nullptr, or the rule that is broken: "token_params::refresh_to must be less than 1".
@@ -68,6 +70,9 @@ public:
 
     /// True, once, when the moment of next_refresh() has come and no refresh runs: the caller starts it.
     bool refresh_due(steady_time now) noexcept;
+    /** The timer for next_refresh() rang. Rung long after its time (the machine slept, and with it every credential's
+        timer), the refresh is put off by a part of wake_spread; a call that finds no usable token does not wait for that. */
+    void on_timer(steady_time now, random_engine& random) noexcept;
     /// When to look at refresh_due again; steady_time::max() while a refresh runs.
     steady_time next_refresh() const noexcept;
 
@@ -106,6 +111,7 @@ private:
     std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token was refused soon after
     bool refreshing_ = false;
     bool refused_ = false;
+    bool put_off_ = false;          // by on_timer
     bool secret_replaced_ = false;  // while a refresh with the old secret runs
 };
 

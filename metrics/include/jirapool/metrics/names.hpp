@@ -121,6 +121,10 @@ inline constexpr std::array all_series{
            "Answers in which Jira warned that a limit is near."},
     series{"jirapool_ratelimit_past_deadline_total", series_type::counter, "calls", {},
            "Calls refused because a limit stays closed for longer than the call may last."},
+    series{"jirapool_ratelimit_shadow_refusals_total", series_type::counter, "calls", {},
+           "Shadow mode: calls that would have been refused because a limit stays closed for too long."},
+    series{"jirapool_ratelimit_shadow_wait_seconds", series_type::histogram, "seconds", {},
+           "Shadow mode: how long calls would have waited for a permit; only those that would have."},
 
     series{"jirapool_queue_length", series_type::gauge, "calls", {labels::queue},
            "Calls that wait, by what they wait for."},

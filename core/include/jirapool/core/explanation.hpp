@@ -1,0 +1,65 @@
+#pragma once
+
+#include <jirapool/core/error.hpp>
+#include <jirapool/core/limiter.hpp>
+#include <jirapool/core/result.hpp>
+#include <jirapool/core/retry.hpp>
+#include <jirapool/core/time.hpp>
+#include <jirapool/core/token_fsm.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace jirapool {
+
+/** Where a finished call's time went: what it waited for, and each of its exchanges. Made for calls that ask for it
+    (request::explain), and given with the response or the failure. Holds no secret and nothing of a body.
+
+    @par Threads   Immutable once the call has ended. */
+class explanation {
+public:
+    /// A stretch of the call's time. All of them, one behind the other, are the call's time.
+    struct step {
+        jirapool::stage stage = stage::check;
+        steady_duration took{};
+        /// stage::admit: what the call waited for.
+        limit_scope scope = limit_scope::none;
+        /// stage::admit: calls of the site that waited before it came.
+        std::uint32_t ahead = 0;
+        /// The exchange that it was part of, or led to: 1 is the first.
+        std::uint32_t exchange = 1;
+    };
+
+    struct exchange {
+        int status = 0;           ///< 0: no answer
+        error_code error;         ///< why there was none
+        bool reused = false;      ///< the channel had served before
+        std::uint32_t token = 0;  ///< the access token's generation; 0 for API tokens
+        /// Why the call went on to another exchange; nothing for the last one.
+        std::optional<resend_reason> resent;
+    };
+
+    std::vector<step> const& steps() const noexcept { return steps_; }
+    std::vector<exchange> const& exchanges() const noexcept { return exchanges_; }
+    /// The sum of the steps: from the call's start on its shard to its end.
+    steady_duration total() const noexcept;
+    steady_duration in(jirapool::stage s) const noexcept;
+
+    /** One line for a log:
+        "1.234 s: admit 1.002 s (route, 17 ahead), lease 0.030 s, write 0.000 s, first_byte 0.201 s; 1: 200, token 4, new channel" */
+    std::string describe() const;
+
+    // For who carries the call out.
+    void add(step const& s);
+    void begin_exchange(bool reused, std::uint32_t token);
+    void end_exchange(int status, error_code error);
+    void will_resend(resend_reason why);
+
+private:
+    std::vector<step> steps_;
+    std::vector<exchange> exchanges_;
+};
+
+}  // namespace jirapool

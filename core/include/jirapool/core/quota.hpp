@@ -1,0 +1,59 @@
+#pragma once
+
+#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace jirapool {
+
+/// When Jira's hour ends, by its own clock: its points quotas begin anew at the top of each UTC hour (jira-cloud.md 3.1).
+steady_time top_of_hour(steady_time now, wall_time server) noexcept;
+
+/** One of Jira's hourly points budgets of an app: over all of its sites (tier 1), or at one site (tier 2). Pure.
+
+    Nothing is held back until an answer shows that the budget is enforced, by RateLimit, RateLimit-Policy or a 429:
+    whether a service account's calls count is written nowhere (jira-cloud.md 0, fact 4). Jira tells what is left only past
+    80 % of use; from then on what is left is spread over the rest of the hour, at the cost that the last calls were seen
+    to have, so that the last ten minutes of an hour are slow instead of closed.
+
+    @par Threads   One at a time: it belongs to its shard. */
+class points_quota {
+public:
+    /// `near_limit`: X-RateLimit-NearLimit, less than 20 % left. `server` is Jira's clock: its Date, else ours.
+    void on_answer(quota_item const* said, bool near_limit, steady_time now, wall_time server) noexcept;
+    /// A 429 named it: nothing before `until`.
+    void close(steady_time until) noexcept;
+
+    /// When the next call may go; steady_time::min() when nothing holds it.
+    steady_time earliest(steady_time now) const noexcept;
+    /// When a call may go that has so many before it.
+    steady_time turn(std::size_t ahead, steady_time now) const noexcept;
+    /// A call goes.
+    void take(steady_time now) noexcept;
+
+    bool closed(steady_time now) const noexcept { return closed_ && now < next_; }
+    /// What is left is known, and spread.
+    bool pacing(steady_time now) const noexcept { return left_ >= 0 && now < end_; }
+
+private:
+    steady_duration interval(steady_time now) const noexcept;
+
+    steady_time next_ = steady_time::min();  // of the paced calls; while closed, the end of that
+    steady_time end_ = steady_time::min();   // of the hour in which left_ counts
+    float left_ = -1;                        // points; -1: not known
+    float cost_ = 2;                         // points of a call: one and its object, until it was seen
+    float quota_ = 65'000;                   // the smallest that is documented
+    std::uint32_t taken_ = 0;                // calls since left_ was told
+    bool closed_ = false;
+};
+
+/// The budgets that one connection's calls count against.
+struct quota_scopes {
+    points_quota* at_site = nullptr;     ///< its app at its site
+    points_quota* over_sites = nullptr;  ///< its app at all its sites
+    bool operator==(quota_scopes const&) const = default;
+};
+
+}  // namespace jirapool

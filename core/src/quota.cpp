@@ -1,0 +1,78 @@
+#include <jirapool/core/quota.hpp>
+
+#include <algorithm>
+
+namespace jirapool {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// What quiet may save up while calls are spread: enough for one page's handful of calls.
+constexpr steady_duration tolerance = 1s;
+
+// Of the quota, when only NearLimit told.
+constexpr float near_limit_share = 0.2f;
+
+}  // namespace
+
+steady_time top_of_hour(steady_time now, wall_time server) noexcept {
+    auto const end = std::chrono::floor<std::chrono::hours>(server) + 1h;
+    return now + std::chrono::duration_cast<steady_duration>(end - server);
+}
+
+void points_quota::on_answer(quota_item const* said, bool near_limit, steady_time now, wall_time server) noexcept {
+    if (now >= end_) left_ = -1;
+    if (said && said->quota) quota_ = static_cast<float>(*said->quota);
+    float left = -1;
+    if (said && said->remaining) {
+        left = static_cast<float>(*said->remaining);
+        if (left_ >= 0 && taken_ > 0) {
+            auto const used = std::max(0.0f, left_ + static_cast<float>(taken_) * cost_ - left);
+            cost_ += (std::max(1.0f, used / static_cast<float>(taken_)) - cost_) / 8;
+        }
+    } else if (near_limit && left_ < 0) {
+        left = near_limit_share * quota_;
+    }
+    if (left < 0) return;
+    left_ = left;
+    taken_ = 0;
+    // Its own figure was seen 700 s too high: the hour ends at its top.
+    end_ = top_of_hour(now, server);
+    if (said && said->reset_in) end_ = std::min(end_, now + *said->reset_in);
+}
+
+void points_quota::close(steady_time until) noexcept {
+    next_ = closed_ ? std::max(next_, until) : until;
+    closed_ = true;
+}
+
+steady_duration points_quota::interval(steady_time now) const noexcept {
+    auto const calls = std::max(1.0f, left_ / cost_);
+    return std::chrono::duration_cast<steady_duration>(std::chrono::duration<double>(end_ - now) /
+                                                       static_cast<double>(calls));
+}
+
+steady_time points_quota::earliest(steady_time now) const noexcept {
+    if (closed_) return next_;
+    if (!pacing(now)) return steady_time::min();
+    if (left_ < cost_) return end_;
+    return next_ == steady_time::min() ? next_ : std::min(next_ - tolerance, end_);
+}
+
+steady_time points_quota::turn(std::size_t ahead, steady_time now) const noexcept {
+    auto const first = earliest(now);
+    if (ahead == 0 || closed_ || !pacing(now)) return first;
+    if (left_ < cost_ * static_cast<float>(ahead + 1)) return end_;
+    return std::max(first, now) + interval(now) * static_cast<std::int64_t>(ahead);
+}
+
+void points_quota::take(steady_time now) noexcept {
+    closed_ = false;
+    if (!pacing(now)) return;
+    next_ = std::max(next_, now) + interval(now);
+    left_ = std::max(0.0f, left_ - cost_);
+    ++taken_;
+}
+
+}  // namespace jirapool
