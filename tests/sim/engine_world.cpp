@@ -2,49 +2,88 @@
 
 #include "wait_point.hpp"
 
+#include <jirapool/core/explanation.hpp>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+
 namespace jirapool::sim {
 
 using namespace detail;
 using namespace std::chrono_literals;
 
-namespace {
-
 /// A channel whose other end is the model.
 class sim_channel final : public channel {
 public:
-    sim_channel(std::string host, jira_model& m, timers& t, asio::any_io_executor ex)
-        : host_(std::move(host)), model_(m), timers_(t), executor_(std::move(ex)) {}
+    sim_channel(std::string host, engine_world& w, std::size_t shard, timers& t, asio::any_io_executor ex)
+        : host_(std::move(host)), world_(w), shard_(shard), timers_(t), executor_(std::move(ex)) {
+        auto& random = w.model_.random();
+        if (w.model_.happens(w.model_.params().faults.idle_death)) {
+            dies_after_ = 1s + std::chrono::milliseconds(random() % 50'000);
+            dies_unnoticed_ = random() % 2 == 0;
+        }
+        ++w.transports_[shard_].open;
+        ++w.hosts_[shard_][host_].open;
+    }
+    ~sim_channel() override {
+        --world_.transports_[shard_].open;
+        --world_.hosts_[shard_][host_].open;
+    }
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override {
-        exchange_report report;
         out->clear();
         ++exchanges;
+        world_.model_.begun(host_, *in, timers_.now());
+        bool const dead = dies_after_ && timers_.now() >= last_use_ + *dies_after_;
+        exchange_report report = co_await carry(in, out, dead);
+        last_use_ = timers_.now();
+        world_.model_.ended(host_, *in);
+        co_return report;
+    }
+
+    bool alive() noexcept override {
+        return !dies_after_ || dies_unnoticed_ || timers_.now() < last_use_ + *dies_after_;
+    }
+
+private:
+    asio::awaitable<exchange_report> carry(exchange_input const* in, response* out, bool dead) {
+        auto& model = world_.model_;
+        auto const& faults = model.params().faults;
+        exchange_report report;
         auto const sent = timers_.now();
-        report.wrote = true;
-        report.written = sent;
-        auto const way = model_.params().latency / 2;
-        error_code const there = co_await until(sent + way, in->deadline);
-        if (there) {
-            report.error = failure(there).at(stage::first_byte);
+        if (model.happens(faults.unsent)) {
+            report.error = failure(errc::channel_lost).at(stage::write);
             co_return report;
         }
-        auto reply = model_.handle(host_, *in, sent, timers_.now());
-        error_code const back = co_await until(timers_.now() + way, in->deadline);
+        report.wrote = true;
+        report.sent = 100;
+        report.written = sent;
+        auto way = model.params().latency / 2;
+        if (model.happens(faults.slow)) way += std::chrono::milliseconds(model.random()() % 5'000);
+        error_code const there = co_await until(sent + way, in->deadline);
+        if (there || dead) {
+            report.error = failure(there ? there : make_error_code(errc::channel_lost)).at(stage::first_byte);
+            co_return report;
+        }
+        auto reply = model.handle(host_, *in, sent, timers_.now(), timers_.wall());
+        bool const stalled = model.happens(host_ == auth_host ? faults.token_stalled : faults.stalled);
+        error_code const back = co_await until(stalled ? in->deadline + 1ms : timers_.now() + way, in->deadline);
         if (back || reply.lost) {
             report.error = failure(back ? back : make_error_code(errc::channel_lost)).at(stage::first_byte);
             co_return report;
         }
-        *out = std::move(reply.answer);
         report.first_byte = timers_.now();
         report.read = true;
+        report.received = 100;
+        if (model.happens(faults.cut)) {
+            report.error = failure(errc::channel_lost).at(stage::body);
+            co_return report;
+        }
+        *out = std::move(reply.answer);
         report.reusable = true;
-        if (host_ != auth_host) model_.delivered(in->base_path, in->method, in->target, *out, timers_.now());
+        model.delivered(host_, *in, *out, timers_.now());
         co_return report;
     }
 
-    bool alive() noexcept override { return true; }
-
-private:
     asio::awaitable<error_code> until(steady_time t, steady_time deadline) {
         wait_point point(timers_, executor_);
         wake const w = co_await point.wait(std::min(t, deadline));
@@ -54,57 +93,121 @@ private:
     }
 
     std::string host_;
-    jira_model& model_;
+    engine_world& world_;
+    std::size_t shard_;
     timers& timers_;
     asio::any_io_executor executor_;
+    std::optional<steady_duration> dies_after_;
+    bool dies_unnoticed_ = false;
+    steady_time last_use_ = timers_.now();
 };
 
 class sim_dialer final : public dialer {
 public:
-    sim_dialer(jira_model& m, timers& t, asio::any_io_executor ex) : model_(m), timers_(t), executor_(std::move(ex)) {}
+    sim_dialer(engine_world& w, std::size_t shard, timers& t, asio::any_io_executor ex)
+        : world_(w), shard_(shard), timers_(t), executor_(std::move(ex)) {}
 
     asio::awaitable<dial_result> dial(std::string host) override {
+        auto& model = world_.model_;
+        auto& faults = model.params().faults;
+        auto& all = world_.transports_[shard_];
+        auto& here = world_.hosts_[shard_][host];
+        ++all.dialing;
+        ++here.dialing;
+        if (here.open + here.dialing > world_.max_channels_)
+            model.note("more channels to an origin than pool_params allow");
         dial_result result;
+        auto takes = 3 * model.params().latency;
+        if (model.happens(faults.slow_dials)) takes += std::chrono::milliseconds(model.random()() % 4'000);
         wait_point point(timers_, executor_);
-        wake const w = co_await point.wait(timers_.now() + 3 * model_.params().latency);
+        wake const w = co_await point.wait(timers_.now() + takes);
+        --all.dialing;
+        --here.dialing;
         result.failed_at = dial_stage::connect;
         if (w == wake::cancelled) {
             result.error = errc::stopped;
-        } else if (model_.params().faults.refused_dials > 0 &&
-                   uniform(model_.random()) < model_.params().faults.refused_dials) {
+        } else if (model.happens(faults.refused_dials)) {
             result.error = errc::connect_failed;
         } else {
-            result.channel = std::make_unique<sim_channel>(std::move(host), model_, timers_, executor_);
+            result.channel = std::make_unique<sim_channel>(std::move(host), world_, shard_, timers_, executor_);
         }
         co_return result;
     }
 
 private:
-    jira_model& model_;
+    engine_world& world_;
+    std::size_t shard_;
     timers& timers_;
     asio::any_io_executor executor_;
 };
 
-}  // namespace
-
-engine_world::engine_world(model_params m, client_params p, std::uint64_t seed) : model_(m, seed) {
+engine_world::engine_world(model_params m, client_params p, std::uint64_t seed, std::size_t shards)
+    : model_(m, seed),
+      max_channels_(p.pool.max_channels),
+      retry_ratio_(p.retries.budget_ratio),
+      transports_(shards),
+      hosts_(shards),
+      calls_(m.sites) {
+    model_.unlimited_client = p.limits.mode != limiting::enforce;
     p.seed = seed;
-    shard_environment e;
-    e.executor = scheduler_.context().get_executor();
-    e.clock = &scheduler_.clock();
-    e.alarm = scheduler_.make_alarm();
-    e.make_dialer = [this](asio::any_io_executor ex, timers& t) -> std::unique_ptr<dialer> {
-        return std::make_unique<sim_dialer>(model_, t, std::move(ex));
-    };
-    std::vector<shard_environment> one;
-    one.push_back(std::move(e));
-    engine_ = std::make_unique<detail::engine>(std::move(one), std::move(p));
-    stats_ = engine_->stats().front();
+    std::vector<shard_environment> environments;
+    for (std::size_t i = 0; i < shards; ++i) {
+        shard_environment e;
+        e.executor = scheduler_.context().get_executor();
+        e.clock = &scheduler_.clock();
+        e.alarm = scheduler_.make_alarm();
+        e.make_dialer = [this, i](asio::any_io_executor ex, timers& t) -> std::unique_ptr<dialer> {
+            return std::make_unique<sim_dialer>(*this, i, t, std::move(ex));
+        };
+        environments.push_back(std::move(e));
+    }
+    engine_ = std::make_unique<detail::engine>(std::move(environments), std::move(p));
+    stats_ = engine_->stats();
+    scheduler_.after_event = [this] { check(); };
 }
 
-engine_world::~engine_world() {
+engine_world::~engine_world() { finish(); }
+
+void engine_world::finish() {
+    if (std::exchange(finished_, true)) return;
     engine_->stop();
     scheduler_.run_until(scheduler_.now() + 1s);
+    scheduler_.after_event = nullptr;
+    if (totals.ended() != totals.started) model_.note("a call did not end, or ended twice");
+    if (totals.late != 0) model_.note("a call ended behind its deadline");
+    if (sum([](auto& s) { return s.calls_in_flight.value(); }) != 0) model_.note("calls_in_flight is not 0 at the end");
+    if (sum([](auto& s) { return s.limit_waiting.value(); }) != 0) model_.note("limit_waiting is not 0 at the end");
+    if (sum([](auto& s) { return s.queue_length.value(); }) != 0) model_.note("queue_length is not 0 at the end");
+    std::uint64_t counted = 0;
+    for (auto const& s : stats_)
+        for (auto const& kind : s->calls)
+            for (auto const& c : kind) counted += c.value();
+    if (counted > totals.started) model_.note("more calls were counted than were made");
+    // Each site's resends stay in its budget; those after a 401 or 429 are outside it.
+    for (std::size_t i = 0; i < calls_.size(); ++i) {
+        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10;
+        if (static_cast<double>(model_.requests_of(i) - model_.refused_of(i)) > allowed)
+            model_.note("site " + std::to_string(i) + " got more resends than its budget");
+    }
+    connections_.clear();
+    engine_.reset();
+    scheduler_.run_until(scheduler_.now() + 1s);
+    for (auto const& t : transports_)
+        if (t.open + t.dialing != 0) model_.note("a channel or a dial outlived the engine");
+    if (scheduler_.armed() != 0) model_.note("a timer outlived the engine");
+}
+
+void engine_world::check() {
+    for (std::size_t i = 0; i < stats_.size(); ++i) {
+        auto const& s = *stats_[i];
+        auto const open = static_cast<std::size_t>(s.channels_idle.value() + s.channels_active.value());
+        if (open != transports_[i].open) model_.note("the gauges of open channels are wrong");
+        if (static_cast<std::size_t>(s.channels_dialing.value()) != transports_[i].dialing)
+            model_.note("the gauge of dials is wrong");
+        if (s.channels_idle.value() < 0 || s.channels_active.value() < 0 || s.queue_length.value() < 0 ||
+            s.limit_waiting.value() < 0 || s.calls_in_flight.value() < 0)
+            model_.note("a gauge is negative");
+    }
 }
 
 void engine_world::add_all() {
@@ -112,22 +215,62 @@ void engine_world::add_all() {
         connections_.push_back(engine_->add(model_.config(i)).value());
 }
 
-void engine_world::start(std::size_t n, request r, std::chrono::milliseconds timeout) {
+void engine_world::replace_secret(std::size_t n) {
+    model_.rotate(n);
+    engine_->replace(model_.config(n)).value();
+}
+
+void engine_world::remove(std::size_t n) { engine_->remove(connections_.at(n).id()); }
+
+void engine_world::add_again(std::size_t n) {
+    model_.begin_anew(n);
+    connections_.at(n) = engine_->add(model_.config(n)).value();
+}
+
+void engine_world::sleep(steady_duration d) {
+    scheduler_.sleep(d);
+    woke_ = scheduler_.now();
+}
+
+void engine_world::start(std::size_t n, request r, std::chrono::milliseconds timeout,
+                         std::optional<steady_duration> cancel_after) {
     ++totals.started;
-    auto const deadline = scheduler_.now() + timeout;
-    auto timed = std::move(r).timeout(timeout);
-    connections_.at(n).async_call(std::move(timed), [this, deadline](result<response> const& got) {
-        if (scheduler_.now() > deadline) ++totals.late;
-        if (got) {
-            if (got->ok()) ++totals.succeeded;
-            else if (got->status() == 429) ++totals.limited;
-            else ++totals.failed;
-        } else if (got.error().code() == errc::limited_past_deadline || got.error().code() == errc::queue_full) {
-            ++totals.limited;
-        } else {
-            ++totals.failed;
-        }
+    ++calls_.at(n);
+    auto const started = scheduler_.now();
+    auto const deadline = started + timeout;
+    auto timed = std::move(r).timeout(timeout).explain();
+    auto on_end = [this, n, started, deadline](result<response> const& got) { ended(n, started, deadline, got); };
+    if (!cancel_after) {
+        connections_.at(n).async_call(std::move(timed), std::move(on_end));
+        return;
+    }
+    auto const signal = std::make_shared<asio::cancellation_signal>();
+    connections_.at(n).async_call(
+        std::move(timed),
+        asio::bind_cancellation_slot(signal->slot(), [on_end, signal](result<response> const& got) { on_end(got); }));
+    scheduler_.at(started + *cancel_after, [weak = std::weak_ptr(signal)] {
+        if (auto const s = weak.lock()) s->emit(asio::cancellation_type::terminal);
     });
+}
+
+void engine_world::ended(std::size_t n, steady_time started, steady_time deadline, result<response> const& got) {
+    auto const now = scheduler_.now();
+    if (now > deadline && deadline > woke_) ++totals.late;
+    model_.hash(static_cast<std::uint64_t>(now.time_since_epoch().count()) ^ n);
+    auto const why = got ? got->explanation() : got.error().explanation();  // error() is a copy
+    if (why && why->total() != now - started) model_.note("an explanation does not add up to its call's time");
+    if (got) {
+        model_.hash(static_cast<std::uint64_t>(got->status()));
+        if (got->ok()) ++totals.succeeded;
+        else if (got->status() == 429) ++totals.limited;
+        else ++totals.failed;
+        return;
+    }
+    auto const ec = got.error().code();
+    model_.hash(static_cast<std::uint64_t>(ec.value()));
+    if (ec == errc::limited_past_deadline || ec == errc::queue_full) ++totals.limited;
+    else if (ec == errc::cancelled || ec == errc::connection_removed) ++totals.cancelled;
+    else ++totals.failed;
 }
 
 }  // namespace jirapool::sim

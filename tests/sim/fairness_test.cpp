@@ -125,7 +125,7 @@ TEST_CASE("sim: a paused route costs the other sites and routes nothing, and is 
         w.add_all();
         w.time().run_until(w.time().now() + 5s);
         auto const begun = w.time().now();
-        if (paused) w.jira().pause(0, "/rest/api/3/issue/A-1", begun + 60s);
+        if (paused) w.jira().close(jira_model::scope::route, 0, "/rest/api/3/issue/A-1", begun + 60s);
         std::uint64_t others = 0;
         for (auto now = begun; now < begun + 60s; now += 100ms) {
             w.time().run_until(now);

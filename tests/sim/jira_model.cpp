@@ -1,9 +1,16 @@
 #include "jira_model.hpp"
 
+#include "base64.hpp"
+
+#include <jirapool/core/tenant_info.hpp>
+
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
 namespace jirapool::sim {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -15,154 +22,379 @@ std::string uuid_of(std::size_t n) {
 
 void append(response& r, std::string_view body) { r.mutable_body().append(body.data(), body.size()); }
 
+constexpr auto nothing = static_cast<std::size_t>(-1);
+
+std::size_t number_behind(std::string_view text, std::string_view marker) {
+    auto const at = text.find(marker);
+    std::size_t n = nothing;
+    if (at != std::string_view::npos) std::from_chars(text.data() + at + marker.size(), text.data() + text.size(), n);
+    return n;
+}
+
+std::string http_date(wall_time t) {
+    auto const seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::time_point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(t.time_since_epoch())));
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[40];
+    std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    return text;
+}
+
+std::chrono::seconds until_next_hour(wall_time wall) {
+    return std::chrono::ceil<std::chrono::seconds>(std::chrono::floor<std::chrono::hours>(wall) + 1h - wall);
+}
+
+constexpr char const* burst = "jira-burst-based";
+constexpr char const* per_issue = "jira-per-issue-on-write";
+constexpr char const* tenant_based = "jira-quota-tenant-based";
+constexpr char const* global_based = "jira-quota-global-based";
+
 }  // namespace
 
 jira_model::jira_model(model_params p, std::uint64_t seed) : params_(p), random_(seed) {
     sites_.resize(params_.sites);
+    apps_.resize(params_.sites / params_.sites_per_app + 1);
     for (std::size_t i = 0; i < sites_.size(); ++i) {
         sites_[i].cloud_id = uuid_of(i);
-        sites_[i].secret = "secret-of-" + std::to_string(i);
-        by_base_path_["/ex/jira/" + sites_[i].cloud_id] = i;
+        if (kind_of(i) == connection_kind::personal_api_token) {
+            sites_[i].host = "site-" + std::to_string(i) + ".atlassian.net";
+            by_place_[sites_[i].host] = i;
+        } else {
+            by_place_["/ex/jira/" + sites_[i].cloud_id] = i;
+        }
     }
 }
 
+connection_kind jira_model::kind_of(std::size_t n) const noexcept {
+    if (!params_.all_kinds || n % 4 < 2) return connection_kind::service_oauth;
+    return n % 4 == 2 ? connection_kind::service_api_token : connection_kind::personal_api_token;
+}
+
+std::string jira_model::secret_of(std::size_t n, int version) const {
+    return "secret-of-" + std::to_string(n) + "-" + std::to_string(version);
+}
+
 connection_config jira_model::config(std::size_t n) const {
-    return make_connection_config("site-" + std::to_string(n),
-                                  service_oauth(sites_[n].cloud_id, "client-" + std::to_string(n),
-                                                secret(sites_[n].secret)))
-        .value();
+    auto const& s = sites_.at(n);
+    auto const id = "site-" + std::to_string(n);
+    secret key(secret_of(n, s.secrets));
+    switch (kind_of(n)) {
+    case connection_kind::personal_api_token:
+        return make_connection_config(id,
+                                      personal_api_token("https://" + s.host, "somebody@example.com", std::move(key)))
+            .value();
+    case connection_kind::service_api_token:
+        return make_connection_config(id, service_api_token(s.cloud_id, std::move(key))).value();
+    case connection_kind::service_oauth: break;
+    }
+    auto const client = "client-" + std::to_string(app_of(n));
+    return make_connection_config(id, service_oauth(s.cloud_id, client, std::move(key))).value();
 }
 
 void jira_model::note(std::string violation) {
     if (violations.size() < 20) violations.push_back(std::move(violation));
 }
 
-jira_model::reply jira_model::handle(std::string_view host, detail::exchange_input const& in, steady_time sent,
-                                     steady_time now) {
-    hash(static_cast<std::uint64_t>(now.time_since_epoch().count()));
-    return host == auth_host ? exchange_token(in, now) : answer_call(in, sent, now);
+std::size_t jira_model::site_of(std::string_view host, detail::exchange_input const& in) const {
+    auto const found = by_place_.find(std::string(host == gateway_host ? in.base_path : host));
+    return found == by_place_.end() ? nothing : found->second;
 }
 
-jira_model::reply jira_model::exchange_token(detail::exchange_input const& in, steady_time now) {
-    ++token_requests;
+std::size_t jira_model::site_of_token_request(detail::exchange_input const& in) {
+    auto const n = number_behind(in.body, "client_secret=secret-of-");
+    auto const client = number_behind(in.body, "client_id=client-");
+    if (n >= sites_.size() || client != app_of(n)) note("a client's secret came with another client's id");
+    return std::min(n, sites_.size() - 1);
+}
+
+int jira_model::secret_version(std::size_t n, detail::exchange_input const& in) const {
+    return static_cast<int>(number_behind(in.body, "client_secret=secret-of-" + std::to_string(n) + "-"));
+}
+
+bool jira_model::of_present_life(std::size_t n, detail::exchange_input const& in) const {
+    return secret_version(n, in) >= sites_[n].first_secret;
+}
+
+void jira_model::begun(std::string_view host, detail::exchange_input const& in, steady_time now) {
+    if (in.fixed_headers.find("Host: " + std::string(host) + "\r\n") == std::string_view::npos)
+        note("a request for one host was written to another's channel");
+    if (host != auth_host) return;
+    auto const n = site_of_token_request(in);
+    auto& s = sites_[n];
+    if (!of_present_life(n, in)) return;
+    if (++s.refreshing > 1) note("two refreshes of one credential were in flight");
+    if (now < s.no_refresh_before && s.secrets == s.secrets_at_failure) note("a refresh did not wait for its backoff");
+}
+
+void jira_model::ended(std::string_view host, detail::exchange_input const& in) {
+    if (host != auth_host) return;
+    auto const n = site_of_token_request(in);
+    if (of_present_life(n, in)) --sites_[n].refreshing;
+}
+
+jira_model::reply jira_model::handle(std::string_view host, detail::exchange_input const& in, steady_time sent,
+                                     steady_time now, wall_time wall) {
+    hash(static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    if (host == auth_host) return exchange_token(site_of_token_request(in), now);
+    auto const n = site_of(host, in);
+    if (n < sites_.size() && in.target != tenant_info_target) return answer_call(n, in, sent, now, wall);
     reply r;
-    auto const marker = in.body.find("client-");
-    std::size_t n = 0;
-    std::from_chars(in.body.data() + marker + 7, in.body.data() + in.body.size(), n);
-    auto& s = sites_.at(n);
-    if (in.body.find("client_secret=" + s.secret) == std::string_view::npos)
-        note("a client's secret came with another client's id");
+    if (n < sites_.size()) {
+        if (!in.authorization.empty()) note("a credential was sent with the question for the cloud ID");
+        r.answer.set_status(200);
+        append(r.answer, "{\"cloudId\":\"" + sites_[n].cloud_id + "\"}");
+    } else {
+        note("a request left every base path");
+        r.answer.set_status(404);
+    }
+    return r;
+}
+
+jira_model::reply jira_model::exchange_token(std::size_t n, steady_time now) {
+    ++token_requests;
+    auto& s = sites_[n];
+    hash(n);
+    reply r;
     if (happens(params_.faults.token_down)) {
         r.answer.set_status(503);
+        return r;
+    }
+    r.answer.set_status(200);
+    if (happens(params_.faults.token_odd)) {
+        static constexpr char const* odd[] = {
+            "",
+            "<html>Service unavailable</html>",
+            "{}",
+            R"({"access_token":"","token_type":"Bearer","expires_in":3600})",
+            R"({"access_token":"x y","token_type":"Bearer","expires_in":3600})",
+            R"({"access_token":"x","token_type":"Bearer","expires_in":-5})",
+            R"({"access_token":"x","token_type":"mac"})",
+        };
+        append(r.answer, odd[random_() % std::size(odd)]);
         return r;
     }
     ++s.issued;
     ++refreshes;
     refresh_times.push_back(now);
     s.expires = now + params_.token_lifetime;
-    hash(n);
-    r.answer.set_status(200);
-    append(r.answer,
-           "{\"access_token\":\"t-" + std::to_string(n) + "-" + std::to_string(s.issued) +
-               "\",\"token_type\":\"Bearer\",\"expires_in\":" + std::to_string(params_.token_lifetime.count()) + "}");
+    auto const token = "t-" + std::to_string(n) + "-" + std::to_string(s.issued);
+    // A string instead of a number was seen; so was an answer without it.
+    auto const lifetime = std::to_string(params_.token_lifetime.count());
+    append(r.answer, "{\"access_token\":\"" + token + "\",\"token_type\":\"Bearer\",\"expires_in\":" +
+                         (s.issued % 7 == 3 ? "\"" + lifetime + "\"" : lifetime) + "}");
     return r;
 }
 
-jira_model::reply jira_model::answer_call(detail::exchange_input const& in, steady_time sent, steady_time now) {
-    reply r;
-    ++requests;
-    auto const found = by_base_path_.find(std::string(in.base_path));
-    if (found == by_base_path_.end()) {
-        note("a request left every base path");
-        r.answer.set_status(404);
-        return r;
+bool jira_model::credential_is_good(std::size_t n, detail::exchange_input const& in, steady_time sent) {
+    auto& s = sites_[n];
+    if (kind_of(n) != connection_kind::service_oauth) {
+        for (int version = s.secrets; version > 0; --version) {
+            std::string line = "Authorization: Bearer " + secret_of(n, version);
+            if (kind_of(n) == connection_kind::personal_api_token) {
+                line = "Authorization: Basic ";
+                detail::append_base64(line, "somebody@example.com:" + secret_of(n, version));
+            }
+            if (in.authorization == line + "\r\n") return true;
+        }
+        note("a credential came to another site than its own");
+        return false;
     }
-    auto& s = sites_[found->second];
-    hash(found->second);
-    if (found->second == sick_site) {
+    auto const mine = "Authorization: Bearer t-" + std::to_string(n) + "-";
+    if (!in.authorization.starts_with(mine)) {
+        note("a credential came to another site than its own");
+        return false;
+    }
+    auto const generation = number_behind(in.authorization, mine);
+    if (generation == s.issued && sent >= s.expires) note("a token was sent that had expired");
+    if (generation < s.delivered && sent > s.delivered_at) note("an older token was sent though a newer one was held");
+    return !happens(params_.faults.early_401);
+}
+
+void jira_model::refuse(response& answer, char const* reason, std::chrono::seconds retry_after, wall_time wall) {
+    answer.set_status(429);
+    auto const seconds = std::to_string(std::max(retry_after, 1s).count());
+    if (!happens(params_.faults.odd_429)) {
+        if (reason) answer.add_header("RateLimit-Reason", reason);
+        answer.add_header("Retry-After", seconds);
+        return;
+    }
+    auto const shape = random_() % 6;
+    if (shape != 0 && reason) answer.add_header("RateLimit-Reason", reason);
+    switch (shape) {
+    case 0: answer.add_header("Retry-After", seconds); break;  // no reason
+    case 1: break;                                             // no time
+    case 2: answer.add_header("Retry-After", "0"); break;
+    case 3:
+        answer.add_header("Date", http_date(wall));
+        answer.add_header("Retry-After", http_date(wall + std::max(retry_after, 1s) + 1s));
+        break;
+    case 4: answer.add_header("Retry-After", "soon"); break;
+    case 5:
+        answer.add_header("Retry-After", seconds);
+        append(answer, "<html><body class=\" error-page error429\"></body></html>");
+        break;
+    }
+}
+
+// False: nothing is left in this hour, and the answer says so.
+bool jira_model::spend_points(quota& q, double limit, char const* name, double cost, wall_time wall, response& answer) {
+    if (limit <= 0) return true;
+    auto const hour = std::chrono::floor<std::chrono::hours>(wall).time_since_epoch().count();
+    if (q.hour != hour) {
+        q.hour = hour;
+        q.used = 0;
+    }
+    bool const enough = q.used + cost <= limit;
+    if (enough) q.used += cost;
+    auto const policy = "\"" + std::string(name) + "\";q=" + std::to_string(static_cast<long>(limit)) + ";w=3600";
+    answer.add_header("RateLimit-Policy", policy);
+    if (q.used > 0.8 * limit) {
+        answer.add_header("RateLimit", "\"" + std::string(name) +
+                                           "\";r=" + std::to_string(static_cast<long>(limit - q.used)) +
+                                           ";t=" + std::to_string(until_next_hour(wall).count()));
+        answer.add_header("X-RateLimit-NearLimit", "true");
+    }
+    return enough;
+}
+
+jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input const& in, steady_time sent,
+                                          steady_time now, wall_time wall) {
+    reply r;
+    auto& s = sites_[n];
+    auto& answer = r.answer;
+    ++requests;
+    ++s.requests;
+    hash(n);
+    if (n == sick_site) {
         ++requests_of_sick;
-        r.answer.set_status(503);
+        answer.set_status(503);
         return r;
     }
     if (happens(params_.faults.lost_before)) {
         r.lost = true;
         return r;
     }
-
-    // Authorization: Bearer t-SITE-GENERATION
-    auto const mine = "Authorization: Bearer t-" + std::to_string(found->second) + "-";
-    if (!in.authorization.starts_with(mine)) {
-        note("a credential came to another site than its own");
-        r.answer.set_status(401);
-        return r;
-    }
-    token_generation generation = 0;
-    std::from_chars(in.authorization.data() + mine.size(), in.authorization.data() + in.authorization.size(),
-                    generation);
-    if (generation == s.issued && now >= s.expires) note("a token was sent that had expired");
-    if (happens(params_.faults.early_401)) {
-        r.answer.set_status(401);
+    if (!credential_is_good(n, in, sent)) {
+        ++unauthorized;
+        ++s.refused;
+        answer.set_status(401);
         return r;
     }
 
     auto const match = classify_route(in.method, in.target);
+    auto& app = apps_[app_of(n)];
     auto& b = s.buckets[match.route];
-    // In the very instant in which the client is told, either may be first.
-    if (sent > b.told_at && sent < b.known_pause) note("a request entered a paused scope");
+    auto* const written = route(match.route).writes_issue && !match.issue.empty() ? &s.issues[std::string(match.issue)]
+                                                                                  : nullptr;
+    bool const oauth = kind_of(n) == connection_kind::service_oauth;
+    if (!unlimited_client) {
+        if (b.client.forbids(sent)) note("a request entered a paused route");
+        if (written && written->client.forbids(sent)) note("a request entered a paused issue");
+        if (s.all.client.forbids(sent)) note("a request entered a paused site");
+        if (oauth && s.tenant.client.forbids(sent)) note("a request entered a site whose quota was used up");
+        if (oauth && app.client.forbids(sent)) note("a request of an app whose quota was used up");
+    }
+
     double const rate = in.method == method::get ? params_.get_rate : params_.post_rate;
     if (b.tokens < 0) b.tokens = rate;
     b.tokens = std::min(rate, b.tokens + rate * std::chrono::duration<double>(now - b.last).count());
     b.last = now;
-    r.answer.add_header("X-RateLimit-Limit", std::to_string(static_cast<int>(rate)));
-    if (now < b.closed_until) {
+    answer.add_header("X-RateLimit-Limit", std::to_string(static_cast<int>(rate)));
+
+    auto const refused = [&](char const* reason, steady_time until) {
         ++limited;
-        r.answer.set_status(429);
-        r.answer.add_header("RateLimit-Reason", "jira-burst-based");
-        r.answer.add_header("Retry-After",
-                            std::to_string(std::chrono::ceil<std::chrono::seconds>(b.closed_until - now).count()));
-        return r;
-    }
+        ++s.refused;
+        refuse(answer, reason, std::chrono::ceil<std::chrono::seconds>(until - now), wall);
+        return std::move(r);
+    };
+    for (closure const* const c :
+         {static_cast<closure const*>(&s.all), static_cast<closure const*>(&s.tenant),
+          static_cast<closure const*>(&app), static_cast<closure const*>(&b), static_cast<closure const*>(written)})
+        if (c && now < c->until) return refused(c->reason, c->until);
     if (b.tokens < 1) {
-        ++limited;
-        r.answer.set_status(429);
-        r.answer.add_header("X-RateLimit-Remaining", "0");
-        r.answer.add_header("RateLimit-Reason", "jira-burst-based");
-        r.answer.add_header("Retry-After", "1");
-        return r;
+        answer.add_header("X-RateLimit-Remaining", "0");
+        return refused(burst, now + 1s);
     }
+    if (written && params_.limit_issues) {
+        auto& w = written->writes;
+        while (!w.empty() && w.front() + 30s <= now) w.pop_front();
+        if (w.size() >= 100) return refused(per_issue, w[w.size() - 100] + 30s);
+        if (w.size() >= 20 && w[w.size() - 20] + 2s > now) return refused(per_issue, w[w.size() - 20] + 2s);
+        w.push_back(now);
+    }
+    double const cost = in.method == method::get ? 2 : 1;
+    if (oauth && !spend_points(app, params_.global_quota, "global-app-quota", cost, wall, answer))
+        return refused(global_based, now + until_next_hour(wall));
+    if (oauth && !spend_points(s.tenant, params_.tenant_quota, "tenant-app-quota", cost, wall, answer))
+        return refused(tenant_based, now + until_next_hour(wall));
     b.tokens -= 1;
-    r.answer.add_header("X-RateLimit-Remaining", std::to_string(static_cast<int>(b.tokens)));
+    answer.add_header("X-RateLimit-Remaining", std::to_string(static_cast<int>(b.tokens)));
     if (happens(params_.faults.transient)) {
-        r.answer.set_status(503);
+        answer.set_status(503);
         return r;
     }
     ++accepted;
-    r.acted = true;
     if (in.method == method::post && ++s.posts[std::string(in.target)] > 1) {
         ++duplicates;
         note("a write was on the wire twice");
     }
     r.lost = happens(params_.faults.lost_after);
-    r.answer.set_status(in.method == method::post ? 201 : 200);
-    append(r.answer, "{}");
+    answer.set_status(in.method == method::post ? 201 : 200);
+    append(answer, "{}");
     return r;
 }
 
-void jira_model::delivered(std::string_view base_path, method m, std::string_view target, response const& answer,
+void jira_model::delivered(std::string_view host, detail::exchange_input const& in, response const& answer,
                            steady_time now) {
+    if (host == auth_host) {
+        auto const n = site_of_token_request(in);
+        auto& s = sites_[n];
+        auto const generation = number_behind(answer.body(), "\"t-" + std::to_string(n) + "-");
+        if (!of_present_life(n, in)) return;
+        if (generation != nothing) {
+            s.delivered = static_cast<token_generation>(generation);
+            s.delivered_at = now;
+        } else {
+            s.no_refresh_before = now + 250ms;
+            s.secrets_at_failure = secret_version(n, in);
+        }
+        return;
+    }
+    auto const n = site_of(host, in);
+    if (n >= sites_.size()) return;
+    auto& s = sites_[n];
+    if (answer.status() == 401) s.no_refresh_before = steady_time::min();  // it may ask for a new token at once
     if (answer.status() != 429) return;
-    auto const found = by_base_path_.find(std::string(base_path));
-    if (found == by_base_path_.end()) return;
-    auto& b = sites_[found->second].buckets[classify_route(m, target).route];
     int seconds = 0;
     auto const after = answer.header("Retry-After");
     std::from_chars(after.data(), after.data() + after.size(), seconds);
-    if (now >= b.known_pause) b.told_at = now;
-    b.known_pause = std::max(b.known_pause, now + std::chrono::seconds(seconds));
+    auto const until = now + std::chrono::seconds(seconds);
+    auto const match = classify_route(in.method, in.target);
+    auto const reason = answer.header("RateLimit-Reason");
+    auto& scope = reason == burst          ? static_cast<closure&>(s.buckets[match.route])
+                  : reason == per_issue    ? static_cast<closure&>(s.issues[std::string(match.issue)])
+                  : reason == tenant_based ? static_cast<closure&>(s.tenant)
+                  : reason == global_based ? static_cast<closure&>(apps_[app_of(n)])
+                                           : s.all;
+    scope.client.tell(now, until);
 }
 
-void jira_model::pause(std::size_t n, std::string_view target, steady_time until) {
-    sites_.at(n).buckets[classify_route(method::get, target).route].closed_until = until;
+void jira_model::close(scope what, std::size_t n, std::string_view target, steady_time until) {
+    auto& s = sites_.at(n);
+    auto const match = classify_route(method::get, target);
+    auto const shut = [until](closure& c, char const* reason) {
+        c.until = until;
+        c.reason = reason;
+    };
+    switch (what) {
+    case scope::route: shut(s.buckets[match.route], burst); break;
+    case scope::issue: shut(s.issues[std::string(match.issue)], per_issue); break;
+    case scope::site_unknown: shut(s.all, "jira-cost-based"); break;
+    case scope::site_no_reason: shut(s.all, nullptr); break;
+    case scope::tenant: shut(s.tenant, tenant_based); break;
+    case scope::app: shut(apps_[app_of(n)], global_based); break;
+    }
 }
 
 }  // namespace jirapool::sim

@@ -37,7 +37,7 @@ TEST_CASE("sim: calls that wait for a channel with a permit do not enter a route
     engine_world w(m, p, 5);
     w.add_all();
     w.time().run_until(w.time().now() + 5s);
-    w.jira().pause(0, "/rest/api/3/issue/A-1", w.time().now() + 10s);
+    w.jira().close(jira_model::scope::route, 0, "/rest/api/3/issue/A-1", w.time().now() + 10s);
     // The first is on the wire; the others have permits and queue for the one channel.
     for (int i = 0; i < 3; ++i) w.start(0, request::get("/rest/api/3/issue/A-1"), 30s);
     w.time().run_until(w.time().now() + 40s);

@@ -34,9 +34,10 @@ public:
         for (;;) {
             while (io_.poll() > 0) io_.restart();
             io_.restart();
+            if (after_event) after_event();
             if (events_.empty() || events_.top().at > end) break;
             auto const what = std::move(const_cast<event&>(events_.top()).what);
-            clock_.at = events_.top().at;
+            clock_.at = std::max(clock_.at, events_.top().at);
             events_.pop();
             ++count_;
             what();
@@ -44,7 +45,15 @@ public:
         clock_.at = std::max(clock_.at, end);
     }
 
+    /// The machine sleeps: time goes on (CLOCK_BOOTTIME), and whatever was due in it happens late, at its end.
+    void sleep(steady_duration d) noexcept { clock_.at += d; }
+    /// Somebody sets the wall clock.
+    void step_wall_clock(steady_duration d) noexcept { clock_.wall_offset += d; }
+
     std::uint64_t events() const noexcept { return count_; }
+    std::size_t armed() const noexcept { return armed_; }
+    /// Runs when all that was ready at an instant has run.
+    std::function<void()> after_event;
 
     /// The engine's alarm in this time.
     std::unique_ptr<detail::alarm> make_alarm() { return std::make_unique<virtual_alarm>(*this); }
@@ -61,9 +70,11 @@ private:
     public:
         steady_time now() const noexcept override { return at; }
         wall_time wall() const noexcept override {
-            return wall_time(std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()));
+            return wall_time(
+                std::chrono::duration_cast<std::chrono::milliseconds>((at + wall_offset).time_since_epoch()));
         }
         steady_time at{std::chrono::hours(500'000)};  // the wall clock's 2027
+        steady_duration wall_offset{};
     };
 
     class virtual_alarm final : public detail::alarm {
@@ -73,12 +84,18 @@ private:
         void arm(steady_time at) override {
             disarm();
             current_ = std::make_shared<bool>(true);
+            ++scheduler_.armed_;
             scheduler_.at(at, [this, mine = current_] {
-                if (*mine && on_ring) on_ring();
+                if (!*mine) return;
+                disarm();
+                if (on_ring) on_ring();
             });
         }
         void disarm() noexcept override {
-            if (current_) *current_ = false;
+            if (!current_) return;
+            *current_ = false;
+            current_ = nullptr;
+            --scheduler_.armed_;
         }
 
     private:
@@ -91,6 +108,7 @@ private:
     std::priority_queue<event> events_;
     std::uint64_t next_ = 0;
     std::uint64_t count_ = 0;
+    std::size_t armed_ = 0;
 };
 
 }  // namespace jirapool::sim
