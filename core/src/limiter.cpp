@@ -54,6 +54,17 @@ struct limiter_waiter::group {
     };
     std::array<list, 2> lists;  // by priority
     std::array<std::size_t, 2> counts{};
+    // Interactive calls that came to wait, since when: background ones behind them will see more of them come.
+    steady_time since;
+    std::uint64_t urgent = 0;
+
+    void count_urgent(steady_time now) noexcept {
+        ++urgent;
+        if (now - since < std::chrono::seconds(20)) return;
+        // Only the recent past tells.
+        since = now - (now - since) / 2;
+        urgent /= 2;
+    }
 
     limiter_waiter* head() const noexcept { return lists[0].first ? lists[0].first : lists[1].first; }
     /// Who would go before a call of this priority that comes now.
@@ -173,6 +184,17 @@ site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quot
     return t;
 }
 
+// What part of the route's turns goes to interactive calls that come later than a background one.
+double site_limiter::overtaken(route_id id, steady_duration each, steady_time now) const noexcept {
+    constexpr std::uint64_t enough_to_tell = 20;
+    double part = 0;
+    for (auto const& g : groups_) {
+        if (g->route != id || g->urgent < enough_to_tell || now <= g->since) continue;
+        part += static_cast<double>(g->urgent) * std::chrono::duration<double>(each) / (now - g->since);
+    }
+    return std::min(part, 0.9999);
+}
+
 // When a call that comes now will have its turn, behind all who wait for what it needs and go before it.
 site_limiter::turn site_limiter::expected_turn(limiter_waiter const& w, steady_time now) {
     auto t = earliest(w.route_, w.key_, w.quotas_, now);
@@ -185,8 +207,14 @@ site_limiter::turn site_limiter::expected_turn(limiter_waiter const& w, steady_t
         bool const aside = g->issue != 0 && g->issue != w.key_ && issue_open(g->issue) > begin;
         if (g->route == w.route_ && !aside) on_route += g->before(w.priority_);
     }
-    if (on_route > 0)
-        t.not_before(begin + interval(scope_of(w.route_)) * static_cast<std::int64_t>(on_route), limit_scope::route);
+    if (on_route > 0) {
+        auto const each = interval(scope_of(w.route_));
+        auto wait = std::chrono::duration<double>(each * static_cast<std::int64_t>(on_route));
+        if (w.priority_ == priority::background) wait /= 1 - overtaken(w.route_, each, now);
+        bool const never = wait > std::chrono::hours(1);  // longer than any call lasts
+        t.not_before(never ? steady_time::max() : begin + std::chrono::duration_cast<steady_duration>(wait),
+                     limit_scope::route);
+    }
     if (w.quotas_.at_site) t.not_before(w.quotas_.at_site->turn(on_quotas, now), limit_scope::site_quota);
     if (w.quotas_.over_sites) t.not_before(w.quotas_.over_sites->turn(on_quotas, now), limit_scope::app_quota);
 
@@ -271,7 +299,8 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
     if (word.what != kind::wait) return word;
 
     bool const aside = w.key_ != 0 && (issue_open(w.key_) > now || find_group(w.route_, w.key_, w.quotas_));
-    push(w, aside ? w.key_ : 0);
+    push(w, aside ? w.key_ : 0, now);
+    if (w.priority_ == priority::interactive) w.group_->count_urgent(now);
     if (w.key_ != 0) ++issue_of(w.key_, now).waiting;
     w.arrival_ = arrivals_++;
     ++waiting_;
@@ -285,13 +314,14 @@ site_limiter::group* site_limiter::find_group(route_id id, std::uint64_t issue, 
 }
 
 // At the end of the queue that has this route and, for those set aside, this issue.
-void site_limiter::push(limiter_waiter& w, std::uint64_t issue) {
+void site_limiter::push(limiter_waiter& w, std::uint64_t issue, steady_time now) {
     auto* g = find_group(w.route_, issue, w.quotas_);
     if (g == nullptr) {
         g = groups_.emplace_back(std::make_unique<group>()).get();
         g->route = w.route_;
         g->issue = issue;
         g->quotas = w.quotas_;
+        g->since = now;
     }
     auto const p = static_cast<std::size_t>(w.priority_);
     auto& list = g->lists[p];
@@ -329,7 +359,7 @@ void site_limiter::set_aside_busy_issues(std::size_t i, steady_time now) {
             auto* const w = groups_[i]->lists[p].first;
             if (w == nullptr || issue_open(w->key_) <= now) break;
             unlink(*w);
-            push(*w, w->key_);
+            push(*w, w->key_, now);
         }
     }
 }

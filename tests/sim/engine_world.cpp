@@ -232,23 +232,30 @@ void engine_world::sleep(steady_duration d) {
     woke_ = scheduler_.now();
 }
 
-void engine_world::start(std::size_t n, request r, std::chrono::milliseconds timeout,
-                         std::optional<steady_duration> cancel_after) {
+engine_world::result_handler engine_world::on_end(std::size_t n, steady_time deadline, result_handler then) {
     ++totals.started;
     ++calls_.at(n);
-    auto const started = scheduler_.now();
-    auto const deadline = started + timeout;
-    auto timed = std::move(r).timeout(timeout).explain();
-    auto on_end = [this, n, started, deadline](result<response> const& got) { ended(n, started, deadline, got); };
-    if (!cancel_after) {
-        connections_.at(n).async_call(std::move(timed), std::move(on_end));
-        return;
-    }
+    return [this, n, started = scheduler_.now(), deadline, then = std::move(then)](result<response> const& got) {
+        ended(n, started, deadline, got);
+        if (then) then(got);
+    };
+}
+
+void engine_world::start(std::size_t n, request r, std::chrono::milliseconds timeout, result_handler then) {
+    auto made = std::move(r).timeout(timeout).explain();
+    connections_.at(n).async_call(std::move(made), on_end(n, scheduler_.now() + timeout, std::move(then)));
+}
+
+void engine_world::start_and_cancel(std::size_t n, request r, std::chrono::milliseconds timeout,
+                                    steady_duration cancel_after) {
+    auto made = std::move(r).timeout(timeout).explain();
     auto const signal = std::make_shared<asio::cancellation_signal>();
-    connections_.at(n).async_call(
-        std::move(timed),
-        asio::bind_cancellation_slot(signal->slot(), [on_end, signal](result<response> const& got) { on_end(got); }));
-    scheduler_.at(started + *cancel_after, [weak = std::weak_ptr(signal)] {
+    auto end = on_end(n, scheduler_.now() + timeout, {});
+    connections_.at(n).async_call(std::move(made),
+                                  asio::bind_cancellation_slot(signal->slot(),
+                                                               [end = std::move(end),
+                                                                signal](result<response> const& got) { end(got); }));
+    scheduler_.at(scheduler_.now() + cancel_after, [weak = std::weak_ptr(signal)] {
         if (auto const s = weak.lock()) s->emit(asio::cancellation_type::terminal);
     });
 }

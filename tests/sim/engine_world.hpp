@@ -8,6 +8,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,9 +58,11 @@ public:
         std::uint64_t late = 0;       ///< ended behind its deadline
         std::uint64_t ended() const noexcept { return succeeded + limited + cancelled + failed; }
     };
-    /// Starts a call now; it counts in `totals` when it ends. Cancelled after `cancel_after`, if that comes first.
-    void start(std::size_t site, request r, std::chrono::milliseconds timeout,
-               std::optional<steady_duration> cancel_after = std::nullopt);
+    using result_handler = std::function<void(result<response> const&)>;
+    /// Starts a call now; when it ends it counts in `totals`, and `then` is told.
+    void start(std::size_t site, request r, std::chrono::milliseconds timeout, result_handler then = {});
+    /// The same, cancelled after `cancel_after`, if that comes first.
+    void start_and_cancel(std::size_t site, request r, std::chrono::milliseconds timeout, steady_duration cancel_after);
     outcome totals;
 
     /// Stops the engine, lets everything end, and looks for what is left and for books that do not add up.
@@ -74,6 +77,7 @@ private:
         std::size_t dialing = 0;
     };
 
+    result_handler on_end(std::size_t site, steady_time deadline, result_handler then);
     void ended(std::size_t site, steady_time started, steady_time deadline, result<response> const& got);
     void check();
 

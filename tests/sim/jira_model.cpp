@@ -208,7 +208,7 @@ bool jira_model::credential_is_good(std::size_t n, detail::exchange_input const&
     auto const generation = number_behind(in.authorization, mine);
     if (generation == s.issued && sent >= s.expires) note("a token was sent that had expired");
     if (generation < s.delivered && sent > s.delivered_at) note("an older token was sent though a newer one was held");
-    return !happens(params_.faults.early_401);
+    return generation > s.revoked && !happens(params_.faults.early_401);
 }
 
 void jira_model::refuse(response& answer, char const* reason, std::chrono::seconds retry_after, wall_time wall) {

@@ -75,6 +75,9 @@ public:
         s.no_refresh_before = steady_time::min();
     }
 
+    /// The site's token is revoked: whatever was issued up to now is answered 401.
+    void revoke(std::size_t site) { sites_.at(site).revoked = sites_.at(site).issued; }
+
     // What a channel reports, in this order: begun, handle, delivered, ended.
 
     void begun(std::string_view host, detail::exchange_input const& in, steady_time now);
@@ -154,6 +157,7 @@ private:
         std::unordered_map<std::string, issue> issues;
         std::map<std::string, int> posts;  // by the target: each is another one
         token_generation issued = 0;
+        token_generation revoked = 0;
         token_generation delivered = 0;
         steady_time delivered_at{};
         steady_time expires = steady_time::min();

@@ -59,12 +59,13 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
     engine_world w(m, p, seed, shards);
     w.add_all();
     auto const begun = w.time().now();
+    auto end = begun + length;
     auto const asleep_at = begun + length / 2;
     bool slept = random() % 2 == 0;
     bool restored = true;
     std::vector<std::uint8_t> removed(sites);
     std::uint64_t id = 0;
-    while (w.time().now() < begun + length) {
+    while (w.time().now() < end) {
         auto const n = static_cast<std::size_t>(random() % sites);
         auto const change = random() % 2000;
         if (change == 0) w.time().step_wall_clock(random() % 2 ? 1h : -1h);
@@ -74,6 +75,7 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
         if (!slept && w.time().now() >= asleep_at) {
             slept = true;
             w.sleep(8h);
+            end += 8h;
         }
         // For a quarter of an hour nobody gets a token.
         bool const outage = w.time().now() > begun + length / 3 && w.time().now() < begun + length / 3 + 15min;
@@ -82,10 +84,10 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
             w.jira().params().faults.token_down = outage ? 1 : m.faults.token_down;
         }
         auto const timeout = std::chrono::milliseconds(200 + random() % 20'000);
-        std::optional<steady_duration> cancel_after;
-        if (random() % 10 == 0) cancel_after = std::chrono::microseconds(random() % 500'000);
         auto r = draw_request(random, id++);
-        w.start(n, std::move(r), timeout, cancel_after);
+        if (random() % 10 == 0)
+            w.start_and_cancel(n, std::move(r), timeout, std::chrono::microseconds(random() % 500'000));
+        else w.start(n, std::move(r), timeout);
         w.time().run_until(w.time().now() + std::chrono::duration_cast<steady_duration>(
                                                 std::chrono::duration<double>(2 * uniform(random) / calls_per_second)));
     }

@@ -196,7 +196,8 @@ private:
     static steady_time earliest(issue_scope const& s) noexcept;
     steady_time issue_open(std::uint64_t key) const noexcept;
     group* find_group(route_id route, std::uint64_t issue, quota_scopes q) const noexcept;
-    void push(limiter_waiter& w, std::uint64_t issue);
+    double overtaken(route_id route, steady_duration each, steady_time now) const noexcept;
+    void push(limiter_waiter& w, std::uint64_t issue, steady_time now);
     void unlink(limiter_waiter& w) noexcept;
     void set_aside_busy_issues(std::size_t g, steady_time now);
     steady_duration interval(route_scope const& s) const noexcept;
