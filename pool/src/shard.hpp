@@ -49,7 +49,7 @@ public:
         return {&site->quota, nullptr};
     }
     bool through_gateway() const noexcept { return config->kind() != connection_kind::personal_api_token; }
-    fair_flow& flow() const noexcept { return through_gateway() ? site->gateway_flow : site->host_flow; }
+    fair_flow& flow() const { return site->flow_at(config->host()); }
 };
 
 /// A connection as handles know it.

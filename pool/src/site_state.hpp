@@ -10,8 +10,10 @@
 #include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
 
+#include <forward_list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace jirapool::detail {
@@ -76,10 +78,22 @@ public:
     retry_budget budget;
     points_quota quota;  ///< of calls with API tokens, which are nobody's app
     latency_estimate exchange_time;
-    fair_flow host_flow;
-    fair_flow gateway_flow;
+
+    /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in
+    /// two queues would be given a channel to the wrong one.
+    fair_flow& flow_at(std::string_view host) {
+        for (auto& f : flows_)
+            if (f.host == host) return f.flow;
+        return flows_.emplace_front(host).flow;
+    }
 
 private:
+    struct origin_flow {
+        explicit origin_flow(std::string_view h) : host(h) {}
+        std::string host;
+        fair_flow flow;
+    };
+    std::forward_list<origin_flow> flows_;
     timers& timers_;
     shard_stats& stats_;
 };
