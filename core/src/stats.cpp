@@ -42,7 +42,17 @@ char const* to_string(close_reason r) noexcept {
     case close_reason::announced: return "announced";
     case close_reason::abandoned: return "abandoned";
     case close_reason::broken: return "broken";
+    case close_reason::drained: return "drained";
     case close_reason::stopped: return "stopped";
+    }
+    return "unknown";
+}
+
+char const* to_string(dial_purpose p) noexcept {
+    switch (p) {
+    case dial_purpose::waiting: return "waiting";
+    case dial_purpose::replace: return "replace";
+    case dial_purpose::prewarm: return "prewarm";
     }
     return "unknown";
 }

@@ -161,6 +161,7 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
     out.numbers(row("jirapool_queue_rejections_total"), [](stats s, index q, index) -> auto& {
         return static_cast<queue>(q) == queue::permit ? s.limit_queue_full : s.queue_full;
     });
+    out.numbers(row("jirapool_site_cap_waits_total"), [](stats s, index, index) -> auto& { return s.site_cap_waits; });
 
     out.numbers(row("jirapool_token_refreshes_total"),
                 [](stats s, index result, index) -> auto& { return s.token_refreshes[result]; });
@@ -180,8 +181,10 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
                 [](stats s, index, index) -> auto& { return s.channels_resumed; });
     out.numbers(row("jirapool_channels_closed_total"),
                 [](stats s, index why, index) -> auto& { return s.channels_closed[why]; });
+    out.numbers(row("jirapool_dials_total"), [](stats s, index why, index) -> auto& { return s.dials[why]; });
     out.numbers(row("jirapool_dial_failures_total"),
                 [](stats s, index stage, index) -> auto& { return s.dial_failures[stage]; });
+    out.numbers(row("jirapool_dial_backoffs_total"), [](stats s, index, index) -> auto& { return s.dial_backoffs; });
     out.durations(row("jirapool_dial_duration_seconds"),
                   [](stats s, index stage, index) -> auto& { return s.dial_duration[stage]; });
     out.numbers(row("jirapool_sent_bytes_total"), [](stats s, index, index) -> auto& { return s.bytes_sent; });

@@ -64,6 +64,7 @@ public:
     // Kept by the pool.
     steady_time idle_since{};
     steady_time retire_at{};
+    bool successor_dialled = false;
     std::uint64_t exchanges = 0;
 };
 

@@ -39,6 +39,12 @@ bool header_safe(std::string_view text) noexcept {
 char const* why_invalid(pool_params const& p) noexcept {
     if (p.max_channels < 1) return "pool_params::max_channels must be at least 1";
     if (p.max_dialing < 1) return "pool_params::max_dialing must be at least 1";
+    if (p.max_queue < 1) return "pool_params::max_queue must be at least 1: who waits for a dial stands in it";
+    if (!(p.max_share_of_site > 0 && p.max_share_of_site <= 1))
+        return "pool_params::max_share_of_site must be above 0 and at most 1";
+    if (p.min_idle > p.max_channels) return "pool_params::min_idle must be at most max_channels";
+    if (p.dial_backoff <= 0ms) return "pool_params::dial_backoff must be greater than 0";
+    if (p.dial_backoff_max < p.dial_backoff) return "pool_params::dial_backoff_max must be at least dial_backoff";
     if (p.idle_timeout <= 0ms) return "pool_params::idle_timeout must be greater than 0";
     if (p.max_lifetime <= 0ms) return "pool_params::max_lifetime must be greater than 0";
     return nullptr;

@@ -3,13 +3,28 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace jirapool::detail {
 
 namespace {
 
 // How often idle channels are looked at when none of them is due: finds those that the server closed.
-constexpr auto sweep_interval = std::chrono::seconds(5);
+constexpr steady_duration longest_sweep = std::chrono::seconds(5);
+
+// How long before its end a channel is replaced: a dial takes a second at most but for outages, and two sweeps see it.
+constexpr steady_duration longest_replace_ahead = std::chrono::seconds(10);
+
+std::uint32_t share(double of_site, std::size_t all) noexcept {
+    constexpr double most = fair_queue::unlimited;
+    return static_cast<std::uint32_t>(std::clamp(of_site * static_cast<double>(all), 1.0, most));
+}
+
+template <class Duration>
+steady_duration times(double factor, Duration d) noexcept {
+    auto const whole = std::chrono::duration_cast<steady_duration>(d);
+    return steady_duration(static_cast<steady_duration::rep>(factor * static_cast<double>(whole.count())));
+}
 
 }  // namespace
 
@@ -17,6 +32,7 @@ lease& lease::operator=(lease&& other) noexcept {
     if (this != &other) {
         close(close_reason::abandoned);
         pool_ = std::move(other.pool_);
+        flow_ = other.flow_;
         channel_ = std::move(other.channel_);
     }
     return *this;
@@ -25,21 +41,34 @@ lease& lease::operator=(lease&& other) noexcept {
 lease::~lease() { close(close_reason::abandoned); }
 
 void lease::give_back() noexcept {
-    if (channel_) pool_->offer(std::move(channel_));
+    if (channel_) pool_->give_back(*flow_, std::move(channel_));
 }
 
 void lease::close(close_reason why) noexcept {
-    if (channel_) pool_->discard(std::move(channel_), why);
+    if (channel_) pool_->close(*flow_, std::move(channel_), why);
 }
 
 struct origin_pool::waiter : fair_waiter {
-    waiter(fair_queue& q, timers& t, asio::any_io_executor const& ex) : point(t, ex), queue(q) {}
+    waiter(fair_queue& q, fair_flow& f, timers& t, asio::any_io_executor const& ex) : point(t, ex), queue(q), flow(f) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~waiter() { queue.remove(*this); }
     wait_point point;
     fair_queue& queue;
-    std::unique_ptr<detail::channel> channel;
+    fair_flow& flow;
+    // What it was given or told; a lease that nobody takes over any more goes back by itself.
+    detail::lease lease;
     failure error;
+};
+
+struct origin_pool::drain_waiter {
+    drain_waiter(std::vector<wait_point*>& l, timers& t, asio::any_io_executor const& ex) : point(t, ex), list(l) {
+        list.push_back(&point);
+    }
+    ~drain_waiter() { std::erase(list, &point); }
+    drain_waiter(drain_waiter const&) = delete;
+    drain_waiter& operator=(drain_waiter const&) = delete;
+    wait_point point;
+    std::vector<wait_point*>& list;
 };
 
 class origin_pool::reaper final : public timed {
@@ -52,37 +81,65 @@ private:
     origin_pool& pool_;
 };
 
+class origin_pool::brake final : public timed {
+public:
+    explicit brake(origin_pool& p) noexcept : pool_(p) {}
+
+private:
+    void on_time() override { pool_.serve(); }
+    void on_stop() override {}
+    origin_pool& pool_;
+};
+
 origin_pool::origin_pool(std::string host, shared const& s)
-    : host_(std::move(host)), shared_(s), reaper_(std::make_unique<reaper>(*this)), budget_(s.params.retries) {}
+    : host_(std::move(host)),
+      shared_(s),
+      queue_(share(s.params.pool.max_share_of_site, s.params.pool.max_channels)),
+      reaper_(std::make_unique<reaper>(*this)),
+      brake_(std::make_unique<brake>(*this)),
+      budget_(s.params.retries) {}
 
 origin_pool::~origin_pool() { stop(); }
 
+origin_pool::state origin_pool::look() const noexcept {
+    return {open_, idle_.size(), dialing_, queue_.size(), queue_.ready(), brake_->scheduled()};
+}
+
 asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline) {
     lease_result result;
-    if (stopped_) {
+    if (stopped_ || draining_) {
         result.error = errc::stopped;
         co_return result;
     }
     auto const self = shared_from_this();
-    if (queue_.empty()) {
+    used_ = true;
+    bool const capped = !queue_.may_hold(*flow);
+    if (queue_.ready() == 0 && !capped) {
         if (auto c = take_idle()) {
-            result.lease = lease(self, std::move(c));
+            queue_.grant(*flow, shared_.clock.now());
+            result.lease = lease(self, *flow, std::move(c));
+            serve();
             co_return result;
         }
     }
-    if (queue_.size() >= shared_.params.pool.max_queue) {
+    auto const& limits = shared_.params.pool;
+    if (queue_.size() >= limits.max_queue || flow->waiting() >= share(limits.max_share_of_site, limits.max_queue)) {
         shared_.stats.queue_full.add();
-        result.error = {errc::queue_full, "pool_params::max_queue calls wait for a channel to " + host_};
+        result.error = {errc::queue_full,
+                        "pool_params::max_queue calls, or the site's share of them, wait for a channel to " + host_};
         co_return result;
     }
 
-    waiter w(queue_, shared_.clock, shared_.executor);
-    queue_.push(*flow, w);
+    waiter w(queue_, *flow, shared_.clock, shared_.executor);
+    queue_.push(*flow, w, shared_.clock.now());
     shared_.stats.queue_length.add(1);
-    dial_for_waiters();
-    wake const why = co_await w.point.wait(deadline);
-    if (w.channel) {
-        result.lease = lease(self, std::move(w.channel));
+    if (capped) shared_.stats.site_cap_waits.add();
+    serve();
+    wake why = wake::notified;
+    // A dialer that answers at once may have served it.
+    if (w.queued()) why = co_await w.point.wait(deadline);
+    if (w.lease) {
+        result.lease = std::move(w.lease);
     } else if (w.error.code()) {
         result.error = std::move(w.error);
     } else {
@@ -97,44 +154,57 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
     while (!idle_.empty()) {
         auto c = std::move(idle_.back());
         idle_.pop_back();
-        shared_.stats.channels_idle.add(-1);
-        shared_.stats.channels_active.add(1);
-        if (c->alive()) return c;
-        discard(std::move(c), close_reason::peer_closed);
+        if (c->alive()) {
+            shared_.stats.channels_idle.add(-1);
+            shared_.stats.channels_active.add(1);
+            return c;
+        }
+        close_idle(std::move(c), close_reason::peer_closed);
     }
     return nullptr;
 }
 
-steady_time origin_pool::lifetime_end() noexcept {
-    auto const life = std::chrono::duration_cast<steady_duration>(shared_.params.pool.max_lifetime);
-    return shared_.clock.now() + steady_duration(static_cast<steady_duration::rep>(uniform(shared_.random, 0.8, 1.0) *
-                                                                                   static_cast<double>(life.count())));
+// Channels that come back
+
+void origin_pool::give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept {
+    // First, so that the site's own next call may have this one in its turn.
+    queue_.give_back(flow);
+    offer(std::move(c));
+}
+
+void origin_pool::close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept {
+    queue_.give_back(flow);
+    discard(std::move(c), why);
 }
 
 void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
-    if (stopped_) {
-        discard(std::move(c), close_reason::stopped);
-    } else if (shared_.clock.now() >= c->retire_at) {
-        discard(std::move(c), close_reason::lifetime);
-    } else {
-        hand_to_next_or_keep(std::move(c));
-    }
-}
-
-void origin_pool::hand_to_next_or_keep(std::unique_ptr<channel> c) noexcept {
-    if (auto* const next = static_cast<waiter*>(queue_.pop())) {
-        shared_.stats.queue_length.add(-1);
-        next->channel = std::move(c);
-        next->point.notify();
+    if (stopped_ || draining_) {
+        discard(std::move(c), stopped_ ? close_reason::stopped : close_reason::drained);
         return;
     }
+    replace_if_due(*c);
+    if (shared_.clock.now() >= c->retire_at) {
+        discard(std::move(c), close_reason::lifetime);
+        return;
+    }
+    if (queue_.ready() != 0) hand_over(std::move(c));
+    else park(std::move(c));
+    serve();
+}
+
+void origin_pool::hand_over(std::unique_ptr<channel> c) noexcept {
+    auto& next = static_cast<waiter&>(*queue_.pop(shared_.clock.now()));
+    shared_.stats.queue_length.add(-1);
+    next.lease = lease(shared_from_this(), next.flow, std::move(c));
+    next.point.notify();
+}
+
+void origin_pool::park(std::unique_ptr<channel> c) noexcept {
     c->idle_since = shared_.clock.now();
     idle_.push_back(std::move(c));
     shared_.stats.channels_active.add(-1);
     shared_.stats.channels_idle.add(1);
-    if (!reaper_->scheduled())
-        shared_.clock.set(*reaper_, shared_.clock.now() +
-                                        std::min<steady_duration>(sweep_interval, shared_.params.pool.idle_timeout));
+    if (!reaper_->scheduled()) shared_.clock.set(*reaper_, shared_.clock.now() + sweep_interval());
 }
 
 void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept {
@@ -142,33 +212,93 @@ void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept
     --open_;
     shared_.stats.channels_active.add(-1);
     shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
-    if (!stopped_) dial_for_waiters();
+    serve();
+    note_if_drained();
+}
+
+void origin_pool::close_idle(std::unique_ptr<channel> c, close_reason why) noexcept {
+    c.reset();
+    --open_;
+    shared_.stats.channels_idle.add(-1);
+    shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
+}
+
+void origin_pool::close_all_idle(close_reason why) noexcept {
+    for (auto& c : idle_) close_idle(std::move(c), why);
+    idle_.clear();
+}
+
+void origin_pool::serve() noexcept {
+    while (queue_.ready() != 0) {
+        auto c = take_idle();
+        if (!c) break;
+        hand_over(std::move(c));
+    }
+    auto const& limits = shared_.params.pool;
+    for (;;) {
+        auto const ready = queue_.ready();
+        auto const idle_missing = used_ && limits.min_idle > idle_.size() ? limits.min_idle - idle_.size() : 0;
+        if (dialing_ >= ready + idle_missing || !may_dial()) break;
+        start_dial(dialing_ < ready ? dial_purpose::waiting : dial_purpose::prewarm);
+    }
+}
+
+// Age
+
+steady_time origin_pool::lifetime_end() noexcept {
+    return shared_.clock.now() + times(uniform(shared_.random, 0.8, 1.0), shared_.params.pool.max_lifetime);
+}
+
+steady_duration origin_pool::replace_ahead() const noexcept {
+    return std::min(longest_replace_ahead, times(0.1, shared_.params.pool.max_lifetime));
+}
+
+steady_duration origin_pool::sweep_interval() const noexcept {
+    return std::min({longest_sweep, replace_ahead() / 2, times(1, shared_.params.pool.idle_timeout)});
+}
+
+void origin_pool::replace_if_due(channel& c) noexcept {
+    auto const now = shared_.clock.now();
+    if (c.successor_dialled || now + replace_ahead() < c.retire_at || !may_dial()) return;
+    c.successor_dialled = true;
+    // One that comes back late, from a long exchange, serves until its successor is there.
+    c.retire_at = std::max(c.retire_at, now + replace_ahead());
+    start_dial(dial_purpose::replace);
 }
 
 void origin_pool::reap() {
     auto const now = shared_.clock.now();
-    auto const idle_timeout = std::chrono::duration_cast<steady_duration>(shared_.params.pool.idle_timeout);
+    auto const idle_timeout = times(1, shared_.params.pool.idle_timeout);
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
         auto const why = now - c->idle_since >= idle_timeout ? close_reason::idle_timeout
                          : now >= c->retire_at               ? close_reason::lifetime
                                                              : close_reason::peer_closed;
         if (why == close_reason::peer_closed && c->alive()) return false;
-        --open_;
-        shared_.stats.channels_idle.add(-1);
-        shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
+        close_idle(std::move(c), why);
         return true;
     });
-    if (!idle_.empty()) shared_.clock.set(*reaper_, now + std::min<steady_duration>(sweep_interval, idle_timeout));
+    // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
+    for (std::size_t i = 0; i < idle_.size(); ++i)
+        if (idle_[i]->idle_since + idle_timeout > idle_[i]->retire_at) replace_if_due(*idle_[i]);
+    serve();
+    if (!idle_.empty()) shared_.clock.set(*reaper_, now + sweep_interval());
 }
 
-void origin_pool::dial_for_waiters() {
+// Dials
+
+bool origin_pool::may_dial() const noexcept {
     auto const& limits = shared_.params.pool;
-    while (!stopped_ && dialing_ < limits.max_dialing && open_ + dialing_ < limits.max_channels &&
-           dialing_ < queue_.size()) {
-        ++dialing_;
-        shared_.stats.channels_dialing.add(1);
-        asio::co_spawn(shared_.executor, run_dial(shared_from_this(), shared_.owner.lock()), [](std::exception_ptr) {});
-    }
+    if (stopped_ || draining_ || brake_->scheduled() || shared_.clock.stopped()) return false;
+    // Behind a failure one alone tries.
+    auto const at_once = failures_ == 0 ? limits.max_dialing : 1;
+    return dialing_ < at_once && open_ + dialing_ < limits.max_channels;
+}
+
+void origin_pool::start_dial(dial_purpose why) {
+    ++dialing_;
+    shared_.stats.channels_dialing.add(1);
+    shared_.stats.dials[static_cast<std::size_t>(why)].add();
+    asio::co_spawn(shared_.executor, run_dial(shared_from_this(), shared_.owner.lock()), [](std::exception_ptr) {});
 }
 
 asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, std::shared_ptr<void> keep_alive) {
@@ -190,40 +320,74 @@ void origin_pool::on_dialed(dial_result result) {
         if (result.took[i].count() > 0) stats.dial_duration[i].observe(result.took[i]);
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
-        if (stopped_) return;
+        if (stopped_ || draining_) {
+            note_if_drained();
+            return;
+        }
         shared_.report({event::kind::dial_failed,
                         {},
                         host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
+        back_off();
         // While channels are open the queue moves without this one.
-        if (open_ == 0 && dialing_ == 0) fail_waiters(result.error);
+        if (none_left()) fail_waiters(result.error);
         return;
     }
+    failures_ = 0;
+    shared_.clock.cancel(*brake_);
     ++open_;
     stats.channels_active.add(1);
     stats.channels_opened.add();
     if (result.resumed) stats.channels_resumed.add();
     result.channel->retire_at = lifetime_end();
     offer(std::move(result.channel));
-    dial_for_waiters();
+}
+
+void origin_pool::back_off() {
+    // Those that ran beside the first failure say nothing new.
+    if (brake_->scheduled()) return;
+    auto const& limits = shared_.params.pool;
+    double const doubled = std::min(std::ldexp(1.0, static_cast<int>(std::min(failures_, 30u))),
+                                    static_cast<double>(limits.dial_backoff_max.count()) /
+                                        static_cast<double>(limits.dial_backoff.count()));
+    ++failures_;
+    shared_.stats.dial_backoffs.add();
+    shared_.clock.set(*brake_,
+                      shared_.clock.now() + times(doubled * uniform(shared_.random, 0.5, 1.0), limits.dial_backoff));
 }
 
 void origin_pool::fail_waiters(failure const& why) {
-    while (auto* const w = static_cast<waiter*>(queue_.pop())) {
+    while (auto* const w = static_cast<waiter*>(queue_.evict())) {
         shared_.stats.queue_length.add(-1);
         w->error = why;
         w->point.notify();
     }
 }
 
+// The end
+
+asio::awaitable<bool> origin_pool::drain(steady_time deadline) {
+    auto const self = shared_from_this();
+    if (!draining_ && !stopped_) {
+        draining_ = true;
+        shared_.clock.cancel(*brake_);
+        close_all_idle(close_reason::drained);
+        fail_waiters(errc::stopped);
+    }
+    if (!none_left()) {
+        drain_waiter w(drains_, shared_.clock, shared_.executor);
+        co_await w.point.wait(deadline);
+    }
+    co_return none_left();
+}
+
+void origin_pool::note_if_drained() {
+    if (!draining_ || !none_left()) return;
+    for (auto* const p : drains_) p->notify();
+}
+
 void origin_pool::stop() noexcept {
     stopped_ = true;
-    for (auto& c : idle_) {
-        c.reset();
-        --open_;
-        shared_.stats.channels_idle.add(-1);
-        shared_.stats.channels_closed[static_cast<std::size_t>(close_reason::stopped)].add();
-    }
-    idle_.clear();
+    close_all_idle(close_reason::stopped);
 }
 
 }  // namespace jirapool::detail

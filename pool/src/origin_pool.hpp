@@ -20,11 +20,12 @@ namespace jirapool::detail {
 class origin_pool;
 
 /// The right to run one exchange on a channel. Gives it back when destroyed: closed, unless `give_back` said otherwise.
+/// The flow must outlive it.
 class lease {
 public:
     lease() = default;
-    lease(std::shared_ptr<origin_pool> pool, std::unique_ptr<jirapool::detail::channel> c) noexcept
-        : pool_(std::move(pool)), channel_(std::move(c)) {}
+    lease(std::shared_ptr<origin_pool> pool, fair_flow& flow, std::unique_ptr<jirapool::detail::channel> c) noexcept
+        : pool_(std::move(pool)), flow_(&flow), channel_(std::move(c)) {}
     lease(lease&&) noexcept = default;
     lease& operator=(lease&& other) noexcept;
     ~lease();
@@ -38,6 +39,7 @@ public:
 
 private:
     std::shared_ptr<origin_pool> pool_;
+    fair_flow* flow_ = nullptr;
     std::unique_ptr<jirapool::detail::channel> channel_;
 };
 
@@ -50,7 +52,10 @@ public:
 /** The channels of one shard to one origin: leases them, dials more when calls wait, closes idle ones.
 
     Dials run behind the queue, not in a call: whichever channel is free first, new or given back, serves whoever's turn it
-    is. A dial that fails while no channel is open fails all who wait, once. */
+    is. A dial that fails while no channel is open fails all who wait, once; behind it the origin is left alone for a while.
+
+    Whatever happens ends in `serve`, so that as long as a call may have a channel, all channels are in use and either
+    there are as many as there may be, or a dial runs, or the timer of a backoff does. */
 class origin_pool : public std::enable_shared_from_this<origin_pool> {
 public:
     /// What all pools of a shard share.
@@ -71,36 +76,75 @@ public:
     std::string const& host() const noexcept { return host_; }
     retry_budget& budget() noexcept { return budget_; }
 
-    /// Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
+    /// `flow` must outlive the lease. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline);
+
+    /** For good: who waits or comes is told `stopped`, idle channels are closed, leased ones when they come back.
+        @return whether none is left, by the deadline at the latest. */
+    asio::awaitable<bool> drain(steady_time deadline);
 
     /// Closes what is idle. Nothing is dialled any more.
     void stop() noexcept;
 
+    struct state {
+        std::size_t open;  ///< idle ones included
+        std::size_t idle;
+        std::size_t dialing;
+        std::size_t waiting;
+        std::size_t ready;  ///< of them those whose sites may have one more
+        bool backing_off;
+    };
+    /// For tests and the simulator.
+    state look() const noexcept;
+
 private:
     friend class lease;
     struct waiter;
+    struct drain_waiter;
     class reaper;
+    class brake;
+
+    void give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept;
+    void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
 
     std::unique_ptr<channel> take_idle() noexcept;
+    /// A clean channel that nobody holds: to the next in the queue, or idle, or closed.
     void offer(std::unique_ptr<channel> c) noexcept;
+    void hand_over(std::unique_ptr<channel> c) noexcept;
+    void park(std::unique_ptr<channel> c) noexcept;
     void discard(std::unique_ptr<channel> c, close_reason why) noexcept;
-    void hand_to_next_or_keep(std::unique_ptr<channel> c) noexcept;
-    void dial_for_waiters();
+    void close_idle(std::unique_ptr<channel> c, close_reason why) noexcept;
+    void close_all_idle(close_reason why) noexcept;
+    void fail_waiters(failure const& why);
+    void serve() noexcept;
+
+    bool may_dial() const noexcept;
+    void start_dial(dial_purpose why);
     static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self, std::shared_ptr<void> keep_alive);
     void on_dialed(dial_result result);
-    void fail_waiters(failure const& why);
+    void back_off();
+
     void reap();
     steady_time lifetime_end() noexcept;
+    steady_duration replace_ahead() const noexcept;
+    steady_duration sweep_interval() const noexcept;
+    void replace_if_due(channel& c) noexcept;
+    bool none_left() const noexcept { return open_ == 0 && dialing_ == 0; }
+    void note_if_drained();
 
     std::string host_;
     shared const& shared_;
     fair_queue queue_;
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used
     std::unique_ptr<reaper> reaper_;
+    std::unique_ptr<brake> brake_;  // scheduled: no dial begins
+    std::vector<wait_point*> drains_;
     std::size_t open_ = 0;
     std::size_t dialing_ = 0;
+    unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
+    bool used_ = false;
+    bool draining_ = false;
     bool stopped_ = false;
 };
 

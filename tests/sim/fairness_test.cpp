@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <vector>
 
 using namespace jirapool;
@@ -22,7 +23,7 @@ struct fairness {
 };
 
 /// 999 quiet sites and perhaps one hog share the gateway's channels, which can carry 1000 calls/s.
-fairness run(bool with_hog) {
+fairness run(bool with_hog, std::uint64_t seed) {
     model_params m;
     m.sites = 1000;
     m.latency = 20ms;
@@ -31,28 +32,30 @@ fairness run(bool with_hog) {
     p.limits.mode = limiting::off;
     p.pool.max_channels = 20;
     p.pool.max_queue = 100'000;
-    engine_world w(m, p, 6);
+    engine_world w(m, p, seed);
     w.add_all();
     w.time().run_until(w.time().now() + 60s);  // tokens
 
     constexpr double share = 1.0;  // calls/s of each site, were the capacity split evenly
-    random_engine random(6);
+    random_engine random(seed);
     auto const begun = w.time().now();
-    auto const accepted = w.jira().accepted;
+    std::uint64_t accepted = 0;
     std::vector<steady_duration> times;
     std::vector<double> served(1000, 0);
     std::size_t quiet_calls = 0;
     auto next_hog = begun;
     auto next_quiet = begun;
-    auto const length = 100s;
+    auto const length = 110s;
+    auto const measured = begun + 10s;  // once the channels are open
     while (std::min(next_hog, next_quiet) < begun + length) {
         bool const hog = with_hog && next_hog < next_quiet;
         auto const now = hog ? next_hog : next_quiet;
         w.time().run_until(now);
+        if (now < measured) accepted = w.jira().accepted;
         std::size_t const site = hog ? 0 : 1 + (quiet_calls++ * 389) % 999;  // each in turn, neighbours far apart
         auto const started = w.time().now();
         w.start(site, request::get("/rest/api/3/myself"), 60s, [&, site, started](result<response> const& r) {
-            if (!r || w.time().now() > begun + length) return;
+            if (!r || started < measured || w.time().now() > begun + length) return;
             served[site] += 1;
             if (site != 0) times.push_back(w.time().now() - started);
         });
@@ -76,18 +79,45 @@ fairness run(bool with_hog) {
     return f;
 }
 
+struct hog_figures {
+    double quiet_p99_ratio = 0;  ///< beside the hog, to that without it
+    double jain = 0;
+    double use = 0;
+};
+
+hog_figures measure(std::uint64_t seed) {
+    auto const alone = run(false, seed);
+    auto const beside = run(true, seed);
+    auto const ms = [](steady_duration d) { return std::chrono::duration<double, std::milli>(d).count(); };
+    UNSCOPED_INFO("seed " << seed << ": quiet p99 " << ms(alone.quiet_p99) << " ms alone, " << ms(beside.quiet_p99)
+                          << " ms beside the hog; Jain " << beside.jain << "; use " << beside.use);
+    return {ms(beside.quiet_p99) / ms(alone.quiet_p99), beside.jain, beside.use};
+}
+
 }  // namespace
 
 TEST_CASE("sim: a hog at 50 times its share leaves 999 quiet sites on the same origin theirs") {
-    auto const alone = run(false);
-    auto const beside = run(true);
-    auto const ms = [](steady_duration d) { return std::chrono::duration<double, std::milli>(d).count(); };
-    INFO("quiet p99 " << ms(alone.quiet_p99) << " ms alone, " << ms(beside.quiet_p99) << " ms beside the hog; Jain "
-                      << beside.jain << "; use " << beside.use);
-    // The hog has one turn a round, as any site that waits: first come, first served would cost the quiet ones seconds.
-    CHECK(ms(beside.quiet_p99) <= 2 * ms(alone.quiet_p99));
-    CHECK(beside.jain >= 0.99);
-    CHECK(beside.use >= 0.95);
+    for (std::uint64_t const seed : {6, 7}) {
+        auto const f = measure(seed);
+        CHECK(f.quiet_p99_ratio <= 1.2);
+        CHECK(f.jain >= 0.99);
+        CHECK(f.use >= 0.95);
+    }
+}
+
+TEST_CASE("sim: figures of a hog at 50 times its share", "[.figures]") {
+    hog_figures worst{0, 1, 1};
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        auto const f = measure(seed);
+        worst.quiet_p99_ratio = std::max(worst.quiet_p99_ratio, f.quiet_p99_ratio);
+        worst.jain = std::min(worst.jain, f.jain);
+        worst.use = std::min(worst.use, f.use);
+    }
+    std::printf("hog_quiet_p99_ratio %.3f\nhog_jain %.4f\nhog_use %.3f\n", worst.quiet_p99_ratio, worst.jain,
+                worst.use);
+    CHECK(worst.quiet_p99_ratio <= 1.2);
+    CHECK(worst.jain >= 0.99);
+    CHECK(worst.use >= 0.95);
 }
 
 TEST_CASE("sim: one site's outage is answered with a tenth more load at most, and leaves the others their retries") {

@@ -227,6 +227,15 @@ TEST_CASE("client: params that break a rule are refused with its name") {
     f.params.pool.max_channels = 0;
     CHECK_THROWS_WITH(runtime(1, f.params), "pool_params::max_channels must be at least 1");
     f.params.pool.max_channels = 1;
+    f.params.pool.max_share_of_site = 0;
+    CHECK_THROWS_WITH(runtime(1, f.params), "pool_params::max_share_of_site must be above 0 and at most 1");
+    f.params.pool.max_share_of_site = 0.5;
+    f.params.pool.min_idle = 2;
+    CHECK_THROWS_WITH(runtime(1, f.params), "pool_params::min_idle must be at most max_channels");
+    f.params.pool.min_idle = 0;
+    f.params.pool.dial_backoff = 6s;
+    CHECK_THROWS_WITH(runtime(1, f.params), "pool_params::dial_backoff_max must be at least dial_backoff");
+    f.params.pool.dial_backoff = 100ms;
     f.params.tls.ca_file = "/nonexistent.pem";
     CHECK_THROWS_AS(runtime(1, f.params), std::invalid_argument);
     f.params.tls.ca_file = f.ca.path();

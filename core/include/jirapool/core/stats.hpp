@@ -87,10 +87,20 @@ enum class close_reason : std::uint8_t {
     announced,     ///< the answer said `Connection: close`
     abandoned,     ///< its call was cancelled or timed out in the middle
     broken,        ///< reset, cut off, or not valid HTTP
+    drained,       ///< its origin is drained
     stopped,       ///< the client stops
 };
-inline constexpr std::size_t close_reason_count = 7;
+inline constexpr std::size_t close_reason_count = 8;
 char const* to_string(close_reason r) noexcept;
+
+/// What a dial is for. Whoever's turn it is gets the channel all the same.
+enum class dial_purpose : std::uint8_t {
+    waiting,  ///< calls wait
+    replace,  ///< a channel that is used nears the end of its lifetime
+    prewarm,  ///< pool_params::min_idle
+};
+inline constexpr std::size_t dial_purpose_count = 3;
+char const* to_string(dial_purpose p) noexcept;
 
 /// Steps of a dial.
 enum class dial_stage : std::uint8_t { resolve, connect, tls };
@@ -144,13 +154,16 @@ struct shard_stats {
     gauge channels_idle;
     gauge channels_active;
     gauge channels_dialing;
+    by<counter, dial_purpose_count> dials;  ///< begun
     by<counter, dial_stage_count> dial_failures;
+    counter dial_backoffs;  ///< times that an origin was left alone for a while after failed dials
     by<histogram, dial_stage_count> dial_duration;
     counter channels_opened;
     counter channels_resumed;  ///< of them with a resumed TLS session
     by<counter, close_reason_count> channels_closed;
     gauge queue_length;
     counter queue_full;
+    counter site_cap_waits;  ///< waits that began because the site had all the channels it may have
     counter bytes_sent;
     counter bytes_received;
 

@@ -59,6 +59,7 @@ inline constexpr label resend_reason{"reason", resend_reason_count, detail::valu
 inline constexpr label limit_reason{"reason", limit_reason_count, detail::value_of<jirapool::limit_reason>};
 inline constexpr label close_reason{"reason", close_reason_count, detail::value_of<jirapool::close_reason>};
 inline constexpr label refresh_result{"result", refresh_result_count, detail::value_of<jirapool::refresh_result>};
+inline constexpr label dial_purpose{"purpose", dial_purpose_count, detail::value_of<jirapool::dial_purpose>};
 inline constexpr label dial_stage{"stage", dial_stage_count, detail::value_of<jirapool::dial_stage>};
 inline constexpr label channel_state{"state", channel_state_count, detail::value_of<metrics::channel_state>};
 inline constexpr label queue{"queue", queue_count, detail::value_of<metrics::queue>};
@@ -130,6 +131,8 @@ inline constexpr std::array all_series{
            "Calls that wait, by what they wait for."},
     series{"jirapool_queue_rejections_total", series_type::counter, "calls", {labels::queue},
            "Calls refused because the queue was full."},
+    series{"jirapool_site_cap_waits_total", series_type::counter, "waits", {},
+           "Waits for a channel that began because the site had all the channels it may have."},
 
     series{"jirapool_token_refreshes_total", series_type::counter, "exchanges", {labels::refresh_result},
            "Exchanges of OAuth credentials for an access token, by result."},
@@ -149,8 +152,11 @@ inline constexpr std::array all_series{
            "Channels opened with a resumed TLS session."},
     series{"jirapool_channels_closed_total", series_type::counter, "channels", {labels::close_reason},
            "Channels closed, by why."},
+    series{"jirapool_dials_total", series_type::counter, "dials", {labels::dial_purpose}, "Dials begun, by what for."},
     series{"jirapool_dial_failures_total", series_type::counter, "dials", {labels::dial_stage},
            "Dials that opened no channel, by the step that failed."},
+    series{"jirapool_dial_backoffs_total", series_type::counter, "backoffs", {},
+           "Times that an origin was not dialled for a while after failed dials."},
     series{"jirapool_dial_duration_seconds", series_type::histogram, "seconds", {labels::dial_stage},
            "Time of each step of a dial."},
     series{"jirapool_sent_bytes_total", series_type::counter, "bytes", {}, "Bytes of requests, before TLS."},

@@ -20,12 +20,27 @@ struct pool_params {
     std::size_t max_channels = 256;
     /// Dials in flight per origin: a handshake costs as much CPU as 35 calls, on both sides.
     std::size_t max_dialing = 16;
-    /// Calls that may wait for a channel of one origin; more are refused with queue_full.
-    std::size_t max_queue = 10'000;
+    /// One site's part of an origin's channels at the most, as a share of max_channels, though at least one: its next call
+    /// waits even while channels are free. Fairness counts turns, and a site whose searches take 30 s would come to hold
+    /// all channels turn by turn; so half of them stay for the others. 128 carry 400 calls/s of 300 ms, more than Jira
+    /// lets one site make. 1: no cap. Above 0, at most 1.
+    double max_share_of_site = 0.5;
+    /// Calls that may wait for a channel of one origin, of one site max_share_of_site of them; more are refused with
+    /// queue_full. Room for the 10,000 calls of one site that a renewed token lets go at once.
+    std::size_t max_queue = 20'000;
     /// An unused channel is closed after this. Atlassian's own limit is not published; 60 s is safe (jira-cloud.md 4).
     std::chrono::milliseconds idle_timeout{55'000};
     /// A channel is retired after this, less up to a fifth by chance: so DNS changes are followed, never all at once.
+    /// One that is in use is replaced by a dial in the background before.
     std::chrono::milliseconds max_lifetime{600'000};
+    /// Idle channels to keep ready per origin and shard, from its first use until the client stops, so that a burst meets
+    /// open ones. 0, as each costs a handshake per idle_timeout, and a gateway that is busy keeps enough anyway.
+    std::size_t min_idle = 0;
+    /// After a failed dial no other begins for half to all of this, doubled with each failure in a row up to
+    /// dial_backoff_max; then one alone tries. An origin that refuses is not dialled at the rate of its calls.
+    std::chrono::milliseconds dial_backoff{100};
+    /// A call that comes meanwhile waits that long for word of the origin at most: less than most callers' patience.
+    std::chrono::milliseconds dial_backoff_max{5'000};
 };
 
 /// Limits on each step of the wire; the call's own deadline holds over all of them.

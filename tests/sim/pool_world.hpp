@@ -1,0 +1,160 @@
+#pragma once
+
+#include "scheduler.hpp"
+
+#include "origin_pool.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace jirapool::sim {
+
+namespace asio = boost::asio;
+
+/** The real origin_pool in virtual time, over dials that succeed or fail when the test says so, and channels that do
+    nothing but die. */
+class pool_world {
+public:
+    pool_world(client_params p, std::uint64_t seed)
+        : params(std::move(p)),
+          random(seed),
+          timers_(scheduler_.clock(), scheduler_.make_alarm()),
+          dialer_(*this),
+          shared_{scheduler_.context().get_executor(), timers_, dialer_, params, stats, random, [](event) {}, {}},
+          pool(std::make_shared<detail::origin_pool>("origin.example", shared_)) {}
+    ~pool_world() { stop(); }
+    pool_world(pool_world const&) = delete;
+    pool_world& operator=(pool_world const&) = delete;
+
+    /// What becomes of a dial, and when.
+    struct plan {
+        bool succeeds = true;
+        steady_duration after = std::chrono::milliseconds(60);
+    };
+
+    class fake_channel final : public detail::channel {
+    public:
+        explicit fake_channel(pool_world& w) : world_(w) { world_.channels.push_back(this); }
+        ~fake_channel() override { std::erase(world_.channels, this); }
+        asio::awaitable<detail::exchange_report> exchange(detail::exchange_input const*, response*) override {
+            co_return detail::exchange_report();
+        }
+        bool alive() noexcept override { return open; }
+        bool open = true;
+
+    private:
+        pool_world& world_;
+    };
+
+    /// One acquire, from its start to the end of its lease.
+    struct acquire {
+        enum class state : std::uint8_t { waiting, leased, failed };
+        state is = state::waiting;
+        int ended = 0;  ///< times
+        bool cancelled = false;
+        bool seen = false;  ///< for the test
+        std::size_t site = 0;
+        steady_time started{};
+        steady_time deadline{};
+        steady_time ended_at{};
+        detail::lease lease;
+        error_code error;
+        asio::cancellation_signal cancel;
+    };
+
+    steady_time now() const noexcept { return scheduler_.now(); }
+    /// Runs what is ready, and lets time pass.
+    void pass(steady_duration d) { scheduler_.run_until(now() + d); }
+    /// Runs what is ready.
+    void settle() { pass(steady_duration::zero()); }
+
+    /// The flow must outlive the world, which keeps the acquire.
+    acquire* begin(fair_flow& flow, steady_duration timeout, std::size_t site = 0) {
+        acquires_.push_back(std::make_unique<acquire>());
+        auto* const a = acquires_.back().get();
+        a->site = site;
+        a->started = now();
+        a->deadline = now() + timeout;
+        asio::co_spawn(shared_.executor, run(this, pool, &flow, a),
+                       asio::bind_cancellation_slot(a->cancel.slot(), [](std::exception_ptr) {}));
+        return a;
+    }
+    /// As `begin`, for as long as it takes.
+    acquire* lease(fair_flow& flow, steady_duration timeout = std::chrono::seconds(30)) {
+        auto* const a = begin(flow, timeout);
+        settle();
+        while (a->is == acquire::state::waiting) pass(std::chrono::milliseconds(1));
+        return a;
+    }
+
+    std::vector<std::unique_ptr<acquire>> const& acquires() const noexcept { return acquires_; }
+    /// Those that have ended and hold nothing.
+    void forget_finished() {
+        std::erase_if(acquires_, [](auto const& a) { return a->is != acquire::state::waiting && !a->lease; });
+    }
+
+    void stop() {
+        pool->stop();
+        timers_.stop();
+        settle();
+    }
+
+    std::size_t timers_left() const noexcept { return timers_.size(); }
+    asio::any_io_executor const& executor() const noexcept { return shared_.executor; }
+
+    client_params params;
+    shard_stats stats;
+    random_engine random;
+    std::function<plan()> next_dial = [] { return plan{}; };
+    std::vector<fake_channel*> channels;  // that exist, the oldest first
+
+private:
+    static asio::awaitable<void> run(pool_world* w, std::shared_ptr<detail::origin_pool> p, fair_flow* flow,
+                                     acquire* a) {
+        detail::lease_result got = co_await p->acquire(flow, a->deadline);
+        ++a->ended;
+        a->ended_at = w->now();
+        a->is = got.lease ? acquire::state::leased : acquire::state::failed;
+        a->lease = std::move(got.lease);
+        a->error = got.error.code();
+    }
+
+    class fake_dialer final : public detail::dialer {
+    public:
+        explicit fake_dialer(pool_world& w) : world_(w) {}
+        asio::awaitable<detail::dial_result> dial(std::string) override {
+            detail::dial_result result;
+            result.failed_at = dial_stage::connect;
+            auto const p = world_.next_dial();
+            detail::wait_point point(world_.timers_, world_.shared_.executor);
+            detail::wake const w = co_await point.wait(world_.now() + p.after);
+            if (w == detail::wake::cancelled) result.error = errc::stopped;
+            else if (!p.succeeds) result.error = errc::connect_failed;
+            else result.channel = std::make_unique<fake_channel>(world_);
+            co_return result;
+        }
+
+    private:
+        pool_world& world_;
+    };
+
+    scheduler scheduler_;
+    detail::timers timers_;
+    fake_dialer dialer_;
+    detail::origin_pool::shared shared_;
+
+public:
+    std::shared_ptr<detail::origin_pool> pool;
+
+private:
+    std::vector<std::unique_ptr<acquire>> acquires_;
+};
+
+}  // namespace jirapool::sim
