@@ -212,7 +212,7 @@ main_job() {
     [ "${FIGURES_BUILD:-1}" = 0 ] || build_figures
 }
 
-# So far the virtual day alone; what else the simulator shows, its tests hold.
+# The virtual day, the hog and the pool fuzz; what else the simulator shows, its tests hold.
 decisions() {
     tools/install_dependencies.sh build test
     scratch=$(mktemp -d)
@@ -229,6 +229,14 @@ decisions() {
     figure day_refreshes "$(day day_refreshes)" '>=' 240000
     figure day_broken_invariants "$(day day_violations)" == 0
     figure day_calls_ended_late "$(day day_late)" == 0
+    # The worst of several seeds each.
+    figure hog_quiet_p99_ratio "$(day hog_quiet_p99_ratio)" '<=' 1.2
+    figure hog_jain "$(day hog_jain)" '>=' 0.99
+    figure hog_use "$(day hog_use)" '>=' 0.95
+    figure pool_fuzz_steps "$(day pool_fuzz_steps)" '>=' 1000000
+    figure pool_fuzz_cpu_s "$(day pool_fuzz_cpu_s)" '<=' 60
+    figure pool_fuzz_violations "$(day pool_fuzz_violations)" == 0
+    grep '^pool_fuzz_seeds' "$scratch/day.txt"
 }
 
 case ${1:-} in

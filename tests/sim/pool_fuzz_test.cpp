@@ -1,0 +1,440 @@
+// Random steps over the real origin_pool in virtual time; after each one the pool is held against a model that counts.
+#include "support/catch.hpp"
+
+#include "pool_world.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace jirapool;
+using namespace jirapool::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+using acquire = pool_world::acquire;
+
+template <std::size_t N>
+std::uint64_t sum(std::array<counter, N> const& counters) {
+    std::uint64_t n = 0;
+    for (auto const& c : counters) n += c.value();
+    return n;
+}
+
+/// What came about: a run in which some of this never happens has tried nothing.
+struct coverage {
+    std::uint64_t steps = 0;
+    std::uint64_t leased_at_once = 0;
+    std::uint64_t leased_in_turn = 0;
+    std::uint64_t compared = 0;  ///< grants in turn that two sites' windows were held against
+    std::uint64_t second_tier = 0;
+    std::uint64_t capped = 0;
+    std::uint64_t timeouts = 0;
+    std::uint64_t cancelled = 0;
+    std::uint64_t leased_though_cancelled = 0;
+    std::uint64_t refused = 0;
+    std::uint64_t queue_full = 0;
+    std::uint64_t backoffs = 0;
+    std::array<std::uint64_t, dial_purpose_count> dials{};
+    std::array<std::uint64_t, close_reason_count> closed{};
+
+    bool complete() const {
+        auto const seen = [](std::uint64_t n) { return n != 0; };
+        for (std::size_t i = 0; i < closed.size(); ++i)
+            if (!seen(closed[i]) && static_cast<close_reason>(i) != close_reason::announced) return false;
+        return seen(leased_at_once) && seen(leased_in_turn) && seen(compared) && seen(second_tier) && seen(capped) &&
+               seen(timeouts) && seen(cancelled) && seen(leased_though_cancelled) && seen(refused) &&
+               seen(queue_full) && seen(backoffs) && std::all_of(dials.begin(), dials.end(), seen);
+    }
+};
+
+/** One pool from its first call to its end, with a few sites.
+
+    What is promised of fairness and checked here: of two sites that both wait all through a window, both in the first tier
+    and below their cap, neither is served more than one quantum (its weight) more than its weight's part of the other's. */
+class episode {
+public:
+    episode(std::uint64_t seed, coverage& c) : covered_(c), random_(seed), world_(params(), seed) {
+        sites_used_ = 1 + random_() % sites_.size();
+        for (std::size_t i = 0; i < sites_used_; ++i) sites_[i].set_weight(static_cast<unsigned>(1 + random_() % 4));
+        max_held_ = std::max<std::size_t>(
+            1, static_cast<std::size_t>(world_.params.pool.max_share_of_site *
+                                        static_cast<double>(world_.params.pool.max_channels)));
+        world_.next_dial = [this] { return plan(); };
+        change_weather();
+    }
+
+    /// Empty, or the first broken rule.
+    std::string run(std::uint64_t steps) {
+        for (std::uint64_t i = 0; i < steps; ++i) {
+            before_ = snapshot();
+            step();
+            world_.settle();
+            ++made;
+            ++covered_.steps;
+            check();
+            if (broken_.empty()) compare_served();
+            if (!broken_.empty()) return broken_ + " (step " + std::to_string(made) + ": " + last_ + ")";
+            if (world_.acquires().size() > 200) world_.forget_finished();
+        }
+        finish();
+        return broken_.empty() ? broken_ : broken_ + " (at the end)";
+    }
+
+    std::uint64_t made = 0;
+
+private:
+    static constexpr std::size_t sites_max = 6;
+
+    bool chance(double p) { return uniform(random_) < p; }
+    std::size_t pick(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
+
+    client_params params() {
+        client_params p;
+        p.pool.max_channels = 1 + pick(12);
+        p.pool.max_dialing = 1 + pick(4);
+        p.pool.max_queue = chance(0.2) ? 4 : 60;
+        p.pool.max_share_of_site = std::array{0.1, 0.5, 0.75, 1.0}[pick(4)];
+        p.pool.min_idle = chance(0.3) ? pick(p.pool.max_channels + 1) : 0;
+        p.pool.idle_timeout = chance(0.5) ? 55'000ms : 2'000ms;
+        p.pool.max_lifetime = chance(0.5) ? 600'000ms : 5'000ms;
+        return p;
+    }
+
+    void change_weather() {
+        static constexpr std::array<std::array<double, 3>, 5> kinds{
+            {{0, 0, 0}, {0, 0, 0}, {0.3, 0.1, 0}, {1, 0, 0}, {0.1, 0.3, 0.5}}};
+        auto const& k = kinds[pick(kinds.size())];
+        refused_ = k[0];
+        hung_ = k[1];
+        late_ = k[2];
+    }
+
+    pool_world::plan plan() {
+        auto const ms = [this](std::uint64_t most) { return std::chrono::milliseconds(random_() % (most + 1)); };
+        if (chance(refused_)) return {false, ms(20)};
+        if (chance(hung_)) return {false, 15s};
+        if (chance(late_)) return {true, 1s + ms(10'000)};
+        return {true, ms(100)};
+    }
+
+    acquire* any(acquire::state s) {
+        auto const& all = world_.acquires();
+        if (all.empty()) return nullptr;
+        auto const from = pick(all.size());
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            auto* const a = all[(from + i) % all.size()].get();
+            if (a->is == s && (s != acquire::state::leased || a->lease)) return a;
+        }
+        return nullptr;
+    }
+
+    void step() {
+        auto const dice = pick(1000);
+        if (dice < 400) {
+            last_ = "acquire";
+            // Site 0 asks as often as all others together.
+            auto const site = chance(0.5) ? 0 : pick(sites_used_);
+            auto const timeout = chance(0.02) ? 0ms : std::chrono::milliseconds(random_() % 5'000);
+            world_.begin(sites_[site], timeout, site);
+            used_ = true;
+        } else if (dice < 640) {
+            last_ = "give back";
+            if (auto* const a = any(acquire::state::leased)) a->lease.give_back();
+        } else if (dice < 700) {
+            last_ = "close";
+            if (auto* const a = any(acquire::state::leased)) {
+                if (chance(0.5)) a->lease.close(close_reason::broken);
+                else a->lease = detail::lease();
+            }
+        } else if (dice < 760) {
+            last_ = "cancel";
+            if (auto* const a = any(acquire::state::waiting)) cancel(*a);
+        } else if (dice < 780) {
+            // All of one instant, before anybody runs: who is served must not be lost with who leaves.
+            last_ = "give back and cancel at once";
+            if (auto* const a = any(acquire::state::leased)) a->lease.give_back();
+            for (int i = 0; i < 3; ++i)
+                if (auto* const a = any(acquire::state::waiting)) cancel(*a);
+        } else if (dice < 930) {
+            last_ = "a little time";
+            world_.pass(std::chrono::milliseconds(random_() % 100));
+        } else if (dice < 950) {
+            last_ = "seconds";
+            world_.pass(std::chrono::milliseconds(random_() % 10'000));
+        } else if (dice < 953) {
+            last_ = "minutes";
+            world_.pass(std::chrono::seconds(random_() % 900));
+        } else if (dice < 990) {
+            last_ = "kill";
+            if (!world_.channels.empty()) world_.channels[pick(world_.channels.size())]->open = false;
+        } else if (dice < 995) {
+            last_ = "weight";
+            // The rest of a turn is still of the old weight, which compare_served does not know.
+            auto& site = sites_[pick(sites_used_)];
+            if (site.waiting() == 0) site.set_weight(static_cast<unsigned>(1 + random_() % 4));
+        } else {
+            last_ = "weather";
+            change_weather();
+        }
+    }
+
+    static void cancel(acquire& a) {
+        a.cancelled = true;
+        a.cancel.emit(asio::cancellation_type::terminal);
+    }
+
+    void expect(bool holds, char const* rule) {
+        if (!holds && broken_.empty()) broken_ = rule;
+    }
+
+    void check() {
+        auto const s = world_.pool->look();
+        auto const& limits = world_.params.pool;
+        std::array<std::size_t, sites_max> waiting{}, held{};
+        granted_ = {};
+        for (auto const& a : world_.acquires()) {
+            if (a->is == acquire::state::waiting) {
+                ++waiting[a->site];
+                // Ends at its deadline, at once when cancelled.
+                expect(a->deadline > world_.now(), "an acquire waits past its deadline");
+                expect(!a->cancelled, "a cancelled acquire goes on waiting");
+                expect(a->ended == 0, "an acquire that ended waits");
+                continue;
+            }
+            if (a->lease) ++held[a->site];
+            if (!std::exchange(a->seen, true)) note_end(*a);
+            expect(a->ended == 1, "an acquire ends exactly once");
+            expect(a->ended_at <= a->deadline, "an acquire ended after its deadline");
+            if (a->is != acquire::state::failed) continue;
+            if (a->error == errc::timeout) expect(a->ended_at == a->deadline, "a timeout before the deadline");
+            else if (a->error == errc::cancelled) expect(a->cancelled, "cancelled without being asked to");
+            else expect(a->error == errc::queue_full || a->error == errc::connect_failed, "an error of no known kind");
+        }
+
+        std::size_t total_waiting = 0;
+        std::size_t total_held = 0;
+        std::size_t ready = 0;
+        for (std::size_t i = 0; i < sites_.size(); ++i) {
+            total_waiting += waiting[i];
+            total_held += held[i];
+            if (held[i] < max_held_) ready += std::min(waiting[i], max_held_ - held[i]);
+            expect(sites_[i].held() == held[i], "the pool's count of what a site holds");
+            expect(sites_[i].waiting() == waiting[i], "the pool's count of who waits of a site");
+            expect(held[i] <= max_held_, "a site holds more than it may");
+            covered_.second_tier += sites_[i].second_tier();
+            covered_.capped += waiting[i] != 0 && held[i] == max_held_;
+        }
+        expect(s.waiting == total_waiting, "the queue's length");
+        expect(s.ready == ready, "the queue's count of who may have a channel");
+
+        // 1. No more than there may be; nobody waits while something could be done.
+        expect(s.open == total_held + s.idle, "a channel is neither idle nor held: lost");
+        expect(s.open == world_.channels.size(), "channels that are open but not counted, or the other way round");
+        expect(s.open + s.dialing <= limits.max_channels, "more channels than max_channels");
+        expect(s.dialing <= limits.max_dialing, "more dials than max_dialing");
+        expect(ready == 0 || s.idle == 0, "a call waits beside an idle channel that it may have");
+        bool const full = s.open + s.dialing == limits.max_channels;
+        auto const wanted = ready + (used_ && limits.min_idle > s.idle ? limits.min_idle - s.idle : 0);
+        auto const at_once = failed_since_success() ? 1 : limits.max_dialing;
+        expect(full || s.backing_off || s.dialing >= std::min(wanted, at_once),
+               "a call waits, or min_idle is not kept, and nothing is under way to change that");
+
+        // 13. The gauges and counters are the model's.
+        auto const& stats = world_.stats;
+        auto const is = [](gauge const& g, std::size_t n) { return g.value() == static_cast<std::int64_t>(n); };
+        expect(is(stats.queue_length, total_waiting), "gauge queue_length");
+        expect(is(stats.channels_idle, s.idle), "gauge channels_idle");
+        expect(is(stats.channels_active, total_held), "gauge channels_active");
+        expect(is(stats.channels_dialing, s.dialing), "gauge channels_dialing");
+        expect(stats.channels_opened.value() - sum(stats.channels_closed) == s.open, "channels opened, less closed");
+        expect(sum(stats.dials) == stats.channels_opened.value() + sum(stats.dial_failures) + s.dialing,
+               "dials begun are those that opened, failed or run");
+    }
+
+    void note_end(acquire const& a) {
+        if (a.is == acquire::state::leased) {
+            ++granted_[a.site];
+            ++(a.ended_at == a.started ? covered_.leased_at_once : covered_.leased_in_turn);
+            covered_.leased_though_cancelled += a.cancelled;
+        } else {
+            covered_.timeouts += a.error == errc::timeout;
+            covered_.cancelled += a.error == errc::cancelled;
+            covered_.refused += a.error == errc::connect_failed;
+            covered_.queue_full += a.error == errc::queue_full;
+        }
+    }
+    /// More than one dial at once is promised only while none failed since the last that succeeded.
+    bool failed_since_success() {
+        auto const failures = sum(world_.stats.dial_failures);
+        auto const successes = world_.stats.channels_opened.value();
+        // Both in one step: whichever came last; so either is allowed.
+        if (successes != successes_) failed_ = failures != failures_;
+        else if (failures != failures_) failed_ = true;
+        failures_ = failures;
+        successes_ = successes;
+        return failed_;
+    }
+
+    // 3. Fairness
+
+    struct of_site {
+        bool eligible = false;  ///< waits in the first tier, below its cap
+        unsigned weight = 1;
+    };
+    struct moment {
+        std::array<of_site, sites_max> sites;
+        std::int64_t epoch = 0;
+    };
+
+    moment snapshot() {
+        moment m;
+        m.epoch = world_.now().time_since_epoch() / fair_queue::epoch;
+        for (std::size_t i = 0; i < sites_.size(); ++i) {
+            auto const& f = sites_[i];
+            m.sites[i] = {f.waiting() != 0 && f.held() < max_held_ && !f.second_tier(), f.weight()};
+        }
+        return m;
+    }
+
+    void compare_served() {
+        auto const now = snapshot();
+        std::uint64_t grants = 0;
+        for (auto const n : granted_) grants += n;
+        for (std::size_t i = 0; i < sites_.size(); ++i) {
+            for (std::size_t k = 0; k < i; ++k) {
+                auto& window = windows_[i][k];
+                // Several grants in one step may hide that a site was in the second tier meanwhile.
+                if (grants > 1 || !stays(i, now) || !stays(k, now)) {
+                    window = {};
+                    continue;
+                }
+                window.apart += turns_of(i, now) - turns_of(k, now);
+                window.low = std::min(window.low, window.apart);
+                window.high = std::max(window.high, window.apart);
+                covered_.compared += turns_of(i, now) + turns_of(k, now) > 0;
+                expect(window.high - window.low <= 1 + 1e-9, "two sites that wait are served more than a turn apart");
+            }
+        }
+    }
+
+    bool stays(std::size_t i, moment const& now) const {
+        auto const& was = before_.sites[i];
+        auto const& is = now.sites[i];
+        return was.eligible && is.eligible && was.weight == is.weight && before_.epoch == now.epoch;
+    }
+    /// Grants of the site in the last step, in turns.
+    double turns_of(std::size_t i, moment const& now) const {
+        return static_cast<double>(granted_[i]) / now.sites[i].weight;
+    }
+
+    void finish() {
+        last_ = "the end";
+        if (chance(0.5)) {
+            world_.pool->stop();
+        } else {
+            static auto const drain = [](pool_world* w, steady_time deadline, bool* out) -> asio::awaitable<void> {
+                auto const pool = w->pool;
+                bool const none = co_await pool->drain(deadline);
+                *out = none;
+            };
+            bool none_left = false;
+            asio::co_spawn(world_.executor(), drain(&world_, world_.now() + 20s, &none_left),
+                           [](std::exception_ptr) {});
+            world_.settle();
+            for (auto const& a : world_.acquires()) {
+                expect(a->is != acquire::state::waiting, "draining leaves somebody waiting");
+                if (a->lease && chance(0.5)) a->lease.give_back();
+                else a->lease.close(close_reason::broken);
+            }
+            expect(!none_left || world_.pool->look().dialing == 0, "drained before the dials ended");
+            world_.pass(16s);  // a dial that hangs
+            expect(none_left, "nothing is left, and drain does not say so");
+            expect(world_.timers_left() == 0, "a timer is left");
+        }
+        world_.stop();
+        for (auto const& a : world_.acquires()) {
+            expect(a->is != acquire::state::waiting && a->ended == 1, "an acquire outlives the end");
+            a->lease.give_back();
+        }
+        world_.settle();
+        auto const s = world_.pool->look();
+        for (std::size_t i = 0; i < dial_purpose_count; ++i) covered_.dials[i] += world_.stats.dials[i].value();
+        for (std::size_t i = 0; i < close_reason_count; ++i)
+            covered_.closed[i] += world_.stats.channels_closed[i].value();
+        covered_.backoffs += world_.stats.dial_backoffs.value();
+        expect(s.open == 0 && s.dialing == 0 && s.waiting == 0 && world_.channels.empty(), "something is left");
+        auto const& stats = world_.stats;
+        expect(stats.queue_length.value() == 0 && stats.channels_idle.value() == 0 &&
+                   stats.channels_active.value() == 0 && stats.channels_dialing.value() == 0,
+               "a gauge is not 0 at the end");
+    }
+
+    coverage& covered_;
+    random_engine random_;
+    std::array<fair_flow, sites_max> sites_;  // outlive the world
+    pool_world world_;
+    std::size_t sites_used_ = 1;
+    std::size_t max_held_ = 1;
+    double refused_ = 0;
+    double hung_ = 0;
+    double late_ = 0;
+    bool used_ = false;
+    bool failed_ = false;
+    std::uint64_t failures_ = 0;
+    std::uint64_t successes_ = 0;
+    moment before_;
+    struct window {
+        double apart = 0;  ///< how many turns one was served more than the other since the window began
+        double low = 0;
+        double high = 0;
+    };
+    std::array<std::array<window, sites_max>, sites_max> windows_{};
+    std::array<std::uint64_t, sites_max> granted_{};
+    std::string last_;
+    std::string broken_;
+};
+
+constexpr std::uint64_t steps_per_episode = 5'000;
+
+/// Empty, or what broke and how to see it again.
+std::string fuzz(std::uint64_t steps, coverage& covered) {
+    char const* const replay = std::getenv("JIRAPOOL_FUZZ_SEED");
+    std::uint64_t const first = replay != nullptr ? std::strtoull(replay, nullptr, 10) : std::random_device{}();
+    std::uint64_t const episodes = replay != nullptr ? 1 : (steps + steps_per_episode - 1) / steps_per_episode;
+    std::printf("pool_fuzz_seeds %llu..%llu\n", static_cast<unsigned long long>(first),
+                static_cast<unsigned long long>(first + episodes - 1));
+    std::fflush(stdout);  // also when a sanitizer ends the process
+    for (auto seed = first; seed < first + episodes; ++seed) {
+        episode e(seed, covered);
+        auto const broken = e.run(steps_per_episode);
+        if (!broken.empty()) return broken + "; replay: JIRAPOOL_FUZZ_SEED=" + std::to_string(seed);
+    }
+    if (replay == nullptr && !covered.complete()) return "something that it is about never happened";
+    return {};
+}
+
+}  // namespace
+
+TEST_CASE("origin_pool: random leases, returns, cancels, deaths and failing dials lose no channel and no wake-up") {
+    coverage covered;
+    CHECK(fuzz(100'000, covered) == "");
+}
+
+TEST_CASE("origin_pool: a million random steps", "[.figures]") {
+    auto const begun = std::clock();
+    coverage covered;
+    auto const broken = fuzz(1'000'000, covered);
+    std::printf("pool_fuzz_steps %llu\npool_fuzz_cpu_s %.1f\npool_fuzz_violations %d\n",
+                static_cast<unsigned long long>(covered.steps),
+                static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC, broken.empty() ? 0 : 1);
+    CHECK(broken == "");
+}
