@@ -182,29 +182,30 @@ void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
         discard(std::move(c), stopped_ ? close_reason::stopped : close_reason::drained);
         return;
     }
-    replace_if_due(*c);
-    if (shared_.clock.now() >= c->retire_at) {
+    auto const now = shared_.clock.now();
+    replace_if_due(*c, now);
+    if (now >= c->retire_at) {
         discard(std::move(c), close_reason::lifetime);
         return;
     }
-    if (queue_.ready() != 0) hand_over(std::move(c));
-    else park(std::move(c));
+    if (queue_.ready() != 0) hand_over(std::move(c), now);
+    else park(std::move(c), now);
     serve();
 }
 
-void origin_pool::hand_over(std::unique_ptr<channel> c) noexcept {
-    auto& next = static_cast<waiter&>(*queue_.pop(shared_.clock.now()));
+void origin_pool::hand_over(std::unique_ptr<channel> c, steady_time now) noexcept {
+    auto& next = static_cast<waiter&>(*queue_.pop(now));
     shared_.stats.queue_length.add(-1);
     next.lease = lease(shared_from_this(), next.flow, std::move(c));
     next.point.notify();
 }
 
-void origin_pool::park(std::unique_ptr<channel> c) noexcept {
-    c->idle_since = shared_.clock.now();
+void origin_pool::park(std::unique_ptr<channel> c, steady_time now) noexcept {
+    c->idle_since = now;
     idle_.push_back(std::move(c));
     shared_.stats.channels_active.add(-1);
     shared_.stats.channels_idle.add(1);
-    if (!reaper_->scheduled()) shared_.clock.set(*reaper_, shared_.clock.now() + sweep_interval());
+    if (!reaper_->scheduled()) shared_.clock.set(*reaper_, now + sweep_interval());
 }
 
 void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept {
@@ -232,7 +233,7 @@ void origin_pool::serve() noexcept {
     while (queue_.ready() != 0) {
         auto c = take_idle();
         if (!c) break;
-        hand_over(std::move(c));
+        hand_over(std::move(c), shared_.clock.now());
     }
     auto const& limits = shared_.params.pool;
     for (;;) {
@@ -257,8 +258,7 @@ steady_duration origin_pool::sweep_interval() const noexcept {
     return std::min({longest_sweep, replace_ahead() / 2, times(1, shared_.params.pool.idle_timeout)});
 }
 
-void origin_pool::replace_if_due(channel& c) noexcept {
-    auto const now = shared_.clock.now();
+void origin_pool::replace_if_due(channel& c, steady_time now) noexcept {
     if (c.successor_dialled || now + replace_ahead() < c.retire_at || !may_dial()) return;
     c.successor_dialled = true;
     // One that comes back late, from a long exchange, serves until its successor is there.
@@ -279,7 +279,7 @@ void origin_pool::reap() {
     });
     // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
     for (std::size_t i = 0; i < idle_.size(); ++i)
-        if (idle_[i]->idle_since + idle_timeout > idle_[i]->retire_at) replace_if_due(*idle_[i]);
+        if (idle_[i]->idle_since + idle_timeout > idle_[i]->retire_at) replace_if_due(*idle_[i], now);
     serve();
     if (!idle_.empty()) shared_.clock.set(*reaper_, now + sweep_interval());
 }

@@ -110,8 +110,8 @@ private:
     std::unique_ptr<channel> take_idle() noexcept;
     /// A clean channel that nobody holds: to the next in the queue, or idle, or closed.
     void offer(std::unique_ptr<channel> c) noexcept;
-    void hand_over(std::unique_ptr<channel> c) noexcept;
-    void park(std::unique_ptr<channel> c) noexcept;
+    void hand_over(std::unique_ptr<channel> c, steady_time now) noexcept;
+    void park(std::unique_ptr<channel> c, steady_time now) noexcept;
     void discard(std::unique_ptr<channel> c, close_reason why) noexcept;
     void close_idle(std::unique_ptr<channel> c, close_reason why) noexcept;
     void close_all_idle(close_reason why) noexcept;
@@ -128,7 +128,7 @@ private:
     steady_time lifetime_end() noexcept;
     steady_duration replace_ahead() const noexcept;
     steady_duration sweep_interval() const noexcept;
-    void replace_if_due(channel& c) noexcept;
+    void replace_if_due(channel& c, steady_time now) noexcept;
     bool none_left() const noexcept { return open_ == 0 && dialing_ == 0; }
     void note_if_drained();
 

@@ -3,6 +3,8 @@
 
 #include "pool_world.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -59,7 +61,8 @@ struct coverage {
 /** One pool from its first call to its end, with a few sites.
 
     What is promised of fairness and checked here: of two sites that both wait all through a window, both in the first tier
-    and below their cap, neither is served more than one quantum (its weight) more than its weight's part of the other's. */
+    and below their cap, neither is served more than one quantum (its weight) more than its weight's part of the other's.
+    And no site of the second tier is served while one of the first could be. */
 class episode {
 public:
     episode(std::uint64_t seed, coverage& c) : covered_(c), random_(seed), world_(params(), seed) {
@@ -161,9 +164,15 @@ private:
         } else if (dice < 780) {
             // All of one instant, before anybody runs: who is served must not be lost with who leaves.
             last_ = "give back and cancel at once";
-            if (auto* const a = any(acquire::state::leased)) a->lease.give_back();
-            for (int i = 0; i < 3; ++i)
-                if (auto* const a = any(acquire::state::waiting)) cancel(*a);
+            // On the executor, where a cancellation takes effect at once and not behind what else is posted.
+            asio::post(world_.executor(), [this] {
+                auto* const a = any(acquire::state::leased);
+                bool const first = chance(0.5);
+                if (first && a != nullptr) a->lease.give_back();
+                for (int i = 0; i < 3; ++i)
+                    if (auto* const w = any(acquire::state::waiting)) cancel(*w);
+                if (!first && a != nullptr) a->lease.give_back();
+            });
         } else if (dice < 930) {
             last_ = "a little time";
             world_.pass(std::chrono::milliseconds(random_() % 100));
@@ -288,6 +297,7 @@ private:
 
     struct of_site {
         bool eligible = false;  ///< waits in the first tier, below its cap
+        bool second = false;    ///< waits in the second tier
         unsigned weight = 1;
     };
     struct moment {
@@ -300,7 +310,7 @@ private:
         m.epoch = world_.now().time_since_epoch() / fair_queue::epoch;
         for (std::size_t i = 0; i < sites_.size(); ++i) {
             auto const& f = sites_[i];
-            m.sites[i] = {f.waiting() != 0 && f.held() < max_held_ && !f.second_tier(), f.weight()};
+            m.sites[i] = {f.waiting() != 0 && f.held() < max_held_ && !f.second_tier(), f.second_tier(), f.weight()};
         }
         return m;
     }
@@ -309,6 +319,11 @@ private:
         auto const now = snapshot();
         std::uint64_t grants = 0;
         for (auto const n : granted_) grants += n;
+        for (std::size_t i = 0; i < sites_.size() && grants == 1; ++i) {
+            if (granted_[i] == 0 || !before_.sites[i].second) continue;
+            for (std::size_t k = 0; k < sites_.size(); ++k)
+                expect(!stays(k, now), "a site over its share is served before one that is not");
+        }
         for (std::size_t i = 0; i < sites_.size(); ++i) {
             for (std::size_t k = 0; k < i; ++k) {
                 auto& window = windows_[i][k];
