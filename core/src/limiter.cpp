@@ -120,21 +120,24 @@ site_limiter::route_scope& site_limiter::scope_of(route_id id) {
 }
 
 site_limiter::issue_scope const* site_limiter::find_issue(std::uint64_t key) const noexcept {
-    auto const found = issues_.find(key);
-    return found == issues_.end() ? nullptr : &found->second;
+    if (!issues_) return nullptr;
+    auto const found = issues_->by_key.find(key);
+    return found == issues_->by_key.end() ? nullptr : &found->second;
 }
 
 site_limiter::issue_scope& site_limiter::issue_of(std::uint64_t key, steady_time now) {
+    if (!issues_) issues_ = std::make_unique<issue_table>();
+    auto& known = issues_->by_key;
     // Only issues that somebody waits for or wrote to in the last 30 s are remembered, so that a site's state stays small.
-    if (issues_.size() >= forget_issues_at_) {
-        std::erase_if(issues_, [&](auto const& i) {
+    if (known.size() >= issues_->forget_at) {
+        std::erase_if(known, [&](auto const& i) {
             issue_scope const& s = i.second;
             return i.first != key && s.waiting == 0 && s.paused_until <= now &&
                    (s.writes.empty() || s.writes.back() + issue_memory <= now);
         });
-        forget_issues_at_ = 2 * issues_.size() + 16;
+        issues_->forget_at = 2 * known.size() + 16;
     }
-    return issues_[key];
+    return known[key];
 }
 
 steady_time site_limiter::earliest(issue_scope const& s) noexcept {
@@ -348,7 +351,7 @@ void site_limiter::remove(limiter_waiter& w) noexcept {
     if (g == nullptr) return;
     unlink(w);
     --waiting_;
-    if (w.key_ != 0) --issues_.find(w.key_)->second.waiting;
+    if (w.key_ != 0) --issues_->by_key.find(w.key_)->second.waiting;
     if (!g->head()) std::erase_if(groups_, [g](auto const& other) { return other.get() == g; });
 }
 
@@ -522,8 +525,10 @@ void site_limiter::on_done(route_id id) noexcept {
 std::size_t site_limiter::paused_scopes(steady_time now) const noexcept {
     auto const routes = std::count_if(routes_.begin(), routes_.end(),
                                       [now](route_scope const& s) { return s.paused && !s.probing && s.next > now; });
-    auto const issues = std::count_if(issues_.begin(), issues_.end(),
-                                      [now](auto const& i) { return i.second.paused_until > now; });
+    std::ptrdiff_t issues = 0;
+    if (issues_)
+        issues = std::count_if(issues_->by_key.begin(), issues_->by_key.end(),
+                               [now](auto const& i) { return i.second.paused_until > now; });
     bool const site = site_paused_ && !site_probing_ && site_paused_until_ > now;
     return static_cast<std::size_t>(routes + issues) + (site ? 1 : 0);
 }

@@ -69,7 +69,7 @@ private:
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
-            if (!site().limiter.open(match_, state_->quotas(), shard_.timers_.now())) {
+            if (!site().limiter.open(match_, shard_.quotas_of(*state_), shard_.timers_.now())) {
                 lease_.give_back();
                 give_permit_back();
                 continue;
@@ -90,7 +90,7 @@ private:
             failure_ = fail(errc::connection_removed, stage::admit);
             co_return false;
         }
-        admit_waiter w(site().limiter, match_, request_.priority(), state_->quotas(), *entry_, shard_.timers_,
+        admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*state_), *entry_, shard_.timers_,
                        shard_.executor());
         auto const now = shard_.timers_.now();
         auto const admit_by = last_useful_permit();
@@ -254,7 +254,7 @@ private:
         in.method = request_.method();
         in.base_path = state_->config->base_path();
         in.target = request_.target();
-        in.fixed_headers = state_->fixed_headers;
+        in.fixed_headers = state_->origin->fixed_headers();
         in.authorization = bearer_ ? bearer_->line() : std::string_view(state_->basic_or_key);
         in.headers = &request_.headers();
         in.content_type = request_.content_type();
@@ -341,7 +341,8 @@ private:
     }
 
     void learn(rate_headers const& limits, wall_time wall) {
-        auto const lesson = site().limiter.on_answer(match_, state_->quotas(), response_.status(), limits,
+        shard_.learn_quotas(*state_, limits);
+        auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*state_), response_.status(), limits,
                                                      shard_.timers_.now(), wall, shard_.random_);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();

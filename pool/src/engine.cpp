@@ -130,19 +130,19 @@ void engine::make_shards(std::vector<shard_environment> environments) {
 }
 
 result<connection> engine::add(connection_config c) {
-    std::string const id = c.id();
+    std::string_view const id = c.id();
     std::lock_guard const lock(mutex_);
-    if (stopped_) return failure(errc::stopped).with_connection(id);
+    if (stopped_) return failure(errc::stopped).with_connection(std::string(id));
     if (registry_.contains(id))
         return failure(errc::duplicate_id, "another connection already has this id")
             .with_field("id")
-            .with_connection(id);
+            .with_connection(std::string(id));
     auto const home = shards_->home_of(c.cloud() ? c.cloud()->str() : c.host());
-    auto const entry = std::make_shared<connection_entry>(id, c.kind(), shards_, home);
-    registry_.emplace(id, registered{entry, c.host(), c.base_path()});
+    auto const entry = std::make_shared<connection_entry>(std::string(id), c.kind(), shards_, home);
+    auto const config = std::make_shared<connection_config const>(std::move(c));
+    registry_.insert(registered{entry, config});
     auto const& s = shards_->shards[home];
-    asio::post(s->executor(),
-               [s, entry, config = std::make_shared<connection_config const>(std::move(c))] { s->add(entry, config); });
+    asio::post(s->executor(), [s, entry, config] { s->add(entry, config); });
     return connection(entry);
 }
 
@@ -164,17 +164,17 @@ void at_home(std::shared_ptr<shard_set> const& all, std::shared_ptr<connection_e
 result<connection> engine::replace(connection_config c) {
     std::lock_guard const lock(mutex_);
     if (stopped_) return failure(errc::stopped).with_connection(c.id());
-    auto const found = registry_.find(c.id());
+    auto const found = registry_.find(std::string_view(c.id()));
     if (found == registry_.end())
         return failure(errc::invalid_argument, "no connection has this id").with_field("id").with_connection(c.id());
-    auto const& [entry, host, base_path] = found->second;
-    if (entry->kind != c.kind() || host != c.host() || base_path != c.base_path())
+    auto const& [entry, known] = *found;
+    if (known->kind() != c.kind() || known->host() != c.host() || known->base_path() != c.base_path())
         return failure(errc::invalid_argument,
                        "a replacement must be of the same kind and site: remove and add instead")
             .with_field("kind or site")
             .with_connection(c.id());
-    auto const config = std::make_shared<connection_config const>(std::move(c));
-    at_home(shards_, entry, [e = entry, config](shard& s) { s.replace(e, config); });
+    found->config = std::make_shared<connection_config const>(std::move(c));
+    at_home(shards_, entry, [e = entry, config = found->config](shard& s) { s.replace(e, config); });
     return connection(entry);
 }
 
@@ -182,7 +182,7 @@ bool engine::remove(std::string_view id) {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return false;
-    auto const entry = found->second.entry;
+    auto const entry = found->entry;
     registry_.erase(found);
     entry->removed = true;
     at_home(shards_, entry, [entry](shard& s) { s.remove(entry); });
@@ -193,7 +193,7 @@ std::optional<connection> engine::find(std::string_view id) const {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return std::nullopt;
-    return connection(found->second.entry);
+    return connection(found->entry);
 }
 
 std::size_t engine::size() const {

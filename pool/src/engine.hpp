@@ -4,9 +4,9 @@
 
 #include <jirapool/pool/client.hpp>
 
-#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,9 +35,16 @@ public:
 private:
     struct registered {
         std::shared_ptr<connection_entry> entry;
-        // What a replacement may not change.
-        std::string host;
-        std::string base_path;
+        mutable std::shared_ptr<connection_config const> config;
+    };
+    struct by_id {
+        using is_transparent = void;
+        static std::string_view id(std::string_view text) noexcept { return text; }
+        static std::string_view id(registered const& r) noexcept { return r.entry->id; }
+        template <class A, class B>
+        bool operator()(A const& a, B const& b) const noexcept {
+            return id(a) < id(b);
+        }
     };
 
     void make_shards(std::vector<shard_environment> environments);
@@ -45,7 +52,7 @@ private:
     std::shared_ptr<client_params const> params_;
     std::shared_ptr<shard_set> shards_;
     mutable std::mutex mutex_;
-    std::map<std::string, registered, std::less<>> registry_;
+    std::set<registered, by_id> registry_;
     bool stopped_ = false;
 };
 

@@ -74,6 +74,8 @@ public:
     ~origin_pool();
 
     std::string const& host() const noexcept { return host_; }
+    /// Whole lines that each request to it has: Host, User-Agent, Accept.
+    std::string const& fixed_headers() const noexcept { return fixed_headers_; }
     retry_budget& budget() noexcept { return budget_; }
 
     /// `flow` must outlive the lease. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
@@ -133,6 +135,7 @@ private:
     void note_if_drained();
 
     std::string host_;
+    std::string fixed_headers_;
     shared const& shared_;
     fair_queue queue_;
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used

@@ -24,19 +24,6 @@ constexpr auto resolve_deadline = 20s;
 constexpr auto resolve_retry = 5s;
 constexpr auto resolve_retry_max = 600s;
 
-constexpr std::string_view json_headers = "Accept: application/json\r\n";
-
-std::string fixed_headers_for(std::string const& host, std::string const& user_agent) {
-    std::string lines;
-    lines.append("Host: ")
-        .append(host)
-        .append("\r\nUser-Agent: ")
-        .append(user_agent)
-        .append("\r\n")
-        .append(json_headers);
-    return lines;
-}
-
 // application/x-www-form-urlencoded
 void append_encoded(std::string& out, std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
@@ -56,8 +43,7 @@ void append_encoded(std::string& out, std::string_view text) {
 
 }  // namespace
 
-connection_state::connection_state(std::shared_ptr<connection_config const> c, std::string const& user_agent)
-    : config(std::move(c)), fixed_headers(fixed_headers_for(config->host(), user_agent)) {
+connection_state::connection_state(std::shared_ptr<connection_config const> c) : config(std::move(c)) {
     if (config->kind() == connection_kind::personal_api_token) {
         std::string pair = config->principal() + ":";
         pair.reserve(pair.size() + config->key().size());
@@ -89,7 +75,7 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
 
 shard::~shard() {
     // Handles may outlive the shard; what hangs on its timers and pools may not.
-    for (auto const& e : entries_) e->state = nullptr;
+    while (!entries_.empty()) leave(*entries_.back());
 }
 
 void shard::begin(std::weak_ptr<shard_set> all) {
@@ -108,7 +94,7 @@ void shard::report(event e) const noexcept {
 std::shared_ptr<site_state> shard::site(std::string const& key) {
     auto& known = sites_[key];
     if (auto s = known.lock()) return s;
-    auto s = std::make_shared<site_state>(key, timers_, *params_, *stats_);
+    auto s = std::make_shared<site_state>(timers_, *params_, *stats_);
     known = s;
     if (sites_.size() >= forget_at_) forget_unused();
     return s;
@@ -117,7 +103,6 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
 // What removed connections leave behind. Looked at when the number has doubled, so that it costs nothing per call.
 void shard::forget_unused() {
     std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
-    std::erase_if(quotas_, [](auto const& q) { return q.second.expired(); });
     std::erase_if(origins_, [](auto const& o) {
         return o.second.use_count() == 1 && o.first != gateway_host && o.first != auth_host;
     });
@@ -144,19 +129,14 @@ void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_
             return;
         }
     }
-    auto const s = std::make_shared<connection_state>(std::move(c), params_->user_agent);
+    auto const s = std::make_shared<connection_state>(std::move(c));
     auto const& config = *s->config;
     s->origin = origin(config.host());
     s->site = site(key);
-    auto& flow = s->flow();
-    flow.set_weight(config.options().weight);
-    e->state = s;
-    entries_.insert(e);
-    stats_->connections[static_cast<std::size_t>(e->kind)].add(1);
+    enter(e, s);
     if (e->kind == connection_kind::service_oauth) {
-        s->token = std::make_shared<token_source>(params_->tokens, timers_);
-        s->token->quota_over_sites = quota_of(config.principal());
-        attach_token(e, s);
+        s->token = std::make_shared<token_source>(params_->tokens, *this, *e);
+        s->token->app = std::hash<std::string>{}(config.principal());
         start_refresh(e, s);
     } else if (e->kind == connection_kind::personal_api_token && key == config.host()) {
         auto& waiting = by_host_[config.host()];
@@ -167,48 +147,73 @@ void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_
     }
 }
 
-std::shared_ptr<points_quota> shard::quota_of(std::string const& client_id) {
-    auto& known = quotas_[std::hash<std::string>{}(client_id)];
-    auto quota = known.lock();
-    if (!quota) known = quota = std::make_shared<points_quota>();
-    return quota;
+quota_scopes shard::quotas_of(connection_state const& s) noexcept {
+    quota_scopes q;
+    q.at_site = s.token ? s.token->quota_at_site.get() : s.site->quota.get();
+    if (s.token && !app_quotas_.empty())
+        if (auto const found = app_quotas_.find(s.token->app); found != app_quotas_.end())
+            q.over_sites = &found->second;
+    return q;
 }
 
-void shard::close_quota(std::uint64_t app, steady_time until) {
-    if (auto const found = quotas_.find(app); found != quotas_.end())
-        if (auto const quota = found->second.lock()) quota->close(until);
+void shard::learn_quotas(connection_state& s, rate_headers const& h) {
+    if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
+        auto& quota = s.token ? s.token->quota_at_site : s.site->quota;
+        if (!quota) quota = std::make_unique<points_quota>();
+    }
+    if (s.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(s.token->app);
 }
+
+void shard::close_quota(std::uint64_t app, steady_time until) { app_quotas_[app].close(until); }
 
 void shard::close_quota_elsewhere(connection_state const& s, steady_time until) {
     auto const all = all_.lock();
     if (!all || !s.token) return;
-    auto const app = std::hash<std::string>{}(s.config->principal());
     for (auto const& other : all->shards)
-        if (other.get() != this) asio::post(other->executor(), [other, app, until] { other->close_quota(app, until); });
+        if (other.get() != this)
+            asio::post(other->executor(), [other, app = s.token->app, until] { other->close_quota(app, until); });
 }
 
-void shard::attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s) {
-    std::weak_ptr<connection_entry> const weak = e;
-    s->token->on_due = [this, weak] {
-        auto const entry = weak.lock();
-        if (!entry || !entry->state) return;
-        entry->state->token->fsm.on_timer(timers_.now(), random_);
-        start_refresh(entry, entry->state);
-    };
+token_source::token_source(token_params const& p, shard& s, connection_entry& e)
+    : fsm(p), shard_(s), timers_(s.timers_), entry_(e) {}
+
+void token_source::on_time() {
+    fsm.on_timer(timers_.now(), shard_.random_);
+    shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
+}
+
+void shard::enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
+    e->state = std::move(s);
+    e->slot = entries_.size();
+    entries_.push_back(e);
+    stats_->connections[static_cast<std::size_t>(e->kind)].add(1);
+}
+
+std::shared_ptr<connection_state> shard::leave(connection_entry& e) {
+    auto s = std::exchange(e.state, nullptr);
+    if (s->token) {
+        // A call may keep it for longer than the connection lives.
+        s->token->retired = true;
+        timers_.cancel(*s->token);
+    }
+    stats_->connections[static_cast<std::size_t>(e.kind)].add(-1);
+    entries_.back()->slot = e.slot;
+    std::swap(entries_[e.slot], entries_.back());
+    entries_.pop_back();  // the last: it may be what keeps e
+    return s;
 }
 
 void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c) {
     if (e->removed || !e->state) return;
     auto const old = e->state;
-    auto const s = std::make_shared<connection_state>(std::move(c), params_->user_agent);
+    auto const s = std::make_shared<connection_state>(std::move(c));
     s->origin = old->origin;
     s->site = old->site;
     s->token = old->token;
-    s->flow().set_weight(s->config->options().weight);
     e->state = s;
     e->anonymous_reported = false;
     if (s->token) {
-        s->token->quota_over_sites = quota_of(s->config->principal());
+        s->token->app = std::hash<std::string>{}(s->config->principal());
         s->token->fsm.on_secret_replaced(timers_.now());
         note_refused(e->id, false);
         start_refresh(e, s);
@@ -217,12 +222,8 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
 
 void shard::remove(std::shared_ptr<connection_entry> const& e) {
     if (!e->state) return;
-    auto const s = std::exchange(e->state, nullptr);
-    entries_.erase(e);
-    stats_->connections[static_cast<std::size_t>(e->kind)].add(-1);
+    auto const s = leave(*e);
     if (s->token) {
-        s->token->retired = true;
-        timers_.cancel(*s->token);
         s->token->wake_all();
         note_refused(e->id, false);
     }
@@ -264,7 +265,8 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     auto const deadline = out->asked + refresh_deadline;
     auto const host = std::string(auth_host);
     auto const pool = self->origin(host);
-    auto leased = co_await pool->acquire(&s->token->flow, deadline);
+    fair_flow flow;  // each credential asks once an hour: no history to keep
+    auto leased = co_await pool->acquire(&flow, deadline);
     if (!leased.lease) {
         out->answer.reason = leased.error.describe();
         co_return;
@@ -274,12 +276,11 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     append_encoded(body, s->config->principal());
     body.append("&client_secret=");
     append_encoded(body, s->config->key().reveal());
-    auto const headers = fixed_headers_for(host, self->params_->user_agent);
 
     exchange_input in;
     in.method = method::post;
     in.target = "/oauth/token";
-    in.fixed_headers = headers;
+    in.fixed_headers = pool->fixed_headers();
     in.content_type = "application/x-www-form-urlencoded";
     in.body = body;
     in.deadline = deadline;
@@ -344,7 +345,6 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
 
 asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std::string host) {
     auto const pool = self->origin(host);
-    auto const headers = fixed_headers_for(host, self->params_->user_agent);
     fair_flow flow;
     steady_duration pause = resolve_retry;
     for (int attempt = 1; !self->timers_.stopped() && self->anybody_asks_for(host); ++attempt) {
@@ -356,7 +356,7 @@ asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std
         } else {
             exchange_input in;
             in.target = tenant_info_target;
-            in.fixed_headers = headers;
+            in.fixed_headers = pool->fixed_headers();
             in.deadline = deadline;
             response out;
             auto report = co_await leased.lease.channel().exchange(&in, &out);
@@ -407,18 +407,15 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
         if (!e || e->removed || !e->state) continue;
         if (home == index_) {
             // A new state, so that calls in flight keep the site they were admitted by.
-            auto const s = std::make_shared<connection_state>(e->state->config, params_->user_agent);
+            auto const s = std::make_shared<connection_state>(e->state->config);
             s->origin = e->state->origin;
             s->site = site(cloud);
             s->site->limiter.merge(e->state->site->limiter);
-            s->flow().set_weight(s->config->options().weight);
             e->state = s;
             continue;
         }
         auto const config = e->state->config;
-        e->state = nullptr;
-        entries_.erase(e);
-        stats_->connections[static_cast<std::size_t>(e->kind)].add(-1);
+        leave(*e);
         hand_over(e, config, home, cloud);
     }
 }

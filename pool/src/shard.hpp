@@ -32,24 +32,23 @@ struct token_exchange;
 /// What a call needs to know of its connection: taken once at its start, so that a replaced secret changes no call in flight.
 class connection_state {
 public:
-    connection_state(std::shared_ptr<connection_config const> c, std::string const& user_agent);
+    explicit connection_state(std::shared_ptr<connection_config const> c);
     ~connection_state() { wipe(basic_or_key); }
     connection_state(connection_state const&) = delete;
     connection_state& operator=(connection_state const&) = delete;
 
     std::shared_ptr<connection_config const> config;
-    std::string fixed_headers;  ///< Host, User-Agent, Accept
-    std::string basic_or_key;   ///< the Authorization line of the two kinds with an API token
+    std::string basic_or_key;  ///< the Authorization line of the two kinds with an API token
     std::shared_ptr<site_state> site;
     std::shared_ptr<token_source> token;  ///< OAuth only
     std::shared_ptr<origin_pool> origin;
 
-    quota_scopes quotas() const noexcept {
-        if (token) return {&token->quota_at_site, token->quota_over_sites.get()};
-        return {&site->quota, nullptr};
+    /// Its site's place in the origin's queue.
+    fair_flow& flow() const {
+        auto& f = site->flow_at(*origin);
+        f.set_weight(config->options().weight);
+        return f;
     }
-    bool through_gateway() const noexcept { return config->kind() != connection_kind::personal_api_token; }
-    fair_flow& flow() const { return site->flow_at(config->host()); }
 };
 
 /// A connection as handles know it.
@@ -64,8 +63,9 @@ struct connection_entry {
     std::atomic<std::size_t> home;
     std::atomic<bool> removed{false};
     std::atomic<bool> anonymous_reported{false};  ///< one event for the credential, not one for each call
-    /// The home shard's alone: look at `home` first.
+    // The home shard's alone: look at `home` first.
     std::shared_ptr<connection_state> state;
+    std::size_t slot = 0;  ///< in the shard's list of those that have a state
 };
 
 /// What a shard stands on: real, or simulated.
@@ -108,6 +108,7 @@ public:
 
 private:
     friend class call_run;
+    friend class token_source;
 
     std::shared_ptr<site_state> site(std::string const& key);
     std::shared_ptr<origin_pool> origin(std::string const& host);
@@ -117,9 +118,12 @@ private:
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                                 token_exchange* out);
-    std::shared_ptr<points_quota> quota_of(std::string const& client_id);
+    /// The points budgets of which answers told: most connections have none.
+    quota_scopes quotas_of(connection_state const& s) noexcept;
+    void enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
+    std::shared_ptr<connection_state> leave(connection_entry& e);
+    void learn_quotas(connection_state& s, rate_headers const& h);
     void close_quota_elsewhere(connection_state const& s, steady_time until);
-    void attach_token(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> const& s);
     void note_refused(std::string const& id, bool refused);
 
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
@@ -145,10 +149,11 @@ private:
     std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>
         by_host_;  // whose cloud ID is asked for
     std::unordered_map<std::string, std::string> cloud_of_host_;
-    std::unordered_map<std::uint64_t, std::weak_ptr<points_quota>> quotas_;  // by a hash of the client id
-    std::unordered_set<std::shared_ptr<connection_entry>> entries_;          // that have their state here
-    std::size_t forget_at_ = 64;                                             // sites, when next to look for unused ones
-    std::unordered_set<std::string> refused_;                                // ids of connections
+    // By app: over its sites. None is erased, as calls that wait refer to it.
+    std::unordered_map<std::uint64_t, points_quota> app_quotas_;
+    std::vector<std::shared_ptr<connection_entry>> entries_;  // that have their state here
+    std::size_t forget_at_ = 64;                              // sites, when next to look for unused ones
+    std::unordered_set<std::string> refused_;                 // ids of connections
 };
 
 /// All shards of an engine: what handles and shards use to reach one another.

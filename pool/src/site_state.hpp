@@ -12,13 +12,11 @@
 
 #include <forward_list>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
 
 namespace jirapool::detail {
 
 struct connection_entry;
+class origin_pool;
 
 /// A call at the limiter.
 struct admit_waiter : limiter_waiter {
@@ -37,14 +35,11 @@ struct admit_waiter : limiter_waiter {
     connections of the site, whichever way they reach it. */
 class site_state final : public timed {
 public:
-    site_state(std::string key, timers& t, client_params const& p, shard_stats& s)
-        : key_(std::move(key)), limiter(p.limits), budget(p.retries), timers_(t), stats_(s) {
+    site_state(timers& t, client_params const& p, shard_stats& s)
+        : limiter(p.limits), budget(p.retries), timers_(t), stats_(s) {
         stats_.sites.add(1);
     }
     ~site_state() override { stats_.sites.add(-1); }
-
-    /// Cloud ID, or the host as long as that is unknown.
-    std::string const& key() const noexcept { return key_; }
 
     /// Lets go whoever may go now, and looks again when the next one may.
     void pump() {
@@ -71,26 +66,24 @@ private:
     void on_time() override { pump(); }
     void on_stop() override {}
 
-    std::string key_;
-
 public:
     site_limiter limiter;
     retry_budget budget;
-    points_quota quota;  ///< of calls with API tokens, which are nobody's app
+    std::unique_ptr<points_quota> quota;  ///< of calls with API tokens, which are nobody's app
     latency_estimate exchange_time;
 
     /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in
     /// two queues would be given a channel to the wrong one.
-    fair_flow& flow_at(std::string_view host) {
+    fair_flow& flow_at(origin_pool const& origin) {
         for (auto& f : flows_)
-            if (f.host == host) return f.flow;
-        return flows_.emplace_front(host).flow;
+            if (f.origin == &origin) return f.flow;
+        return flows_.emplace_front(origin).flow;
     }
 
 private:
     struct origin_flow {
-        explicit origin_flow(std::string_view h) : host(h) {}
-        std::string host;
+        explicit origin_flow(origin_pool const& o) noexcept : origin(&o) {}
+        origin_pool const* origin;
         fair_flow flow;
     };
     std::forward_list<origin_flow> flows_;

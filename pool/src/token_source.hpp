@@ -3,19 +3,21 @@
 #include "timers.hpp"
 #include "wait_point.hpp"
 
-#include <jirapool/core/fair_queue.hpp>
 #include <jirapool/core/quota.hpp>
 #include <jirapool/core/secret.hpp>
 #include <jirapool/core/token_fsm.hpp>
 
 #include <algorithm>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace jirapool::detail {
+
+class shard;
+struct connection_entry;
 
 /// An access token as it is sent: immutable, shared by the calls that carry it, wiped with the last of them.
 class bearer {
@@ -37,17 +39,15 @@ private:
 /// One OAuth credential's token in its shard: the state machine, the token, who waits, and the timer that renews ahead.
 class token_source final : public timed {
 public:
-    token_source(token_params const& p, timers& t) : fsm(p), timers_(t) {}
+    token_source(token_params const& p, shard& s, connection_entry& e);
     ~token_source() override = default;
 
     token_fsm fsm;
-    points_quota quota_at_site;                      ///< the credential is Jira's "app"
-    std::shared_ptr<points_quota> quota_over_sites;  ///< shared by all credentials of its client id
+    std::uint64_t app = 0;  ///< what Jira counts points by: a hash of the client id
+    std::unique_ptr<points_quota> quota_at_site;
     std::shared_ptr<bearer const> current;
-    fair_flow flow;            ///< its place in the token endpoint's queue
     std::string last_failure;  ///< why the last refresh failed; never a secret
     bool retired = false;      ///< the connection was removed: renewed no more
-    std::function<void()> on_due;
 
     /// Looks again when the next refresh is due.
     void schedule() {
@@ -76,12 +76,12 @@ private:
         wait_point& point;
     };
 
-    void on_time() override {
-        if (on_due) on_due();
-    }
+    void on_time() override;
     void on_stop() override {}
 
+    shard& shard_;
     timers& timers_;
+    connection_entry& entry_;  // alive while this is not retired
     std::vector<wait_point*> waiting_;
 };
 

@@ -189,12 +189,20 @@ void engine_world::finish() {
         if (static_cast<double>(model_.requests_of(i) - model_.refused_of(i)) > allowed)
             model_.note("site " + std::to_string(i) + " got more resends than its budget");
     }
-    connections_.clear();
-    engine_.reset();
-    scheduler_.run_until(scheduler_.now() + 1s);
+    destroy_engine();
     for (auto const& t : transports_)
         if (t.open + t.dialing != 0) model_.note("a channel or a dial outlived the engine");
     if (scheduler_.armed() != 0) model_.note("a timer outlived the engine");
+}
+
+void engine_world::destroy_engine() {
+    scheduler_.after_event = nullptr;
+    finished_ = true;
+    if (engine_) engine_->stop();
+    scheduler_.run_until(scheduler_.now() + 1s);
+    connections_ = {};
+    engine_.reset();
+    scheduler_.run_until(scheduler_.now() + 1s);
 }
 
 void engine_world::check() {

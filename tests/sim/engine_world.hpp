@@ -67,6 +67,8 @@ public:
 
     /// Stops the engine, lets everything end, and looks for what is left and for books that do not add up.
     void finish();
+    /// Nothing of the engine is left behind, but what the stats' readers hold.
+    void destroy_engine();
 
 private:
     friend class sim_channel;

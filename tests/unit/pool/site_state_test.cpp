@@ -1,5 +1,6 @@
 #include "support/catch.hpp"
 
+#include "origin_pool.hpp"
 #include "site_state.hpp"
 #include "steady_alarm.hpp"
 
@@ -13,10 +14,16 @@ TEST_CASE("site_state: a site stands in each origin's queue with a flow of its o
     timers t(system_clock(), make_steady_alarm(io.get_executor(), system_clock()));
     client_params const params;
     shard_stats stats;
-    site_state site("cloud-id", t, params, stats);
-    auto* const old_name = &site.flow_at("old.atlassian.net");
-    auto* const new_name = &site.flow_at("new.atlassian.net");
+    site_state site(t, params, stats);
+    random_engine random;
+    struct no_dialer final : dialer {
+        boost::asio::awaitable<dial_result> dial(std::string) override { co_return dial_result(); }
+    } dial;
+    origin_pool::shared const shared{io.get_executor(), t, dial, params, stats, random, {}, {}};
+    origin_pool const old_origin("old.atlassian.net", shared), new_origin("new.atlassian.net", shared);
+    auto* const old_name = &site.flow_at(old_origin);
+    auto* const new_name = &site.flow_at(new_origin);
     CHECK(old_name != new_name);
-    CHECK(&site.flow_at("old.atlassian.net") == old_name);
-    CHECK(&site.flow_at("new.atlassian.net") == new_name);
+    CHECK(&site.flow_at(old_origin) == old_name);
+    CHECK(&site.flow_at(new_origin) == new_name);
 }

@@ -216,12 +216,15 @@ private:
 
     limit_params const* params_;
     std::vector<route_scope> routes_;
-    std::unordered_map<std::uint64_t, issue_scope> issues_;  // by a hash of the issue's id or key
-    std::vector<std::unique_ptr<group>> groups_;             // only those in which somebody waits
+    struct issue_table {
+        std::unordered_map<std::uint64_t, issue_scope> by_key;  // a hash of the issue's id or key
+        std::size_t forget_at = 16;  // so many, when next to look for those that need no more memory
+    };
+    std::unique_ptr<issue_table> issues_;         // most sites are only read
+    std::vector<std::unique_ptr<group>> groups_;  // only those in which somebody waits
     steady_time site_paused_until_ = steady_time::min();
     std::uint64_t arrivals_ = 0;
     std::size_t waiting_ = 0;
-    std::size_t forget_issues_at_ = 16;  // so many issues, when next to look for those that need no more memory
     std::uint16_t bulk_in_flight_ = 0;
     std::uint8_t site_pauses_ = 0;  // in a row
     bool site_paused_ = false;      // until an answer after site_paused_until_ says otherwise
