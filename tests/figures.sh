@@ -212,31 +212,67 @@ main_job() {
     [ "${FIGURES_BUILD:-1}" = 0 ] || build_figures
 }
 
-# The virtual day, the hog and the pool fuzz; what else the simulator shows, its tests hold.
+# The simulator's figures, in virtual time: the same tests hold them in every run, here they are measured and shown.
 decisions() {
     tools/install_dependencies.sh build test
     scratch=$(mktemp -d)
-    cmake --preset release -DJIRAPOOL_BUILD_TESTS=ON >"$scratch/build.log" 2>&1 &&
-        cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target sim_tests >>"$scratch/build.log" 2>&1 || {
-        tail -n 30 "$scratch/build.log" >&2
-        exit 2
+    local preset
+    for preset in release clang; do
+        cmake --preset "$preset" -DJIRAPOOL_BUILD_TESTS=ON >"$scratch/build.log" 2>&1 &&
+            cmake --build --preset "$preset" -j "$(tools/scripts/jobs.sh)" --target sim_tests >>"$scratch/build.log" 2>&1 || {
+            tail -n 30 "$scratch/build.log" >&2
+            exit 2
+        }
+    done
+    JIRAPOOL_FIGURES=1 build/release/tests/sim_tests 'sim: *' >"$scratch/tests.txt" 2>&1
+    figure simulator_tests_status $? == 0
+    JIRAPOOL_FIGURES=1 build/release/tests/sim_tests '[.figures]' >"$scratch/long.txt" 2>&1
+    figure long_runs_status $? == 0
+    build/clang/tests/sim_tests 'sim: the trace of a seed*' >"$scratch/clang.txt" 2>&1
+    measured() { # NAME [RELATION BAR]: the last value that a run printed
+        figure "$1" "$(awk -v name="$1" '$1 == name { value = $2 } END { print value }' "$scratch/tests.txt" "$scratch/long.txt")" "$2" "$3"
     }
-    build/release/tests/sim_tests '[.figures]' >"$scratch/day.txt" 2>&1
-    figure day_status $? == 0
-    day() { awk -v name="$1" '$1 == name { print $2 }' "$scratch/day.txt"; }
-    figure day_cpu_s "$(day day_cpu_s)" '<=' 60
-    figure day_calls "$(day day_calls)" '>=' 1500000
-    figure day_refreshes "$(day day_refreshes)" '>=' 240000
-    figure day_broken_invariants "$(day day_violations)" == 0
-    figure day_calls_ended_late "$(day day_late)" == 0
-    # The worst of several seeds each.
-    figure hog_quiet_p99_ratio "$(day hog_quiet_p99_ratio)" '<=' 1.2
-    figure hog_jain "$(day hog_jain)" '>=' 0.99
-    figure hog_use "$(day hog_use)" '>=' 0.95
-    figure pool_fuzz_steps "$(day pool_fuzz_steps)" '>=' 1000000
-    figure pool_fuzz_cpu_s "$(day pool_fuzz_cpu_s)" '<=' 60
-    figure pool_fuzz_violations "$(day pool_fuzz_violations)" == 0
-    grep '^pool_fuzz_seeds' "$scratch/day.txt"
+    measured day_cpu_s '<=' 60
+    measured day_calls '>=' 1500000
+    measured day_refreshes '>=' 240000
+    measured day_violations == 0
+    measured day_late == 0
+    measured seeds_worlds '>=' 200
+    measured seeds_cpu_s '<=' 120
+    measured seeds_violations == 0
+    figure traces_that_gcc_and_clang_share "$(grep -c -F -x -f <(grep '^trace ' "$scratch/long.txt") "$scratch/clang.txt")" == 5
+    measured pool_fuzz_steps '>=' 1000000
+    measured pool_fuzz_cpu_s '<=' 60
+    measured pool_fuzz_violations == 0
+    grep '^pool_fuzz_seeds' "$scratch/long.txt"
+    measured waiters_at_expiry_refreshes == 1
+    measured waiters_at_outage_end_refreshes == 1
+    measured late_401s '>=' 10000
+    measured late_401s_refreshes '<=' 1
+    measured refresh_peak_over_mean '<=' 2
+    measured token_waits_while_valid == 0
+    measured token_outage_failed_calls == 0
+    measured token_outage_attempts_per_minute '<=' 1.1
+    measured hog_quiet_p99_ratio '<=' 1.2
+    measured hog_jain '>=' 0.99
+    measured hog_use '>=' 0.95
+    measured limits_429_share '<=' 0.005
+    measured limits_use '>=' 0.95
+    measured limits_converged_s '<=' 30
+    measured paused_others_throughput '>=' 0.99
+    measured paused_scope_entered == 0
+    measured paused_second_429_share '<=' 0.05
+    measured outage_amplification '<=' 1.1
+    measured outage_healthy_failed == 0
+    measured deadlines_calls '>=' 1000000
+    measured deadlines_overshoots == 0
+    measured doomed_refused_at_arrival_share '>=' 0.99
+    measured wrongly_refused_share '<' 0.001
+    local size
+    for size in 10k 100k 1M; do
+        measured "bytes_per_idle_site_$size" '<=' 512
+        measured "bytes_per_idle_connection_$size" '<=' 512
+    done
 }
 
 case ${1:-} in

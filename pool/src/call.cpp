@@ -180,7 +180,7 @@ private:
                 stats_.token_waits.add();
                 if (source.fsm.generation() == 0) stats_.token_waits_at_start.add();
             }
-            wake const why = co_await source.wait(shard_.executor(), deadline_);
+            wake const why = co_await source.wait(deadline_);
             lap(stage::token);
             if (why == wake::timeout) {
                 failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token);

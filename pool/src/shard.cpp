@@ -174,17 +174,33 @@ void shard::close_quota_elsewhere(connection_state const& s, steady_time until) 
             asio::post(other->executor(), [other, app = s.token->app, until] { other->close_quota(app, until); });
 }
 
-token_source::token_source(token_params const& p, shard& s, connection_entry& e)
-    : fsm(p), shard_(s), timers_(s.timers_), entry_(e) {}
+token_source::token_source(token_params const& p, shard& s, connection_entry& e) : fsm(p), shard_(s), entry_(e) {}
+
+void token_source::schedule() {
+    if (!retired) shard_.timers_.set(*this, fsm.next_refresh());
+}
+
+asio::awaitable<wake> token_source::wait(steady_time deadline) {
+    wait_point point(shard_.timers_, shard_.executor());
+    if (!waiting_) waiting_ = std::make_unique<std::vector<wait_point*>>();
+    registration const r(*waiting_, point);
+    co_return co_await point.wait(deadline);
+}
+
+void token_source::wake_all() {
+    if (!waiting_) return;
+    // Taken out before anybody runs: who asks again must find a fresh list, and 10,000 leavers nothing to search.
+    for (auto* const p : std::exchange(*waiting_, {})) p->notify();
+}
 
 void token_source::on_time() {
-    fsm.on_timer(timers_.now(), shard_.random_);
+    fsm.on_timer(shard_.timers_.now(), shard_.random_);
     shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
 }
 
 void shard::enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
     e->state = std::move(s);
-    e->slot = entries_.size();
+    e->slot = static_cast<std::uint32_t>(entries_.size());
     entries_.push_back(e);
     stats_->connections[static_cast<std::size_t>(e->kind)].add(1);
 }
@@ -430,7 +446,7 @@ void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
         next->add(e, c);
     });
     // After the post: a caller that reads the new home posts behind it.
-    e->home.store(home, std::memory_order_release);
+    e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
 }
 
 }  // namespace jirapool::detail

@@ -54,18 +54,18 @@ public:
 /// A connection as handles know it.
 struct connection_entry {
     connection_entry(std::string i, connection_kind k, std::weak_ptr<shard_set> s, std::size_t h)
-        : id(std::move(i)), kind(k), shards(std::move(s)), home(h) {}
+        : id(std::move(i)), shards(std::move(s)), kind(k), home(static_cast<std::uint32_t>(h)) {}
 
     std::string const id;
-    connection_kind const kind;
     std::weak_ptr<shard_set> const shards;
-    /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
-    std::atomic<std::size_t> home;
+    connection_kind const kind;
     std::atomic<bool> removed{false};
     std::atomic<bool> anonymous_reported{false};  ///< one event for the credential, not one for each call
+    /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
+    std::atomic<std::uint32_t> home;
     // The home shard's alone: look at `home` first.
+    std::uint32_t slot = 0;  ///< in the shard's list of those that have a state
     std::shared_ptr<connection_state> state;
-    std::size_t slot = 0;  ///< in the shard's list of those that have a state
 };
 
 /// What a shard stands on: real, or simulated.

@@ -50,21 +50,10 @@ public:
     bool retired = false;      ///< the connection was removed: renewed no more
 
     /// Looks again when the next refresh is due.
-    void schedule() {
-        if (!retired) timers_.set(*this, fsm.next_refresh());
-    }
-
-    asio::awaitable<wake> wait(asio::any_io_executor ex, steady_time deadline) {
-        wait_point point(timers_, std::move(ex));
-        registration const r(waiting_, point);
-        co_return co_await point.wait(deadline);
-    }
-
+    void schedule();
+    asio::awaitable<wake> wait(steady_time deadline);
     /// The state changed: each waiting call looks again.
-    void wake_all() {
-        // Taken out before anybody runs: who asks again must find a fresh list, and 10,000 leavers nothing to search.
-        for (auto* const p : std::exchange(waiting_, {})) p->notify();
-    }
+    void wake_all();
 
 private:
     struct registration {
@@ -80,9 +69,8 @@ private:
     void on_stop() override {}
 
     shard& shard_;
-    timers& timers_;
-    connection_entry& entry_;  // alive while this is not retired
-    std::vector<wait_point*> waiting_;
+    connection_entry& entry_;                            // alive while this is not retired
+    std::unique_ptr<std::vector<wait_point*>> waiting_;  // hardly ever does anybody wait
 };
 
 }  // namespace jirapool::detail
