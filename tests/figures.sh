@@ -226,7 +226,7 @@ decisions() {
     done
     JIRAPOOL_FIGURES=1 build/release/tests/sim_tests 'sim: *' >"$scratch/tests.txt" 2>&1
     figure simulator_tests_status $? == 0
-    JIRAPOOL_FIGURES=1 build/release/tests/sim_tests '[.figures]' >"$scratch/long.txt" 2>&1
+    JIRAPOOL_FIGURES=1 build/release/tests/sim_tests '[.figures],[.memory]' >"$scratch/long.txt" 2>&1
     figure long_runs_status $? == 0
     build/clang/tests/sim_tests 'sim: the trace of a seed*' >"$scratch/clang.txt" 2>&1
     measured() { # NAME [RELATION BAR]: the last value that a run printed

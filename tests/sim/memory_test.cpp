@@ -74,7 +74,7 @@ bytes measure(std::size_t count) {
 
 }  // namespace
 
-// The aim is 512 for each; what a connection has above that is in core/README.md.
+// The aim is 512 for each; what a connection has above that is in pool/README.md.
 TEST_CASE("sim: an idle connection, and an idle site, cost a few hundred bytes beside their texts") {
     auto const b = measure(2'000);
     INFO("connection " << b.connection << ", site " << b.site);
@@ -82,7 +82,7 @@ TEST_CASE("sim: an idle connection, and an idle site, cost a few hundred bytes b
     CHECK(b.site <= 512);
 }
 
-TEST_CASE("sim: bytes of idle connections and sites at ten thousand, a hundred thousand and a million", "[.figures]") {
+TEST_CASE("sim: bytes of idle connections and sites at ten thousand, a hundred thousand and a million", "[.memory]") {
     for (auto const& [count, name] :
          {std::pair(10'000, "10k"), std::pair(100'000, "100k"), std::pair(1'000'000, "1M")}) {
         auto const b = measure(static_cast<std::size_t>(count));
