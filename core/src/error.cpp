@@ -34,7 +34,7 @@ constexpr errc_text text_of(errc e) noexcept {
     case errc::unsupported_for_kind: return {"unsupported_for_kind", "this kind of connection cannot do that"};
     case errc::invalid_argument: return {"invalid_argument", "an argument breaks its rule"};
 
-    case errc::timeout: return {"timeout", "the call's deadline passed"};
+    case errc::timeout: return {"timeout", "the call's deadline or a limit of its stage passed"};
     case errc::cancelled: return {"cancelled", "the caller cancelled the call"};
     case errc::stopped: return {"stopped", "the client is stopping"};
     case errc::connection_removed: return {"connection_removed", "the connection was removed while the call waited"};

@@ -23,7 +23,11 @@ failure interrupted(error_code const& ec, errc otherwise) {
 
 tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
                        std::shared_ptr<client_params const> params)
-    : executor_(std::move(ex)), timers_(t), context_(std::move(context)), params_(std::move(params)) {}
+    : executor_(std::move(ex)),
+      timers_(t),
+      context_(std::move(context)),
+      params_(std::move(params)),
+      scratch_(params_->wire.max_head) {}
 
 address_override const* tls_dialer::override_of(std::string const& host) const noexcept {
     for (auto const& o : params_->connect_to)

@@ -54,8 +54,12 @@ char const* why_invalid(wire_params const& p) noexcept {
     if (p.resolve_timeout <= 0ms) return "wire_params::resolve_timeout must be greater than 0";
     if (p.connect_timeout <= 0ms) return "wire_params::connect_timeout must be greater than 0";
     if (p.tls_timeout <= 0ms) return "wire_params::tls_timeout must be greater than 0";
+    if (p.write_timeout <= 0ms) return "wire_params::write_timeout must be greater than 0";
     if (p.first_byte_timeout <= 0ms) return "wire_params::first_byte_timeout must be greater than 0";
-    if (p.max_head < 1024) return "wire_params::max_head must be at least 1024";
+    if (p.body_timeout <= 0ms) return "wire_params::body_timeout must be greater than 0";
+    if (p.min_rate_window <= 0ms) return "wire_params::min_rate_window must be greater than 0";
+    if (p.max_head < 1024 || p.max_head > 1u << 20) return "wire_params::max_head must be 1024 to 1048576";
+    if (p.max_headers < 1) return "wire_params::max_headers must be at least 1";
     if (p.max_body < 1024) return "wire_params::max_body must be at least 1024";
     return nullptr;
 }

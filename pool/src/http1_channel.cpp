@@ -1,6 +1,6 @@
 #include "http1_channel.hpp"
 
-#include "http1_parser.hpp"
+#include "rate_floor.hpp"
 
 #include <jirapool/core/secret.hpp>
 
@@ -9,18 +9,16 @@
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/http/error.hpp>
 
 #include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
+#include <utility>
 
 namespace jirapool::detail {
 
 using asio::ip::tcp;
-namespace http = boost::beast::http;
 
 namespace {
 
@@ -32,16 +30,10 @@ constexpr std::size_t inline_body = 16u << 10;
 // More than the parts of a head that are the same for all: method, version, names and ends of our own header lines.
 constexpr std::size_t fixed_head = 128;
 
-// Interim answers (RFC 9110 section 15.2) before the real one.
-constexpr int max_interim = 8;
+// A request must not meet the server's close on the wire: it takes time to get there, and clocks differ.
+constexpr auto keep_alive_margin = std::chrono::seconds(1);
 
 failure lost(std::string why) { return {errc::channel_lost, std::move(why)}; }
-
-failure parse_failure(error_code const& ec) {
-    if (ec == http::error::header_limit) return {errc::response_too_large, "the head is over wire_params::max_head"};
-    if (ec == http::error::body_limit) return {errc::response_too_large, "the body is over wire_params::max_body"};
-    return {errc::protocol_error, ec.message()};
-}
 
 failure wait_failure(error_code const& ec) {
     if (ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped) return {ec};
@@ -96,22 +88,48 @@ asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, stea
 
 http1_channel::http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
                              wire_params const& wire, read_scratch& scratch)
-    : socket_(std::move(socket)), tls_(std::move(tls)), timers_(t), wire_(wire), scratch_(scratch) {}
+    : socket_(std::move(socket)),
+      tls_(std::move(tls)),
+      timers_(t),
+      wire_(wire),
+      scratch_(scratch),
+      limits_{wire.max_head, wire.max_headers, wire.max_body} {}
 
 http1_channel::~http1_channel() { wipe(outgoing_); }
 
 bool http1_channel::alive() noexcept {
+    looked_ = false;
+    if (spoken_ || timers_.now() >= usable_until_) return false;
     char byte;
     auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
-    return n > 0 && silent();
+    if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
+    else looked_ = n > 0 && silent();
+    return looked_;
 }
 
 bool http1_channel::silent() noexcept {
     // Session tickets are fine; a close_notify or anything of HTTP is not, as it belongs to nothing we asked.
     char byte;
     std::size_t got = 0;
-    return tls_->read(&byte, 1, got) == tls_status::want_read;
+    spoken_ = tls_->read(&byte, 1, got) != tls_status::want_read;
+    return !spoken_;
+}
+
+/// After a whole answer: may the channel have another request?
+void http1_channel::keep(exchange_report* report) noexcept {
+    report->announced = reader_.closes();
+    report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
+    usable_until_ = steady_time::max();
+    if (auto const patience = reader_.keep_alive_timeout()) {
+        usable_until_ = timers_.now() + *patience - keep_alive_margin;
+        report->reusable = report->reusable && *patience > keep_alive_margin;
+        report->announced = report->announced || *patience <= keep_alive_margin;
+    }
+}
+
+failure http1_channel::late(error_code const& ec, steady_time deadline, char const* limit) const {
+    if (ec == errc::timeout && timers_.now() < deadline) return {errc::timeout, limit};
+    return wait_failure(ec);
 }
 
 void http1_channel::compose(exchange_input const& in) {
@@ -138,7 +156,7 @@ void http1_channel::compose(exchange_input const& in) {
     if (in.body.size() <= inline_body) outgoing_.append(in.body);
 }
 
-asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, steady_time deadline,
+asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, steady_time deadline, steady_time until,
                                           exchange_report* report) {
     while (size > 0) {
         std::size_t n = 0;
@@ -151,15 +169,17 @@ asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, st
             continue;
         }
         if (status != tls_status::want_read && status != tls_status::want_write) {
-            report->error = lost("the channel closed while the request was sent").at(stage::write);
+            report->error = lost(tls_->what_happened() + " while the request was sent").at(stage::write);
             co_return false;
         }
         // OpenSSL may have handed a part of the record to the system: from here on Jira may know of the request.
         report->wrote = true;
-        auto const ec = co_await socket_->wait(
-            status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
+        auto const ec = co_await socket_->wait(status == tls_status::want_read ? tcp::socket::wait_read
+                                                                               : tcp::socket::wait_write,
+                                               std::min(deadline, until));
         if (ec) {
-            report->error = wait_failure(ec).at(stage::write);
+            report->error =
+                late(ec, deadline, "the request was not taken within wire_params::write_timeout").at(stage::write);
             co_return false;
         }
     }
@@ -168,107 +188,98 @@ asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, st
 
 asio::awaitable<bool> http1_channel::write(exchange_input const* in, exchange_report* report) {
     compose(*in);
-    bool sent = co_await send(outgoing_.data(), outgoing_.size(), in->deadline, report);
+    auto const until = timers_.now() + wire_.write_timeout;
+    bool sent = co_await send(outgoing_.data(), outgoing_.size(), in->deadline, until, report);
     wipe(outgoing_.data(), outgoing_.size());
     outgoing_.clear();
     if (outgoing_.capacity() > inline_body) outgoing_.shrink_to_fit();
     if (sent && in->body.size() > inline_body)
-        sent = co_await send(in->body.data(), in->body.size(), in->deadline, report);
+        sent = co_await send(in->body.data(), in->body.size(), in->deadline, until, report);
     co_return sent;
 }
 
 asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
-    std::optional<http1_parser> parser;
-    parser.emplace(*out, wire_.max_head, wire_.max_body, in->method == method::head);
-    int interim = 0;
-    unparsed_.clear();
+    reader_.begin(*out, in->method == method::head);
+    auto until = report->written + wire_.first_byte_timeout;
+    char const* limit = "no answer began within wire_params::first_byte_timeout";
+    rate_floor rate(0, {}, report->written);
 
     // Nothing can be there yet: wait first, and save a system call that would say so.
+    auto wait_for = tcp::socket::wait_read;
     bool wait = true;
     for (;;) {
         if (wait) {
-            auto const limit = report->read ? in->deadline
-                                            : std::min(in->deadline, report->written + wire_.first_byte_timeout);
-            auto const ec = co_await socket_->wait(tcp::socket::wait_read, limit);
-            if (ec) {
-                report->error = wait_failure(ec).at(report->read ? stage::body : stage::first_byte);
+            auto const last = std::min(in->deadline, until);
+            auto const wake_at = std::min(last, rate.look_at());
+            auto const ec = co_await socket_->wait(wait_for, wake_at);
+            auto const now = timers_.now();
+            if (ec && (ec != errc::timeout || now >= last)) {
+                report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
                 co_return false;
             }
+            if (rate.too_slow(now)) {
+                report->error =
+                    failure(errc::timeout, "the answer comes slower than wire_params::min_rate").at(stage::body);
+                co_return false;
+            }
+            if (ec) continue;
         }
-        std::copy(unparsed_.begin(), unparsed_.end(), scratch_.data());
+        auto const kept = reader_.restore(scratch_.data());
         std::size_t got = 0;
-        auto const status = tls_->read(scratch_.data() + unparsed_.size(), read_scratch::size - unparsed_.size(), got);
-        wait = status == tls_status::want_read;
-        if (wait) continue;
-        if (status == tls_status::want_write) {
-            auto const ec = co_await socket_->wait(tcp::socket::wait_write, in->deadline);
-            if (ec) {
-                report->error = wait_failure(ec).at(stage::body);
-                co_return false;
-            }
+        auto const status = tls_->read(scratch_.data() + kept, scratch_.size() - kept, got);
+        wait = status == tls_status::want_read || status == tls_status::want_write;
+        if (wait) {
+            wait_for = status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write;
             continue;
         }
-        auto const where = report->read ? stage::body : stage::first_byte;
-        if (status == tls_status::closed && report->read) {
+        auto next = http1_reader::step::failed;
+        if (status == tls_status::done) {
+            if (!report->read) {
+                auto const now = timers_.now();
+                report->first_byte = now;
+                until = now + wire_.body_timeout;
+                limit = "the answer was not whole within wire_params::body_timeout";
+                rate = rate_floor(wire_.min_rate, wire_.min_rate_window, now);
+            }
+            report->read = true;
+            report->received += got;
+            rate.add(got);
+            next = reader_.put(scratch_.data(), kept + got);
+        } else if (status == tls_status::closed) {
             // Only close_notify proves that a body without a length is whole.
-            error_code ec;
-            parser->put_eof(ec);
-            if (!ec && parser->is_done()) co_return true;
-            report->error = lost("the server closed the channel in the middle of its answer").at(where);
+            next = reader_.end();
+        } else {
+            report->error = lost(tls_->what_happened() + " before the answer was whole")
+                                .at(report->read ? stage::body : stage::first_byte);
             co_return false;
         }
-        if (status != tls_status::done) {
-            report->error = lost("the channel was lost before the answer was whole").at(where);
+        if (next == http1_reader::step::more) continue;
+        if (next == http1_reader::step::failed) {
+            report->error = failure(reader_.error()).at(report->read ? stage::body : stage::first_byte);
             co_return false;
         }
-
-        if (!report->read) report->first_byte = timers_.now();
-        report->read = true;
-        report->received += got;
-        auto const size = unparsed_.size() + got;
-        std::size_t used = 0;
-        while (used < size) {
-            error_code ec;
-            auto const n = parser->put(asio::buffer(scratch_.data() + used, size - used), ec);
-            used += n;
-            if (ec && ec != http::error::need_more) {
-                report->error = parse_failure(ec).at(stage::body);
-                co_return false;
-            }
-            if (parser->is_done()) {
-                if (parser->status() >= 200) {
-                    report->announced = !parser->keep_alive();
-                    report->reusable = parser->keep_alive() && used == size && (!tls_->has_pending() || silent());
-                    co_return true;
-                }
-                if (parser->status() == 101 || ++interim > max_interim) {
-                    report->error = failure(errc::protocol_error, "unexpected interim answers").at(stage::body);
-                    co_return false;
-                }
-                out->clear();
-                parser.emplace(*out, wire_.max_head, wire_.max_body, in->method == method::head);
-                continue;
-            }
-            if (n == 0 || ec == http::error::need_more) break;
-        }
-        unparsed_.assign(scratch_.data() + used, scratch_.data() + size);
-        if (unparsed_.size() >= read_scratch::size) {
-            report->error = failure(errc::response_too_large, "one header is over 32 KiB").at(stage::body);
-            co_return false;
-        }
+        keep(report);
+        co_return true;
     }
 }
 
 asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* in, response* out) {
     exchange_report report;
     out->clear();
+    // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.
+    bool const open = exchanges == 0 || looked_ || alive();
+    looked_ = false;
     ++exchanges;
+    if (!open) {
+        report.error = lost("the server closed the channel, or spoke unasked, while it was idle").at(stage::write);
+        co_return report;
+    }
     bool const written = co_await write(in, &report);
     if (!written) co_return report;
     report.written = timers_.now();
     co_await read(in, out, &report);
     // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
-    if (in->secret_answer) wipe(scratch_.data(), read_scratch::size);
+    if (in->secret_answer) wipe(scratch_.data(), scratch_.size());
     co_return report;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "channel.hpp"
+#include "http1_parser.hpp"
 #include "timers.hpp"
 #include "tls.hpp"
 
@@ -37,14 +38,16 @@ private:
     error_code interrupted_;
 };
 
-/// Bytes that one shard reads into: idle channels hold no buffer.
+/// Bytes that one shard reads into: idle channels hold no buffer. Room for a head that is not understood yet and two records.
 class read_scratch {
 public:
-    static constexpr std::size_t size = 32u << 10;
-    read_scratch() : data_(std::make_unique<char[]>(size)) {}
+    explicit read_scratch(std::size_t max_head)
+        : size_(max_head + (32u << 10)), data_(std::make_unique_for_overwrite<char[]>(size_)) {}
     char* data() noexcept { return data_.get(); }
+    std::size_t size() const noexcept { return size_; }
 
 private:
+    std::size_t size_;
     std::unique_ptr<char[]> data_;
 };
 
@@ -60,18 +63,25 @@ public:
 
 private:
     bool silent() noexcept;
+    void keep(exchange_report* report) noexcept;
     void compose(exchange_input const& in);
     asio::awaitable<bool> write(exchange_input const* in, exchange_report* report);
-    asio::awaitable<bool> send(char const* data, std::size_t size, steady_time deadline, exchange_report* report);
+    asio::awaitable<bool> send(char const* data, std::size_t size, steady_time deadline, steady_time until,
+                               exchange_report* report);
     asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);
+    failure late(error_code const& ec, steady_time deadline, char const* limit) const;
 
     std::unique_ptr<timed_socket> socket_;
     std::unique_ptr<tls_stream> tls_;
     timers& timers_;
     wire_params const& wire_;
     read_scratch& scratch_;
-    std::string outgoing_;        // the request's head; holds a credential only while it is written
-    std::vector<char> unparsed_;  // the beginning of a head that came in pieces
+    http1_limits limits_;
+    http1_reader reader_{limits_};
+    std::string outgoing_;                           // the request's head; holds a credential only while it is written
+    steady_time usable_until_ = steady_time::max();  // what the server said of its patience
+    bool looked_ = false;                            // `alive` said so since the last exchange
+    bool spoken_ = false;                            // the server said something that was no answer
 };
 
 }  // namespace jirapool::detail

@@ -4,32 +4,52 @@
 #include <jirapool/core/result.hpp>
 
 #include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
 #include <boost/version.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace jirapool::detail {
 
 namespace beast = boost::beast;
 
+/// What an answer may cost.
+struct http1_limits {
+    std::uint32_t max_head = 0;
+    std::uint32_t max_headers = 0;
+    std::uint64_t max_body = 0;
+};
+
 /** Beast's response parser, filling in a jirapool::response: headers in one buffer instead of a node each, the body reserved
-    from Content-Length and padded for simdjson. Sans-I/O: bytes in through `put`. */
+    from Content-Length and padded for simdjson. Sans-I/O: bytes in through `put`.
+
+    Stricter than Beast, which takes folded lines, repeated equal lengths, codings it does not know as "until the end", and
+    trailers as if they were headers: what two readers may read differently is no answer (RFC 9112, section 11.2). */
 class http1_parser final : public beast::http::basic_parser<false> {
 public:
-    http1_parser(response& out, std::uint32_t max_head, std::uint64_t max_body, bool head_request) : out_(out) {
-        header_limit(max_head);
-        body_limit(max_body);
-        skip(head_request);
-        eager(true);
-    }
+    using error_code = boost::system::error_code;
+
+    http1_parser(response& out, http1_limits const& limits, bool head_request);
+
+    /// Consumes a part of `size` bytes at most up to the end of the head, a chunk's line or the message; need_more as Beast's.
+    std::size_t put(char const* data, std::size_t size, error_code& ec);
 
     int status() const noexcept { return out_.status(); }
+    bool begun() const noexcept { return begun_; }
+    /// Behind this answer the channel is where both sides think it is.
+    bool clean() const noexcept { return keep_alive() && !doubtful_; }
+    /// What `Keep-Alive: timeout=` promises.
+    std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return keep_alive_timeout_; }
+    /// Why `put` failed.
+    failure why(error_code const& ec) const;
 
 private:
     using string_view = beast::string_view;
-    using error_code = boost::system::error_code;
     using field = beast::http::field;
 
     // More than this is reserved only as it arrives: a length is only what the server says.
@@ -37,30 +57,90 @@ private:
 
     static std::string_view std_view(string_view s) noexcept { return {s.data(), s.size()}; }
 
+    void refuse(char const* rule, error_code& ec, errc code = errc::protocol_error) noexcept;
+    void look_ahead(std::string_view rest, error_code& ec) noexcept;
+    bool folded(string_view name, string_view value) const noexcept;
+    void count_field(string_view name, string_view value, error_code& ec) noexcept;
+    void read_framing(field f, std::string_view value, error_code& ec) noexcept;
+
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
-    void on_response_impl(int code, string_view, int, error_code&) override { out_.set_status(code); }
-    void on_field_impl(field, string_view name, string_view value, error_code&) override {
-        out_.add_header(std_view(name), std_view(value));
-    }
+    void on_response_impl(int code, string_view, int version, error_code& ec) override;
+    void on_field_impl(field f, string_view name, string_view value, error_code& ec) override;
 #if BOOST_VERSION >= 108900  // Beast calls it for trailers from then on
-    // Trailers say nothing that we use.
-    void on_trailer_field_impl(field, string_view, string_view, error_code&) override {}
+    void on_trailer_field_impl(field, string_view name, string_view value, error_code& ec) override {
+        count_field(name, value, ec);
+    }
 #endif
-    void on_header_impl(error_code&) override {}
-    void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) override {
-        if (length) out_.mutable_body().reserve(static_cast<std::size_t>(std::min(*length, max_reserve)));
-    }
-    std::size_t on_body_impl(string_view body, error_code&) override {
-        out_.mutable_body().append(body.data(), body.size());
-        return body.size();
-    }
-    void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+    void on_header_impl(error_code& ec) override;
+    void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) override;
+    std::size_t on_body_impl(string_view body, error_code& ec) override;
+    void on_chunk_header_impl(std::uint64_t size, string_view extensions, error_code& ec) override;
     std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
         return on_body_impl(body, ec);
     }
     void on_finish_impl(error_code&) override {}
 
     response& out_;
+    http1_limits const& limits_;
+    char const* begin_ = nullptr;  // of the bytes that are being parsed
+    char const* end_ = nullptr;
+    char const* refused_ = nullptr;  // the rule that was broken; a literal
+    errc refused_as_ = errc::protocol_error;
+    std::size_t head_ = 0;        // bytes of the head so far
+    std::size_t extensions_ = 0;  // of chunks, in bytes
+    std::size_t trailers_ = 0;    // bytes behind the last chunk
+    std::uint32_t fields_ = 0;
+    std::optional<std::chrono::seconds> keep_alive_timeout_;
+    bool head_request_;
+    bool begun_ = false;
+    bool http10_ = false;
+    bool has_length_ = false;
+    bool has_coding_ = false;
+    bool in_body_ = false;
+    bool last_chunk_ = false;
+    bool doubtful_ = false;
+};
+
+/** Reads the answer to one request out of a channel's bytes: interim answers skipped, the end recognised, everything bounded.
+    Sans-I/O, so that it can be fed any bytes in any pieces.
+
+    A piece that cannot be understood yet is kept here and must be put in front of the next:
+    `n = reader.restore(buffer)`, receive behind it, `reader.put(buffer, n + received)`. */
+class http1_reader {
+public:
+    enum class step : std::uint8_t { more, done, failed };
+
+    explicit http1_reader(http1_limits const& l) noexcept : limits_(l) {}
+
+    /// A new exchange. `out` is filled in, and must be empty.
+    void begin(response& out, bool head_request);
+    /// Copies what was kept to `to`, at most `max_kept` bytes. @return how many.
+    std::size_t restore(char* to) const noexcept;
+    std::size_t max_kept() const noexcept { return limits_.max_head; }
+    step put(char const* data, std::size_t size);
+    /// The server ended the stream in good order (close_notify), which ends a body that says nothing of its length.
+    step end();
+
+    /// After `failed`.
+    failure const& error() const noexcept { return error_; }
+    /// After `done`: nothing more is there, and the server will take another request.
+    bool clean() const noexcept { return clean_; }
+    /// After `done`: the answer itself says that the channel closes.
+    bool closes() const noexcept { return closes_; }
+    std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return parser_->keep_alive_timeout(); }
+
+private:
+    step fail(failure f);
+
+    http1_limits const& limits_;
+    response* out_ = nullptr;
+    std::optional<http1_parser> parser_;
+    std::vector<char> kept_;
+    failure error_;
+    int interim_ = 0;
+    bool head_request_ = false;
+    bool clean_ = false;
+    bool closes_ = false;
 };
 
 }  // namespace jirapool::detail

@@ -178,6 +178,16 @@ bool tls_stream::has_pending() const noexcept { return SSL_has_pending(ssl_) == 
 
 bool tls_stream::resumed() const noexcept { return SSL_session_reused(ssl_) == 1; }
 
+std::string tls_stream::what_happened() const {
+    if (ERR_GET_LIB(error_) == ERR_LIB_SSL && ERR_GET_REASON(error_) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        return "the server closed the connection without close_notify";
+    if (error_ != 0) return "TLS failed (" + openssl_text(error_) + ")";
+    if (system_error_ == ECONNRESET) return "the server reset the connection";
+    if (system_error_ == EPIPE) return "the server closed the connection";
+    if (system_error_ != 0) return "the connection failed (" + std::generic_category().message(system_error_) + ")";
+    return "the server closed the connection";
+}
+
 failure tls_stream::why() const {
     auto const verified = SSL_get_verify_result(ssl_);
     if (verified != X509_V_OK) return {errc::certificate_refused, X509_verify_cert_error_string(verified)};

@@ -69,6 +69,8 @@ public:
     bool resumed() const noexcept;
     /// After `failed` of handshake: certificate_refused or tls_failed, and in words why.
     failure why() const;
+    /// After `failed` or `closed` of read or write, the beginning of a sentence: "the server reset the connection".
+    std::string what_happened() const;
 
 private:
     tls_status status_of(int result) noexcept;

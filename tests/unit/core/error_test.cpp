@@ -105,7 +105,8 @@ TEST_CASE("failure: describe says where a call was and what the caller may concl
                        .with_retry_after(1500ms)
                        .with_trace_id("abc");
     CHECK(f.describe() ==
-          "connection 'acme': the call's deadline passed; at first_byte; Jira may have acted on it; "
+          "connection 'acme': the call's deadline or a limit of its stage passed; at first_byte; Jira may have acted "
+          "on it; "
           "retry after 1500 ms; trace abc [timeout]");
 }
 

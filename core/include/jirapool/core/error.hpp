@@ -38,7 +38,7 @@ enum class errc {
     invalid_argument = 24,      ///< An argument breaks its rule (failure::field and ::rule).
 
     // A call that ended without an answer. failure::stage says where, failure::maybe_processed whether Jira may have acted.
-    timeout = 40,                ///< The call's deadline passed.
+    timeout = 40,                ///< The call's deadline passed, or the limit of a stage (failure::rule says which).
     cancelled = 41,              ///< The caller cancelled it.
     stopped = 42,                ///< The client is stopping.
     connection_removed = 43,     ///< The connection was removed while the call waited.

@@ -43,15 +43,27 @@ struct pool_params {
     std::chrono::milliseconds dial_backoff_max{5'000};
 };
 
-/// Limits on each step of the wire; the call's own deadline holds over all of them.
+/// Limits on each step of the wire; the call's own deadline holds over all of them. What is hit, failure::rule() names.
 struct wire_params {
     std::chrono::milliseconds resolve_timeout{5'000};
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds tls_timeout{5'000};
+    /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s.
+    std::chrono::milliseconds write_timeout{60'000};
     /// From the request's last byte to the answer's first. Searches of large sites were seen to take 30 s and more.
     std::chrono::milliseconds first_byte_timeout{60'000};
-    /// Bytes of an answer's status line and headers, and of its body.
+    /// From the answer's first byte to its last. max_body needs a line of 4.5 Mbit/s.
+    std::chrono::milliseconds body_timeout{120'000};
+    /// Bytes per second that an answer must bring once it began, in each min_rate_window of its own: who drips holds a
+    /// channel for nothing. The slowest modems bring 20 times this. 0: no such limit.
+    std::uint32_t min_rate = 128;
+    /// Long enough for a server that computes between two pieces of an answer.
+    std::chrono::milliseconds min_rate_window{20'000};
+    /// Bytes of an answer's status line and headers, and of its trailers. 1 KiB to 1 MiB; CloudFront passes at most 20 KB.
     std::uint32_t max_head = 64u << 10;
+    /// Headers of an answer, trailers included. Jira's answers have 20 to 40.
+    std::uint32_t max_headers = 128;
+    /// Bytes of a body, as it came and decoded. At least 1 KiB.
     std::uint64_t max_body = 64u << 20;
 };
 

@@ -1,0 +1,229 @@
+#include "http1_parser.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+
+namespace jirapool::detail {
+
+namespace http = beast::http;
+
+namespace {
+
+// Interim answers (RFC 9110, section 15.2) before the real one. Jira's edge sends none; 103 comes once or twice elsewhere.
+constexpr int max_interim = 8;
+
+// "timeout=5, max=100" (RFC 9112, appendix C.2.2, leaves it to the RFC 2068 of old): the number behind timeout, if there is one.
+std::optional<std::chrono::seconds> timeout_of(std::string_view keep_alive) noexcept {
+    constexpr std::string_view name = "timeout=";
+    while (!keep_alive.empty()) {
+        auto const comma = std::min(keep_alive.find(','), keep_alive.size());
+        auto part = keep_alive.substr(0, comma);
+        keep_alive.remove_prefix(std::min(comma + 1, keep_alive.size()));
+        part.remove_prefix(std::min(part.find_first_not_of(" \t"), part.size()));
+        if (part.size() < name.size() || !beast::iequals({part.data(), name.size()}, {name.data(), name.size()}))
+            continue;
+        part.remove_prefix(name.size());
+        std::uint32_t seconds = 0;
+        auto const [end, ec] = std::from_chars(part.data(), part.data() + part.size(), seconds);
+        if (ec == std::errc() && end != part.data()) return std::chrono::seconds(seconds);
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+http1_parser::http1_parser(response& out, http1_limits const& limits, bool head_request)
+    : out_(out), limits_(limits), head_request_(head_request) {
+    // Ours counts all of the head, while Beast's of 1.81 starts anew with each piece: it must never be the one to speak.
+    header_limit(limits.max_head + 4);
+    if (head_request) body_limit(boost::none);
+    else body_limit(limits.max_body);
+    skip(head_request);
+    eager(false);
+}
+
+void http1_parser::refuse(char const* rule, error_code& ec, errc code) noexcept {
+    refused_ = rule;
+    refused_as_ = code;
+    ec = http::error::bad_value;
+}
+
+std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec) {
+    constexpr auto over = "the head is over wire_params::max_head";
+    begun_ = begun_ || size > 0;
+    // Beast 1.81 asserts that, once it saw a last chunk, it is never shown less of it than there must be: 0 CRLF CRLF.
+    constexpr std::size_t shortest_end = 5;
+    if (in_body_ && has_coding_ && !last_chunk_ && size < shortest_end) {
+        ec = http::error::need_more;
+        return 0;
+    }
+    begin_ = data;
+    end_ = data + size;
+    bool const in_head = !is_header_done();
+    auto const used = basic_parser::put(boost::asio::buffer(data, size), ec);
+    if (ec == http::error::header_limit) {
+        refuse(in_head ? over : "the trailers are over wire_params::max_head", ec, errc::response_too_large);
+    } else if (ec && ec != http::error::need_more) {
+        return used;
+    }
+    if (in_head) {
+        // What is not used yet belongs to the head as well: Beast stops at its end.
+        head_ += used;
+        if (head_ + (is_header_done() ? 0 : size - used) > limits_.max_head) refuse(over, ec, errc::response_too_large);
+        else if (ec == http::error::need_more) look_ahead({data + used, size - used}, ec);
+    } else if (last_chunk_) {
+        trailers_ += used;
+        if (trailers_ > limits_.max_head)
+            refuse("the trailers are over wire_params::max_head", ec, errc::response_too_large);
+    }
+    return used;
+}
+
+// Beast 1.81 looks at a head that came in pieces only when it saw its end, which something else than HTTP never has.
+void http1_parser::look_ahead(std::string_view rest, error_code& ec) noexcept {
+    constexpr std::string_view begin = "HTTP/1.";
+    if (head_ == 0 && !begin.starts_with(rest.substr(0, begin.size())))
+        return refuse("it does not begin with HTTP/1", ec);
+    for (auto at = rest.find('\n'); at != rest.npos; at = rest.find('\n', at + 1))
+        if (at > 0 && rest[at - 1] != '\r') return refuse("a line of the head ends with a bare line feed", ec);
+}
+
+failure http1_parser::why(error_code const& ec) const {
+    if (refused_ != nullptr) return {refused_as_, refused_};
+    if (ec == http::error::body_limit) return {errc::response_too_large, "the body is over wire_params::max_body"};
+    return {errc::protocol_error, ec.message()};
+}
+
+// RFC 9112, section 5.2. Beast joins the lines in a buffer of its own, or skips those that are blank.
+bool http1_parser::folded(string_view name, string_view value) const noexcept {
+    std::less<> const before;
+    auto const* const name_end = name.data() + name.size();
+    if (before(value.data(), name_end) || before(end_, value.data() + value.size())) return true;
+    auto const gap = std_view(string_view(name_end, static_cast<std::size_t>(value.data() - name_end)));
+    return gap.find_first_of("\r\n") != gap.npos;
+}
+
+void http1_parser::count_field(string_view name, string_view value, error_code& ec) noexcept {
+    if (++fields_ > limits_.max_headers)
+        refuse("the headers are more than wire_params::max_headers", ec, errc::response_too_large);
+    else if (folded(name, value)) refuse("a header is folded over lines", ec);
+}
+
+void http1_parser::on_response_impl(int code, string_view, int version, error_code& ec) {
+    if (code < 100 || code > 599) refuse("the status is not one of HTTP", ec);
+    http10_ = version < 11;
+    out_.set_status(code);
+}
+
+void http1_parser::on_field_impl(field f, string_view name, string_view value, error_code& ec) {
+    count_field(name, value, ec);
+    // Trailers say nothing that we use.
+    if (ec || in_body_) return;
+    read_framing(f, std_view(value), ec);
+    if (!ec) out_.add_header(std_view(name), std_view(value));
+}
+
+void http1_parser::read_framing(field f, std::string_view value, error_code& ec) noexcept {
+    switch (f) {
+    case field::content_length:
+        if (std::exchange(has_length_, true) || value.find(',') != value.npos)
+            refuse("Content-Length stands twice", ec);
+        break;
+    case field::transfer_encoding:
+        if (std::exchange(has_coding_, true)) refuse("Transfer-Encoding stands twice", ec);
+        else if (!beast::iequals("chunked", {value.data(), value.size()}))
+            refuse("the Transfer-Encoding is not chunked", ec);
+        else if (http10_) refuse("HTTP/1.0 has no Transfer-Encoding", ec);
+        break;
+    case field::keep_alive: keep_alive_timeout_ = timeout_of(value); return;
+    default: return;
+    }
+    if (!ec && has_length_ && has_coding_) refuse("both Content-Length and Transfer-Encoding are given", ec);
+}
+
+void http1_parser::on_header_impl(error_code& ec) {
+    in_body_ = true;
+    if (out_.status() < 200 && (has_length_ || has_coding_)) refuse("an interim answer has a body", ec);
+    // It has no body, whatever the header says: but somebody who believes the header sees one.
+    if (out_.status() == 204) doubtful_ = has_coding_ || content_length().value_or(0) > 0;
+}
+
+void http1_parser::on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) {
+    if (length) out_.mutable_body().reserve(static_cast<std::size_t>(std::min(*length, max_reserve)));
+}
+
+std::size_t http1_parser::on_body_impl(string_view body, error_code&) {
+    out_.mutable_body().append(body.data(), body.size());
+    return body.size();
+}
+
+void http1_parser::on_chunk_header_impl(std::uint64_t size, string_view extensions, error_code& ec) {
+    last_chunk_ = size == 0;
+    extensions_ += extensions.size();
+    if (extensions_ > limits_.max_head)
+        refuse("the chunks' extensions are over wire_params::max_head", ec, errc::response_too_large);
+}
+
+void http1_reader::begin(response& out, bool head_request) {
+    out_ = &out;
+    head_request_ = head_request;
+    parser_.emplace(out, limits_, head_request);
+    kept_.clear();
+    error_ = {};
+    interim_ = 0;
+    clean_ = closes_ = false;
+}
+
+std::size_t http1_reader::restore(char* to) const noexcept {
+    std::copy(kept_.begin(), kept_.end(), to);
+    return kept_.size();
+}
+
+http1_reader::step http1_reader::fail(failure f) {
+    error_ = std::move(f);
+    return step::failed;
+}
+
+http1_reader::step http1_reader::put(char const* data, std::size_t size) {
+    std::size_t used = 0;
+    while (used < size) {
+        error_code ec;
+        auto const n = parser_->put(data + used, size - used, ec);
+        used += n;
+        if (ec && ec != http::error::need_more) return fail(parser_->why(ec));
+        if (parser_->is_done()) {
+            if (parser_->status() >= 200) {
+                closes_ = !parser_->keep_alive();
+                clean_ = parser_->clean() && used == size;
+                return step::done;
+            }
+            if (parser_->status() == 101)
+                return fail({errc::protocol_error, "the server changed the protocol unasked"});
+            if (++interim_ > max_interim) return fail({errc::protocol_error, "more than 8 interim answers"});
+            out_->clear();
+            parser_.emplace(*out_, limits_, head_request_);
+        } else if (ec || n == 0) {
+            break;
+        }
+    }
+    if (size - used > limits_.max_head)
+        return fail({errc::response_too_large, "a chunk's line or the trailers are over wire_params::max_head"});
+    kept_.assign(data + used, data + size);
+    return step::more;
+}
+
+http1_reader::step http1_reader::end() {
+    constexpr auto early = "the server closed the channel before its answer was whole";
+    if (!parser_->begun()) return fail({errc::channel_lost, early});
+    error_code ec;
+    parser_->put_eof(ec);
+    if (ec || !parser_->is_done()) return fail({errc::channel_lost, early});
+    closes_ = true;
+    return step::done;
+}
+
+}  // namespace jirapool::detail
