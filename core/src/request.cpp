@@ -131,7 +131,6 @@ constexpr bool same_name(std::string_view lower_case, std::string_view name) noe
 // Framing, routing and the credential belong to the library; Cookie, Origin and Referer make Jira's edge ask for XSRF
 // tokens; User-Agent is one for the whole client.
 constexpr std::array own_headers = {
-    "accept-encoding"sv,
     "authorization"sv,
     "connection"sv,
     "content-length"sv,

@@ -95,6 +95,10 @@ void response::add_header(std::string_view name, std::string_view value) {
     fields_.push_back({{begin, name_size}, {begin + name_size, value_size}});
 }
 
+void response::remove_headers(std::string_view name) noexcept {
+    std::erase_if(fields_, [&](field const& f) { return same_name(text(f.name), name); });
+}
+
 void response::clear() noexcept {
     head_.clear();
     fields_.clear();

@@ -23,7 +23,8 @@ struct exchange_input {
     jirapool::method method = jirapool::method::get;
     std::string_view base_path;
     std::string_view target;
-    /// Whole header lines, each with its CR LF: Host, User-Agent, Accept.
+    /// Whole header lines, each with its CR LF: Host, User-Agent. Accept and Accept-Encoding the channel adds, unless they are
+    /// among `headers`.
     std::string_view fixed_headers;
     /// The line with the credential; empty for requests without one.
     std::string_view authorization;

@@ -61,6 +61,7 @@ char const* why_invalid(wire_params const& p) noexcept {
     if (p.max_head < 1024 || p.max_head > 1u << 20) return "wire_params::max_head must be 1024 to 1048576";
     if (p.max_headers < 1) return "wire_params::max_headers must be at least 1";
     if (p.max_body < 1024) return "wire_params::max_body must be at least 1024";
+    if (p.max_ratio < 1) return "wire_params::max_ratio must be at least 1";
     return nullptr;
 }
 

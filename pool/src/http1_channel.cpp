@@ -28,7 +28,7 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t inline_body = 16u << 10;
 
 // More than the parts of a head that are the same for all: method, version, names and ends of our own header lines.
-constexpr std::size_t fixed_head = 128;
+constexpr std::size_t fixed_head = 192;
 
 // A request must not meet the server's close on the wire: it takes time to get there, and clocks differ.
 constexpr auto keep_alive_margin = std::chrono::seconds(1);
@@ -38,6 +38,16 @@ failure lost(std::string why) { return {errc::channel_lost, std::move(why)}; }
 failure wait_failure(error_code const& ec) {
     if (ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped) return {ec};
     return lost(ec.message());
+}
+
+bool has_header(exchange_input const& in, std::string_view lower_case) noexcept {
+    if (in.headers == nullptr) return false;
+    auto const same = [](char name, char lower) {
+        return (name >= 'A' && name <= 'Z' ? name - 'A' + 'a' : name) == lower;
+    };
+    return std::any_of(in.headers->begin(), in.headers->end(), [&](auto const& h) {
+        return std::equal(h.first.begin(), h.first.end(), lower_case.begin(), lower_case.end(), same);
+    });
 }
 
 }  // namespace
@@ -93,7 +103,7 @@ http1_channel::http1_channel(std::unique_ptr<timed_socket> socket, std::unique_p
       timers_(t),
       wire_(wire),
       scratch_(scratch),
-      limits_{wire.max_head, wire.max_headers, wire.max_body} {}
+      limits_{wire.max_head, wire.max_headers, wire.max_body, wire.max_ratio} {}
 
 http1_channel::~http1_channel() { wipe(outgoing_); }
 
@@ -132,6 +142,11 @@ failure http1_channel::late(error_code const& ec, steady_time deadline, char con
     return wait_failure(ec);
 }
 
+// Not for an answer with a token: it would pass through a decoder's memory, which nobody wipes.
+bool http1_channel::offers_compression(exchange_input const& in) const noexcept {
+    return wire_.compression && !in.secret_answer && !has_header(in, "accept-encoding");
+}
+
 void http1_channel::compose(exchange_input const& in) {
     outgoing_.clear();
     // All of it at once: a string that grows leaves the credential behind in the memory that it gave up.
@@ -143,6 +158,8 @@ void http1_channel::compose(exchange_input const& in) {
     outgoing_.reserve(size);
     outgoing_.append(to_string(in.method)).append(" ").append(in.base_path).append(in.target).append(" HTTP/1.1\r\n");
     outgoing_.append(in.fixed_headers).append(in.authorization);
+    if (!has_header(in, "accept")) outgoing_.append("Accept: application/json\r\n");
+    if (offers_compression(in)) outgoing_.append("Accept-Encoding: gzip, br\r\n");
     if (in.headers != nullptr)
         for (auto const& [name, value] : *in.headers) outgoing_.append(name).append(": ").append(value).append("\r\n");
     if (!in.content_type.empty()) outgoing_.append("Content-Type: ").append(in.content_type).append("\r\n");
@@ -199,7 +216,10 @@ asio::awaitable<bool> http1_channel::write(exchange_input const* in, exchange_re
 }
 
 asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
-    reader_.begin(*out, in->method == method::head);
+    http1_expectation expected;
+    expected.head_request = in->method == method::head;
+    expected.decode = offers_compression(*in);
+    reader_.begin(*out, expected);
     auto until = report->written + wire_.first_byte_timeout;
     char const* limit = "no answer began within wire_params::first_byte_timeout";
     rate_floor rate(0, {}, report->written);

@@ -36,13 +36,13 @@ std::optional<std::chrono::seconds> timeout_of(std::string_view keep_alive) noex
 
 }  // namespace
 
-http1_parser::http1_parser(response& out, http1_limits const& limits, bool head_request)
-    : out_(out), limits_(limits), head_request_(head_request) {
+http1_parser::http1_parser(response& out, http1_limits const& limits, http1_expectation e)
+    : out_(out), limits_(limits), expected_(e) {
     // Ours counts all of the head, while Beast's of 1.81 starts anew with each piece: it must never be the one to speak.
     header_limit(limits.max_head + 4);
-    if (head_request) body_limit(boost::none);
+    if (e.head_request) body_limit(boost::none);
     else body_limit(limits.max_body);
-    skip(head_request);
+    skip(e.head_request);
     eager(false);
 }
 
@@ -139,10 +139,29 @@ void http1_parser::read_framing(field f, std::string_view value, error_code& ec)
             refuse("the Transfer-Encoding is not chunked", ec);
         else if (http10_) refuse("HTTP/1.0 has no Transfer-Encoding", ec);
         break;
+    case field::content_encoding: return read_coding(value, ec);
     case field::keep_alive: keep_alive_timeout_ = timeout_of(value); return;
     default: return;
     }
     if (!ec && has_length_ && has_coding_) refuse("both Content-Length and Transfer-Encoding are given", ec);
+}
+
+void http1_parser::read_coding(std::string_view value, error_code& ec) noexcept {
+    if (!expected_.decode) return;
+    auto const coding = content_coding_of(value);
+    if (!coding) return refuse("the Content-Encoding is not one of gzip and br", ec);
+    if (*coding == content_coding::identity) return;
+    if (coding_ != content_coding::identity) return refuse("there is more than one Content-Encoding", ec);
+    coding_ = *coding;
+}
+
+// The headers say then what the body is, not what it was on the wire.
+void http1_parser::begin_decoding() {
+    if (coding_ == content_coding::identity || expected_.head_request || out_.status() == 204 || out_.status() == 304)
+        return;
+    decoder_ = std::make_unique<content_decoder>(coding_, content_decoder::limits{limits_.max_body, limits_.max_ratio});
+    out_.remove_headers("content-encoding");
+    out_.remove_headers("content-length");
 }
 
 void http1_parser::on_header_impl(error_code& ec) {
@@ -150,14 +169,17 @@ void http1_parser::on_header_impl(error_code& ec) {
     if (out_.status() < 200 && (has_length_ || has_coding_)) refuse("an interim answer has a body", ec);
     // It has no body, whatever the header says: but somebody who believes the header sees one.
     if (out_.status() == 204) doubtful_ = has_coding_ || content_length().value_or(0) > 0;
+    if (!ec) begin_decoding();
 }
 
 void http1_parser::on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) {
     if (length) out_.mutable_body().reserve(static_cast<std::size_t>(std::min(*length, max_reserve)));
 }
 
-std::size_t http1_parser::on_body_impl(string_view body, error_code&) {
-    out_.mutable_body().append(body.data(), body.size());
+std::size_t http1_parser::on_body_impl(string_view body, error_code& ec) {
+    if (!decoder_) out_.mutable_body().append(body.data(), body.size());
+    else if (auto const problem = decoder_->put(std_view(body), out_.mutable_body()))
+        refuse(problem.rule, ec, problem.code);
     return body.size();
 }
 
@@ -168,10 +190,16 @@ void http1_parser::on_chunk_header_impl(std::uint64_t size, string_view extensio
         refuse("the chunks' extensions are over wire_params::max_head", ec, errc::response_too_large);
 }
 
-void http1_reader::begin(response& out, bool head_request) {
+void http1_parser::on_finish_impl(error_code& ec) {
+    if (!decoder_) return;
+    if (auto const problem = decoder_->finish()) refuse(problem.rule, ec, problem.code);
+    decoder_.reset();  // its window is larger than most bodies
+}
+
+void http1_reader::begin(response& out, http1_expectation e) {
     out_ = &out;
-    head_request_ = head_request;
-    parser_.emplace(out, limits_, head_request);
+    expected_ = e;
+    parser_.emplace(out, limits_, e);
     kept_.clear();
     error_ = {};
     interim_ = 0;
@@ -205,7 +233,7 @@ http1_reader::step http1_reader::put(char const* data, std::size_t size) {
                 return fail({errc::protocol_error, "the server changed the protocol unasked"});
             if (++interim_ > max_interim) return fail({errc::protocol_error, "more than 8 interim answers"});
             out_->clear();
-            parser_.emplace(*out_, limits_, head_request_);
+            parser_.emplace(*out_, limits_, expected_);
         } else if (ec || n == 0) {
             break;
         }
@@ -221,7 +249,7 @@ http1_reader::step http1_reader::end() {
     if (!parser_->begun()) return fail({errc::channel_lost, early});
     error_code ec;
     parser_->put_eof(ec);
-    if (ec || !parser_->is_done()) return fail({errc::channel_lost, early});
+    if (ec) return fail(parser_->refused() ? parser_->why(ec) : failure(errc::channel_lost, early));
     closes_ = true;
     return step::done;
 }

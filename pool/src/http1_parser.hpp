@@ -1,5 +1,7 @@
 #pragma once
 
+#include "content_decoder.hpp"
+
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/result.hpp>
 
@@ -10,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -23,6 +26,13 @@ struct http1_limits {
     std::uint32_t max_head = 0;
     std::uint32_t max_headers = 0;
     std::uint64_t max_body = 0;
+    std::uint32_t max_ratio = 1;
+};
+
+/// What the request means for its answer.
+struct http1_expectation {
+    bool head_request = false;  ///< there is no body, whatever the head says
+    bool decode = false;        ///< gzip and brotli were offered; otherwise a body is delivered as it came
 };
 
 /** Beast's response parser, filling in a jirapool::response: headers in one buffer instead of a node each, the body reserved
@@ -34,7 +44,7 @@ class http1_parser final : public beast::http::basic_parser<false> {
 public:
     using error_code = boost::system::error_code;
 
-    http1_parser(response& out, http1_limits const& limits, bool head_request);
+    http1_parser(response& out, http1_limits const& limits, http1_expectation e);
 
     /// Consumes a part of `size` bytes at most up to the end of the head, a chunk's line or the message; need_more as Beast's.
     std::size_t put(char const* data, std::size_t size, error_code& ec);
@@ -45,6 +55,8 @@ public:
     bool clean() const noexcept { return keep_alive() && !doubtful_; }
     /// What `Keep-Alive: timeout=` promises.
     std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return keep_alive_timeout_; }
+    /// It failed because of what was read, not for want of more.
+    bool refused() const noexcept { return refused_ != nullptr; }
     /// Why `put` failed.
     failure why(error_code const& ec) const;
 
@@ -62,6 +74,8 @@ private:
     bool folded(string_view name, string_view value) const noexcept;
     void count_field(string_view name, string_view value, error_code& ec) noexcept;
     void read_framing(field f, std::string_view value, error_code& ec) noexcept;
+    void read_coding(std::string_view value, error_code& ec) noexcept;
+    void begin_decoding();
 
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int version, error_code& ec) override;
@@ -78,7 +92,7 @@ private:
     std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
         return on_body_impl(body, ec);
     }
-    void on_finish_impl(error_code&) override {}
+    void on_finish_impl(error_code& ec) override;
 
     response& out_;
     http1_limits const& limits_;
@@ -91,7 +105,9 @@ private:
     std::size_t trailers_ = 0;    // bytes behind the last chunk
     std::uint32_t fields_ = 0;
     std::optional<std::chrono::seconds> keep_alive_timeout_;
-    bool head_request_;
+    std::unique_ptr<content_decoder> decoder_;
+    http1_expectation expected_;
+    content_coding coding_ = content_coding::identity;
     bool begun_ = false;
     bool http10_ = false;
     bool has_length_ = false;
@@ -113,7 +129,7 @@ public:
     explicit http1_reader(http1_limits const& l) noexcept : limits_(l) {}
 
     /// A new exchange. `out` is filled in, and must be empty.
-    void begin(response& out, bool head_request);
+    void begin(response& out, http1_expectation e);
     /// Copies what was kept to `to`, at most `max_kept` bytes. @return how many.
     std::size_t restore(char* to) const noexcept;
     std::size_t max_kept() const noexcept { return limits_.max_head; }
@@ -138,7 +154,7 @@ private:
     std::vector<char> kept_;
     failure error_;
     int interim_ = 0;
-    bool head_request_ = false;
+    http1_expectation expected_;
     bool clean_ = false;
     bool closes_ = false;
 };

@@ -93,7 +93,7 @@ private:
 
 origin_pool::origin_pool(std::string host, shared const& s)
     : host_(std::move(host)),
-      fixed_headers_("Host: " + host_ + "\r\nUser-Agent: " + s.params.user_agent + "\r\nAccept: application/json\r\n"),
+      fixed_headers_("Host: " + host_ + "\r\nUser-Agent: " + s.params.user_agent + "\r\n"),
       shared_(s),
       queue_(share(s.params.pool.max_share_of_site, s.params.pool.max_channels)),
       reaper_(std::make_unique<reaper>(*this)),

@@ -74,7 +74,7 @@ public:
     ~origin_pool();
 
     std::string const& host() const noexcept { return host_; }
-    /// Whole lines that each request to it has: Host, User-Agent, Accept.
+    /// Whole lines that each request to it has: Host, User-Agent.
     std::string const& fixed_headers() const noexcept { return fixed_headers_; }
     retry_budget& budget() noexcept { return budget_; }
 

@@ -453,3 +453,59 @@ TEST_CASE("webhooks: the other kinds are refused before anything is sent, in wor
               s.webhook_requests_refused ==
           0);
 }
+
+TEST_CASE("call: answers come compressed and are delivered as what they are") {
+    for (bool const chunked : {false, true}) {
+        auto world = small_world();
+        world.compress = true;
+        world.chunked = chunked;
+        world.issue_bytes = 50'000;
+        fixture f(world);
+        std::mutex m;
+        std::vector<std::string> offered;
+        f.jira.set_intercept([&](mock::request_view const& r) -> std::optional<mock::scripted_reply> {
+            std::lock_guard const lock(m);
+            offered.push_back(std::string(r.host) + ": " + std::string(r.header("accept-encoding")));
+            return std::nullopt;
+        });
+        runtime jira(1, f.params);
+        auto const c = jira.add(f.config("oauth-0001")).value();
+        auto const r = call(c, request::get("/rest/api/3/issue/PROJ-1"));
+        REQUIRE(r.has_value());
+        CHECK(std::string_view(r->body()).starts_with('{'));
+        CHECK(std::string_view(r->body()).ends_with('}'));
+        CHECK(r->body().size() > 45'000);
+        CHECK(r->header("content-encoding").empty());
+        CHECK(r->header("content-length").empty());
+        CHECK(sum(jira, &shard_stats::bytes_received) < 20'000);
+        // A token is not passed through a decoder.
+        std::lock_guard const lock(m);
+        CHECK(offered == std::vector<std::string>{"auth.atlassian.com: ", "api.atlassian.com: gzip, br"});
+    }
+}
+
+TEST_CASE("call: a caller's own Accept stands in place of ours, and his Accept-Encoding leaves the body as it came") {
+    auto world = small_world();
+    world.compress = true;
+    world.issue_bytes = 5'000;
+    fixture f(world);
+    std::mutex m;
+    std::vector<std::string> accepted;
+    f.jira.set_intercept([&](mock::request_view const& r) -> std::optional<mock::scripted_reply> {
+        std::lock_guard const lock(m);
+        accepted.push_back(std::string(r.header("accept")) + " " + std::string(r.header("accept-encoding")));
+        return std::nullopt;
+    });
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    auto const plain = call(c, request::get("/rest/api/3/issue/PROJ-1").header("aCCept", "text/csv"));
+    REQUIRE(plain.has_value());
+    CHECK(std::string_view(plain->body()).starts_with('{'));
+    auto const coded = call(c, request::get("/rest/api/3/issue/PROJ-1").header("ACCEPT-encoding", "gzip"));
+    REQUIRE(coded.has_value());
+    CHECK(coded->header("content-encoding") == "gzip");
+    CHECK(std::string_view(coded->body()).starts_with("\x1f\x8b"));
+    CHECK(coded->header("content-length") == std::to_string(coded->body().size()));
+    std::lock_guard const lock(m);
+    CHECK(accepted == std::vector<std::string>{"text/csv gzip, br", "application/json gzip"});
+}

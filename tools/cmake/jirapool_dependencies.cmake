@@ -5,6 +5,11 @@ find_package(OpenSSL 3 REQUIRED)
 find_package(simdjson CONFIG REQUIRED)
 find_package(Boost 1.81 CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(ZLIB REQUIRED)
+# Brotli brings no CMake package: its libraries are named as the linker knows them.
+find_path(JIRAPOOL_BROTLI_INCLUDE brotli/decode.h REQUIRED)
+find_library(JIRAPOOL_BROTLI_LIBRARY brotlidec REQUIRED)
+mark_as_advanced(JIRAPOOL_BROTLI_INCLUDE JIRAPOOL_BROTLI_LIBRARY)
 
 if(JIRAPOOL_BUILD_TOOLS OR JIRAPOOL_BUILD_TESTS)
     find_package(fmt REQUIRED)

@@ -133,7 +133,7 @@ TEST_CASE("request: a target of more than 8,000 bytes is refused") {
 }
 
 TEST_CASE("request: a header's name is a token") {
-    for (auto const* name : {"X-Atlassian-Token", "Accept", "If-None-Match", "x!#$%&'*+-.^_`|~9"}) {
+    for (auto const* name : {"X-Atlassian-Token", "Accept", "Accept-Encoding", "If-None-Match", "x!#$%&'*+-.^_`|~9"}) {
         check_fit(request::get("/x").header(name, "v"));
     }
     for (std::string const& name : {std::string(), std::string("a b"), std::string("a:"), std::string(":path"),
@@ -146,7 +146,7 @@ TEST_CASE("request: a header's name is a token") {
 TEST_CASE("request: the library's own headers are refused in any case") {
     for (auto const* name : {"host", "Authorization", "PROXY-AUTHORIZATION", "Content-Length", "Transfer-Encoding",
                              "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "TE", "Trailer", "Expect",
-                             "Cookie", "Origin", "Referer", "User-Agent", "aCCept-eNcoding"}) {
+                             "Cookie", "Origin", "Referer", "User-Agent"}) {
         check_header_refused(name, "v");
     }
 }

@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/compressed.hpp"
 #include "support/http1_answers.hpp"
 
 #include "http1_parser.hpp"
@@ -21,13 +22,20 @@ struct reading {
     bool clean = false;
 };
 
-http1_limits const limits{test::answers_max_head, test::answers_max_headers, test::answers_max_body};
+http1_limits const limits{test::answers_max_head, test::answers_max_headers, test::answers_max_body, 250};
+
+http1_expectation expectation(bool head_request, bool decode = true) {
+    http1_expectation e;
+    e.head_request = head_request;
+    e.decode = decode;
+    return e;
+}
 
 /// Feeds the bytes in pieces, each in memory of its own size, so that a read beyond its end is seen.
 reading read_in_pieces(http1_answer const& a, std::vector<std::size_t> const& sizes) {
     reading r;
     http1_reader reader(limits);
-    reader.begin(r.out, a.head_request);
+    reader.begin(r.out, expectation(a.head_request));
     std::size_t at = 0;
     for (std::size_t i = 0; at < a.bytes.size() && r.last == step::more; ++i) {
         auto const size = std::min(i < sizes.size() ? sizes[i] : a.bytes.size(), a.bytes.size() - at);
@@ -79,10 +87,10 @@ TEST_CASE("http1_reader: what is whole is delivered, what is doubtful is refused
 
 TEST_CASE("http1_reader: a head that comes header by header is limited all the same") {
     // Beast 1.81 starts counting anew behind each piece that ends with a header.
-    http1_limits const generous{1024, 1'000'000, 4096};
+    http1_limits const generous{1024, 1'000'000, 4096, 250};
     response out;
     http1_reader reader(generous);
-    reader.begin(out, false);
+    reader.begin(out, expectation(false));
     std::vector<char> buffer(4096);
     std::string piece = "HTTP/1.1 200 OK\r\n";
     std::size_t fed = 0;
@@ -103,7 +111,7 @@ TEST_CASE("http1_reader: a body without a length is whole at the stream's good e
     http1_answer const a{"", "HTTP/1.1 200 OK\r\n\r\nhi", fate::delivered, "hi"};
     response out;
     http1_reader reader(limits);
-    reader.begin(out, false);
+    reader.begin(out, expectation(false));
     CHECK(reader.put(a.bytes.data(), a.bytes.size()) == step::more);
     CHECK(reader.end() == step::done);
     CHECK(std::string_view(out.body()) == "hi");
@@ -119,7 +127,7 @@ TEST_CASE("http1_reader: the stream's end anywhere else is a lost channel") {
         INFO(bytes);
         response out;
         http1_reader reader(limits);
-        reader.begin(out, false);
+        reader.begin(out, expectation(false));
         REQUIRE(reader.put(bytes.data(), bytes.size()) == step::more);
         CHECK(reader.end() == step::failed);
         CHECK(reader.error().code() == errc::channel_lost);
@@ -131,7 +139,7 @@ TEST_CASE("http1_reader: trailers become no headers") {
         "HTTP/1.1 200 OK\r\nServer: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nServer: b\r\nRetry-After: 9\r\n\r\n";
     response out;
     http1_reader reader(limits);
-    reader.begin(out, false);
+    reader.begin(out, expectation(false));
     REQUIRE(reader.put(bytes.data(), bytes.size()) == step::done);
     CHECK(out.header_count() == 2);
     CHECK(out.header("retry-after").empty());
@@ -140,11 +148,11 @@ TEST_CASE("http1_reader: trailers become no headers") {
 TEST_CASE("http1_reader: one exchange leaves nothing to the next") {
     response out;
     http1_reader reader(limits);
-    reader.begin(out, false);
+    reader.begin(out, expectation(false));
     std::string const cut = "HTTP/1.1 200 OK\r\nContent-Le";
     REQUIRE(reader.put(cut.data(), cut.size()) == step::more);
     out.clear();
-    reader.begin(out, false);
+    reader.begin(out, expectation(false));
     char kept[test::answers_max_head];
     CHECK(reader.restore(kept) == 0);
     std::string const whole = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -158,7 +166,7 @@ TEST_CASE("http1_reader: the server's patience is read wherever it stands in its
         std::string const bytes = "HTTP/1.1 204 No Content\r\nKeep-Alive: " + value + "\r\n\r\n";
         response out;
         http1_reader reader(limits);
-        reader.begin(out, false);
+        reader.begin(out, expectation(false));
         REQUIRE(reader.put(bytes.data(), bytes.size()) == step::done);
         return reader.keep_alive_timeout();
     };
@@ -168,4 +176,70 @@ TEST_CASE("http1_reader: the server's patience is read wherever it stands in its
     CHECK_FALSE(patience("timeout=soon"));
     CHECK_FALSE(patience("timeout=99999999999"));
     CHECK_FALSE(patience(""));
+}
+
+TEST_CASE("http1_reader: one layer of gzip or br is taken off, and anything else is refused in words") {
+    auto const body = test::gzipped("words and words");
+    struct {
+        std::string headers;
+        bool decode;
+        bool head_request;
+        char const* says;  ///< the body, or the rule
+        bool refused;
+    } const cases[] = {
+        {"Content-Encoding: gzip\r\n", true, false, "words and words", false},
+        {"Content-Encoding: X-GZIP\r\nContent-Encoding: identity\r\n", true, false, "words and words", false},
+        {"Content-Encoding: gzip\r\n", false, false, nullptr, false},
+        {"Content-Encoding: zstd\r\n", false, false, nullptr, false},
+        {"Content-Encoding: gzip\r\n", true, true, "", false},
+        {"Content-Encoding: zstd\r\n", true, false, "the Content-Encoding is not one of gzip and br", true},
+        {"Content-Encoding: gzip, br\r\n", true, false, "the Content-Encoding is not one of gzip and br", true},
+        {"Content-Encoding: br\r\nContent-Encoding: gzip\r\n", true, false, "there is more than one Content-Encoding",
+         true},
+        {"Content-Encoding: br\r\n", true, false, "the compressed body is corrupt", true},
+    };
+    for (auto const& c : cases) {
+        INFO(c.headers);
+        http1_answer a{
+            "", "HTTP/1.1 200 OK\r\n" + c.headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n", {}};
+        if (!c.head_request) a.bytes += body;
+        response out;
+        http1_reader reader(limits);
+        reader.begin(out, expectation(c.head_request, c.decode));
+        auto const last = reader.put(a.bytes.data(), a.bytes.size());
+        INFO(reader.error().describe());
+        REQUIRE(last == (c.refused ? step::failed : step::done));
+        if (c.refused) {
+            CHECK(reader.error().rule() == c.says);
+            continue;
+        }
+        CHECK(std::string_view(out.body()) == (c.says != nullptr ? std::string_view(c.says) : std::string_view(body)));
+        CHECK(reader.clean());
+        bool const decoded = c.decode && !c.head_request;
+        CHECK(out.header("content-encoding").empty() == decoded);
+        CHECK(out.header("content-length").empty() == decoded);
+    }
+}
+
+TEST_CASE("http1_reader: a compressed body whose frame ends before it does is refused") {
+    auto const body = test::gzipped("words and words");
+    auto const short_by_one = body.substr(0, body.size() - 1);
+    for (bool const chunked : {false, true}) {
+        std::string const bytes = chunked ? "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: "
+                                            "chunked\r\n\r\n1\r\n\x1f\r\n0\r\n\r\n"
+                                          : "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " +
+                                                std::to_string(short_by_one.size()) + "\r\n\r\n" + short_by_one;
+        response out;
+        http1_reader reader(limits);
+        reader.begin(out, expectation(false));
+        CHECK(reader.put(bytes.data(), bytes.size()) == step::failed);
+        CHECK(reader.error().rule() == "the compressed body ends too early");
+    }
+    std::string const open = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + short_by_one;
+    response out;
+    http1_reader reader(limits);
+    reader.begin(out, expectation(false));
+    CHECK(reader.put(open.data(), open.size()) == step::more);
+    CHECK(reader.end() == step::failed);
+    CHECK(reader.error().rule() == "the compressed body ends too early");
 }

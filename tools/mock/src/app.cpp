@@ -561,6 +561,7 @@ reply app::answer_jira(visit& v) {
     add_common_headers(v, out);
     add_limit_headers(v, admitted, out);
     out.chunked = params_.chunked;
+    out.compress = params_.compress;
     return out;
 }
 

@@ -81,6 +81,7 @@ void add_options(CLI::App& cli, options& o) {
     add(what, "--token-lifetime", o.token_lifetime_s, "Lifetime of access tokens, seconds");
     add(what, "--token-bytes", p.token_bytes, "Length of access tokens");
     cli.add_flag("--chunked", p.chunked, "Answer with Transfer-Encoding: chunked")->group(what);
+    cli.add_flag("--compress", p.compress, "Compress answers by Accept-Encoding: br, or else gzip")->group(what);
 
     char const* const limits = "Limits";
     add(limits, "--burst-get", p.burst_get, "Requests per second, site and route: GET");

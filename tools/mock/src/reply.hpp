@@ -45,6 +45,8 @@ public:
     std::string_view content_type;
     std::string body;
     bool chunked = false;
+    /// To be compressed if the request allows it.
+    bool compress = false;
     std::chrono::milliseconds delay{0};
     /// The connection is closed afterwards although the answer does not say so.
     bool close_silently = false;

@@ -4,6 +4,7 @@
 #include "app.hpp"
 #include "certificate.hpp"
 #include "clock.hpp"
+#include "compress.hpp"
 #include "reply.hpp"
 #include "text.hpp"
 
@@ -248,6 +249,7 @@ private:
         keep_alive_ = request.keep_alive();
         reply_ = host_.application.handle(r, read_clock());
         reply_.chunked = reply_.chunked && request.version() >= 11;
+        if (reply_.compress) compress(reply_, r.header("accept-encoding"));
 
         if (reply_.delay <= milliseconds{0}) return send();
         expire_after(reply_.delay + transfer_timeout);

@@ -91,6 +91,8 @@ public:
     std::string_view header_name(std::size_t i) const& noexcept { return text(fields_[i].name); }
     std::string_view header_value(std::size_t i) const& noexcept { return text(fields_[i].value); }
 
+    /// Decoded when the answer came with gzip or brotli; the headers `Content-Encoding` and `Content-Length`, which would
+    /// describe what was on the wire, are gone then. A request with an `Accept-Encoding` of its own gets it as it came.
     body_view body() const& noexcept { return {body_.data(), body_.size()}; }
     body_view body() && = delete;
 
@@ -105,6 +107,7 @@ public:
     void set_explanation(std::shared_ptr<jirapool::explanation const> e) noexcept { explanation_ = std::move(e); }
     void set_status(int status) noexcept { status_ = status; }
     void add_header(std::string_view name, std::string_view value);
+    void remove_headers(std::string_view name) noexcept;
     padded_buffer& mutable_body() noexcept { return body_; }
     void clear() noexcept;
 

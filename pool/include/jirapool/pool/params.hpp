@@ -65,6 +65,11 @@ struct wire_params {
     std::uint32_t max_headers = 128;
     /// Bytes of a body, as it came and decoded. At least 1 KiB.
     std::uint64_t max_body = 64u << 20;
+    /// How many times its size on the wire a body of more than 1 MiB may be once decoded. JSON of many alike issues reaches
+    /// 50; a bomb of zeros 1,000 (gzip) or a million (brotli). At least 1.
+    std::uint32_t max_ratio = 250;
+    /// Offer gzip and brotli. Costs some 10 us for each 10 KB of body; off for a proxy that is near.
+    bool compression = true;
 };
 
 struct tls_params {

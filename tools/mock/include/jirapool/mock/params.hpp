@@ -79,6 +79,8 @@ struct params {
 
     /// Answers of the API come with `Transfer-Encoding: chunked`, as Jira's do, and not with Content-Length.
     bool chunked = false;
+    /// Answers of the API are compressed by what `Accept-Encoding` offers, as Jira's are: br, or else gzip.
+    bool compress = false;
     /// A keep-alive connection is closed after so long without a request. > 0.
     std::chrono::milliseconds idle_timeout{std::chrono::seconds{60}};
     faults faulty;
