@@ -1,9 +1,17 @@
 #include "dialer.hpp"
 
+#include "happy_eyeballs.hpp"
 #include "wait_point.hpp"
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <algorithm>
+#include <optional>
+#include <system_error>
 
 namespace jirapool::detail {
 
@@ -11,22 +19,39 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr char const* https_port = "443";
-
-failure interrupted(error_code const& ec, errc otherwise) {
+// errc::timeout is for calls: a stage of a dial that took too long is that stage's failure.
+failure interrupted(error_code const& ec, errc otherwise, char const* limit) {
     if (ec == errc::cancelled || ec == errc::stopped) return {ec};
-    // errc::timeout is for a call's deadline; a stage that took too long is the stage's failure.
-    return {otherwise, ec == errc::timeout ? "timed out" : ec.message()};
+    return {otherwise, ec == errc::timeout ? std::string(limit) : ec.message()};
+}
+
+constexpr char const* over_connect = "no address took the connection within wire_params::connect_timeout";
+constexpr char const* over_resolve = "the name was not resolved within wire_params::resolve_timeout";
+constexpr char const* over_tls = "no TLS handshake within wire_params::tls_timeout";
+
+void set_up(tcp::socket& s, wire_params const& wire) noexcept {
+    error_code ignored;
+    s.set_option(tcp::no_delay(true), ignored);
+    s.non_blocking(true, ignored);
+    if (wire.tcp_keep_alive_idle.count() == 0) return;
+    using keep_idle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+    using keep_interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
+    using keep_count = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
+    s.set_option(keep_idle(static_cast<int>(wire.tcp_keep_alive_idle.count())), ignored);
+    s.set_option(keep_interval(static_cast<int>(wire.tcp_keep_alive_interval.count())), ignored);
+    s.set_option(keep_count(static_cast<int>(wire.tcp_keep_alive_probes)), ignored);
+    s.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
 }  // namespace
 
 tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
-                       std::shared_ptr<client_params const> params)
+                       std::shared_ptr<client_params const> params, name_resolver& names)
     : executor_(std::move(ex)),
       timers_(t),
       context_(std::move(context)),
       params_(std::move(params)),
+      names_(names),
       scratch_(params_->wire.max_head) {}
 
 address_override const* tls_dialer::override_of(std::string const& host) const noexcept {
@@ -35,21 +60,19 @@ address_override const* tls_dialer::override_of(std::string const& host) const n
     return nullptr;
 }
 
-/// getaddrinfo cannot be interrupted: it runs on Asio's resolver thread, and who waits for it may leave earlier.
+/// Where a dial waits for the resolver's thread: the thread writes to the eventfd, and knows nothing of executors.
 class tls_dialer::resolution {
 public:
-    resolution(asio::any_io_executor ex, timers& t) : resolver(ex), done(t, ex) {}
-    tcp::resolver resolver;
+    resolution(asio::any_io_executor ex, timers& t)
+        : signal(ex, ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), done(t, ex) {}
+    asio::posix::stream_descriptor signal;
     wait_point done;
-    bool finished = false;
-    error_code ec;
-    std::vector<tcp::endpoint> endpoints;
 };
 
-asio::awaitable<bool> tls_dialer::resolve(std::string host, std::vector<tcp::endpoint>* out, dial_result* result) {
+asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial_result* result) {
     result->failed_at = dial_stage::resolve;
+    error_code ec;
     if (auto const* const o = override_of(host)) {
-        error_code ec;
         auto const address = asio::ip::make_address(o->address, ec);
         if (ec) {
             result->error = {errc::resolve_failed, "the address override is not an IP address"};
@@ -58,46 +81,103 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, std::vector<tcp::end
         out->emplace_back(address, o->port);
         co_return true;
     }
-    auto const pending = std::make_shared<resolution>(executor_, timers_);
-    pending->resolver.async_resolve(host, https_port,
-                                    [pending](error_code ec, tcp::resolver::results_type const& found) {
-                                        pending->ec = ec;
-                                        for (auto const& entry : found) pending->endpoints.push_back(entry.endpoint());
-                                        pending->finished = true;
-                                        pending->done.notify();
-                                    });
-    wake const w = co_await pending->done.wait(timers_.now() + params_->wire.resolve_timeout);
-    if (!pending->finished) {
-        pending->resolver.cancel();
-        result->error = interrupted(w == wake::timeout ? errc::timeout : errc::cancelled, errc::resolve_failed);
+    std::shared_ptr<name_resolver::lookup> lookup;
+    std::shared_ptr<resolution> pending;
+    try {
+        pending = std::make_shared<resolution>(executor_, timers_);
+        lookup = names_.start(host);
+        lookup->notify(pending->signal.native_handle());
+    } catch (std::system_error const& e) {
+        // No descriptor or no thread is left; Asio's exceptions are of the same family.
+        result->error = {errc::resolve_failed, e.code().message()};
         co_return false;
     }
-    if (pending->ec || pending->endpoints.empty()) {
-        result->error = {errc::resolve_failed, pending->ec ? pending->ec.message() : "no address"};
+    pending->signal.async_wait(asio::posix::stream_descriptor::wait_read,
+                               [pending](error_code) { pending->done.notify(); });
+    auto const deadline = timers_.now() + params_->wire.resolve_timeout;
+    wake w = wake::notified;
+    while (!lookup->answer() && w == wake::notified) w = co_await pending->done.wait(deadline);
+    pending->signal.close(ec);
+    auto const answer = lookup->answer();
+    if (!answer) {
+        result->error = interrupted(w == wake::timeout ? errc::timeout : errc::cancelled, errc::resolve_failed,
+                                    over_resolve);
         co_return false;
     }
-    *out = std::move(pending->endpoints);
+    if (answer->endpoints.empty()) {
+        result->error = {errc::resolve_failed, answer->problem.empty() ? "the name has no address" : answer->problem};
+        co_return false;
+    }
+    *out = answer->endpoints;
     co_return true;
 }
 
-asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(std::vector<tcp::endpoint> const* to,
-                                                                   dial_result* result) {
+/// Attempts under way. Their handlers keep it alive; once `over`, they say nothing more.
+class tls_dialer::race {
+public:
+    race(asio::any_io_executor ex, timers& t, std::size_t addresses) : executor(ex), done(t, ex), sockets(addresses) {}
+
+    static void start(std::shared_ptr<race> const& self, std::size_t i, tcp::endpoint const& to) {
+        auto& socket = self->sockets[i].emplace(self->executor);
+        socket.async_connect(to, [self, i](error_code ec) { self->on_ended(i, ec); });
+    }
+
+    void on_ended(std::size_t i, error_code ec) {
+        if (over || winner) return;
+        if (ec) {
+            last_problem = ec;
+            ++failed;
+            sockets[i].reset();
+        } else {
+            winner = i;
+        }
+        done.notify();
+    }
+
+    asio::any_io_executor executor;
+    wait_point done;
+    std::vector<std::optional<tcp::socket>> sockets;
+    std::optional<std::size_t> winner;
+    std::size_t failed = 0;  ///< since last looked at
+    error_code last_problem;
+    bool over = false;
+};
+
+asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to, dial_result* result) {
     result->failed_at = dial_stage::connect;
     auto const deadline = timers_.now() + params_->wire.connect_timeout;
-    for (auto const& endpoint : *to) {
-        auto socket = std::make_unique<timed_socket>(timers_, executor_);
-        auto const ec = co_await socket->connect(endpoint, deadline);
-        if (!ec) {
-            error_code ignored;
-            socket->socket().set_option(tcp::no_delay(true), ignored);
-            socket->socket().set_option(asio::socket_base::keep_alive(true), ignored);
-            socket->socket().non_blocking(true, ignored);
-            co_return socket;
+    std::vector<happy_eyeballs::family> families;
+    for (auto const& e : to)
+        families.push_back(e.address().is_v6() ? happy_eyeballs::family::v6 : happy_eyeballs::family::v4);
+    happy_eyeballs order(families, params_->wire.attempt_delay);
+    auto const run = std::make_shared<race>(executor_, timers_, to.size());
+    error_code stopped_by;
+    while (!run->winner && !stopped_by) {
+        auto const now = timers_.now();
+        auto const next = order.next(now);
+        if (next.what == happy_eyeballs::decision::kind::start) {
+            race::start(run, next.address, to[next.address]);
+            continue;
         }
-        result->error = interrupted(ec, errc::connect_failed);
-        if (ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped) break;
+        if (next.what == happy_eyeballs::decision::kind::failed) stopped_by = run->last_problem;
+        if (stopped_by) break;
+        auto const until = std::min(deadline, next.until);
+        wake w = wake::notified;
+        if (run->failed == 0) w = co_await run->done.wait(until);
+        for (; run->failed > 0; --run->failed) order.on_failed();
+        if (w == wake::cancelled) stopped_by = errc::cancelled;
+        if (w == wake::timeout && timers_.now() >= deadline) stopped_by = errc::timeout;
     }
-    co_return nullptr;
+    run->over = true;
+    std::unique_ptr<timed_socket> socket;
+    if (run->winner) {
+        socket = std::make_unique<timed_socket>(timers_, std::move(*run->sockets[*run->winner]));
+        set_up(socket->socket(), params_->wire);
+    } else {
+        result->error = interrupted(stopped_by, errc::connect_failed, over_connect);
+    }
+    run->sockets.clear();  // closes the others
+    co_return socket;
 }
 
 asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* tls, dial_result* result) {
@@ -113,7 +193,7 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
         auto const ec = co_await socket->wait(
             status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
         if (ec) {
-            result->error = interrupted(ec, errc::tls_failed);
+            result->error = interrupted(ec, errc::tls_failed, over_tls);
             co_return false;
         }
     }
@@ -122,13 +202,13 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
 asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
     dial_result result;
     auto const started = timers_.now();
-    std::vector<tcp::endpoint> endpoints;
-    bool const resolved = co_await resolve(host, &endpoints, &result);
+    endpoints found;
+    bool const resolved = co_await resolve(host, &found, &result);
     auto const at_connect = timers_.now();
     result.took[0] = at_connect - started;
     if (!resolved) co_return result;
 
-    auto socket = co_await connect(&endpoints, &result);
+    auto socket = co_await connect(std::move(found), &result);
     auto const at_tls = timers_.now();
     result.took[1] = at_tls - at_connect;
     if (!socket) co_return result;

@@ -2,6 +2,7 @@
 
 #include "channel.hpp"
 #include "http1_channel.hpp"
+#include "name_resolver.hpp"
 #include "timers.hpp"
 #include "tls.hpp"
 
@@ -10,21 +11,25 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace jirapool::detail {
 
-/// Resolves, connects and shakes hands: a limit on each. Resolution happens on every dial.
+/// Resolves anew for each dial, connects to whichever address answers first, shakes hands: a limit on each.
 class tls_dialer final : public dialer {
 public:
     tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
-               std::shared_ptr<client_params const> params);
+               std::shared_ptr<client_params const> params, name_resolver& names = system_resolver());
     asio::awaitable<dial_result> dial(std::string host) override;
+
+    using endpoints = std::vector<asio::ip::tcp::endpoint>;
+    /// The race for the first connection, by itself for tests. Null: `result` says why.
+    asio::awaitable<std::unique_ptr<timed_socket>> connect(endpoints to, dial_result* result);
 
 private:
     class resolution;
-    asio::awaitable<bool> resolve(std::string host, std::vector<asio::ip::tcp::endpoint>* out, dial_result* result);
-    asio::awaitable<std::unique_ptr<timed_socket>> connect(std::vector<asio::ip::tcp::endpoint> const* to,
-                                                           dial_result* result);
+    class race;
+    asio::awaitable<bool> resolve(std::string host, endpoints* out, dial_result* result);
     asio::awaitable<bool> shake_hands(timed_socket* socket, tls_stream* tls, dial_result* result);
     address_override const* override_of(std::string const& host) const noexcept;
 
@@ -32,8 +37,10 @@ private:
     timers& timers_;
     std::shared_ptr<tls_context const> context_;
     std::shared_ptr<client_params const> params_;
+    name_resolver& names_;
     read_scratch scratch_;
-    std::unordered_map<std::string, session_slot> sessions_;  // by host; references stay valid
+    // By host; all else that a session depends on, the TLS setting, is the same for all of a dialler. References stay valid.
+    std::unordered_map<std::string, session_slot> sessions_;
 };
 
 }  // namespace jirapool::detail

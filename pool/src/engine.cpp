@@ -53,6 +53,13 @@ char const* why_invalid(pool_params const& p) noexcept {
 char const* why_invalid(wire_params const& p) noexcept {
     if (p.resolve_timeout <= 0ms) return "wire_params::resolve_timeout must be greater than 0";
     if (p.connect_timeout <= 0ms) return "wire_params::connect_timeout must be greater than 0";
+    if (p.attempt_delay < 10ms) return "wire_params::attempt_delay must be at least 10 ms (RFC 8305, section 5)";
+    if (p.tcp_keep_alive_idle < 0s || p.tcp_keep_alive_idle > 32'767s)
+        return "wire_params::tcp_keep_alive_idle must be 0 to 32767 s";
+    if (p.tcp_keep_alive_interval < 1s || p.tcp_keep_alive_interval > 32'767s)
+        return "wire_params::tcp_keep_alive_interval must be 1 to 32767 s";
+    if (p.tcp_keep_alive_probes < 1 || p.tcp_keep_alive_probes > 127)
+        return "wire_params::tcp_keep_alive_probes must be 1 to 127";
     if (p.tls_timeout <= 0ms) return "wire_params::tls_timeout must be greater than 0";
     if (p.write_timeout <= 0ms) return "wire_params::write_timeout must be greater than 0";
     if (p.first_byte_timeout <= 0ms) return "wire_params::first_byte_timeout must be greater than 0";

@@ -76,16 +76,6 @@ void timed_socket::on_stop() {
     socket_.cancel(ignored);
 }
 
-asio::awaitable<error_code> timed_socket::connect(tcp::endpoint to, steady_time deadline) {
-    if (timers_.stopped()) co_return errc::stopped;
-    // Cancelled while no operation was pending: nothing would tell the next one.
-    auto const state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return errc::cancelled;
-    begin(deadline);
-    auto const [ec] = co_await socket_.async_connect(to, as_result);
-    co_return end(ec);
-}
-
 asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
     if (timers_.stopped()) co_return errc::stopped;
     // Cancelled while no operation was pending: nothing would tell the next one.

@@ -19,12 +19,11 @@ namespace jirapool::detail {
 /// A socket whose waits end at a deadline and when the shard stops. No timer of its own is armed for that.
 class timed_socket final : private timed {
 public:
-    timed_socket(timers& t, asio::any_io_executor ex) : socket_(std::move(ex)), timers_(t) {}
+    timed_socket(timers& t, asio::ip::tcp::socket s) : socket_(std::move(s)), timers_(t) {}
 
     asio::ip::tcp::socket& socket() noexcept { return socket_; }
 
     /// Errors: errc::timeout, errc::cancelled (the operation), errc::stopped, or the system's.
-    asio::awaitable<error_code> connect(asio::ip::tcp::endpoint to, steady_time deadline);
     asio::awaitable<error_code> wait(asio::ip::tcp::socket::wait_type what, steady_time deadline);
 
 private:

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <cerrno>
 #include <cstring>
@@ -65,10 +66,50 @@ int slot_index() {
     return index;
 }
 
+int stream_index() {
+    static int const index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
 std::string openssl_text(unsigned long error) {
     if (ERR_SYSTEM_ERROR(error)) return std::generic_category().message(ERR_GET_REASON(error));
     char const* const reason = ERR_reason_error_string(error);
     return reason != nullptr ? reason : "unknown TLS error";
+}
+
+std::string address_text(ASN1_OCTET_STRING const* address) {
+    char text[INET6_ADDRSTRLEN] = "?";
+    auto const size = ASN1_STRING_length(address);
+    if (size == 4 || size == 16)
+        ::inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text);
+    return text;
+}
+
+// What a certificate says it is for, so that who reads the error knows whom he reached. The peer wrote it: nothing but what names
+// are made of, and not much.
+std::string names_of(X509 const* certificate) {
+    constexpr int most_names = 3;
+    constexpr std::size_t longest = 100;
+    std::string all;
+    int count = 0;
+    auto const add = [&](std::string_view name) {
+        if (count++ >= most_names) return;
+        if (!all.empty()) all += ", ";
+        for (char const c : name.substr(0, longest)) all += c > 0x20 && c < 0x7f ? c : '?';
+    };
+    auto* const names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr,
+                                                                     nullptr));
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+        auto const* const name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS)
+            add({reinterpret_cast<char const*>(ASN1_STRING_get0_data(name->d.dNSName)),
+                 static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))});
+        else if (name->type == GEN_IPADD) add(address_text(name->d.iPAddress));
+    }
+    GENERAL_NAMES_free(names);
+    if (count == 0) return "no host at all (it has no subject alternative name)";
+    if (count > most_names) all += " and " + std::to_string(count - most_names) + " more";
+    return all;
 }
 
 }  // namespace
@@ -83,7 +124,7 @@ void session_slot::store(ssl_session_st* s) noexcept {
 tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_method())) {
     if (context_ == nullptr) throw std::bad_alloc();
     SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
-    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &tls_stream::on_verified);
     SSL_CTX_set_mode(context_,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context_, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -114,7 +155,7 @@ tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_
 tls_context::~tls_context() { SSL_CTX_free(context_); }
 
 tls_stream::tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot)
-    : ssl_(SSL_new(context.context_)) {
+    : ssl_(SSL_new(context.context_)), host_(host) {
     auto* const bio = ssl_ != nullptr ? BIO_new(socket_method()) : nullptr;
     if (bio == nullptr) {
         SSL_free(ssl_);
@@ -123,11 +164,35 @@ tls_stream::tls_stream(tls_context const& context, int descriptor, std::string c
     BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)));
     SSL_set_bio(ssl_, bio, bio);
     SSL_set_ex_data(ssl_, slot_index(), &slot);
-    SSL_set_tlsext_host_name(ssl_, host.c_str());
-    SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    SSL_set1_host(ssl_, host.c_str());
+    SSL_set_ex_data(ssl_, stream_index(), this);
+    // A subject's common name is no host (RFC 9525, section 2): only subject alternative names are looked at.
+    SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    // SNI takes names only (RFC 6066, section 3).
+    bool const by_address = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), host.c_str()) == 1;
+    ERR_clear_error();
+    bool const named = by_address ||
+                       (SSL_set_tlsext_host_name(ssl_, host.c_str()) == 1 && SSL_set1_host(ssl_, host.c_str()) == 1);
+    if (!named) {
+        // Without a name to check, any certificate would do.
+        SSL_free(ssl_);
+        throw std::bad_alloc();
+    }
     if (slot.session_ != nullptr) SSL_set_session(ssl_, slot.session_);
     SSL_set_connect_state(ssl_);
+}
+
+int tls_stream::on_verified(int good, x509_store_ctx_st* store) noexcept {
+    auto const error = X509_STORE_CTX_get_error(store);
+    if (good == 0 && (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH)) {
+        // A refused certificate is not kept by OpenSSL: this is the only moment to look at it.
+        auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+        auto* const self = static_cast<tls_stream*>(SSL_get_ex_data(ssl, stream_index()));
+        try {
+            self->peer_names_ = names_of(X509_STORE_CTX_get0_cert(store));
+        } catch (std::bad_alloc const&) {
+        }
+    }
+    return good;
 }
 
 tls_stream::~tls_stream() {
@@ -190,10 +255,20 @@ std::string tls_stream::what_happened() const {
 
 failure tls_stream::why() const {
     auto const verified = SSL_get_verify_result(ssl_);
-    if (verified != X509_V_OK) return {errc::certificate_refused, X509_verify_cert_error_string(verified)};
+    if (verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        return {errc::certificate_refused, "the certificate is for " + peer_names_ + ", not for " + host_};
+    if (verified != X509_V_OK)
+        return {errc::certificate_refused,
+                std::string("the certificate is not trusted: ") + X509_verify_cert_error_string(verified)};
+    auto const reason = ERR_GET_LIB(error_) == ERR_LIB_SSL ? ERR_GET_REASON(error_) : 0;
+    if (reason == SSL_R_WRONG_VERSION_NUMBER) return {errc::tls_failed, "the server does not speak TLS"};
+    if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
+        return {errc::tls_failed, "the server speaks no TLS of 1.2 or later"};
+    if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING || (error_ == 0 && system_error_ == 0))
+        return {errc::tls_failed, "the server closed the connection in the handshake"};
     if (error_ != 0) return {errc::tls_failed, openssl_text(error_)};
-    if (system_error_ != 0) return {errc::tls_failed, std::generic_category().message(system_error_)};
-    return {errc::tls_failed, "the peer closed the connection"};
+    if (system_error_ == ECONNRESET) return {errc::tls_failed, "the server reset the connection in the handshake"};
+    return {errc::tls_failed, std::generic_category().message(system_error_)};
 }
 
 }  // namespace jirapool::detail

@@ -12,6 +12,7 @@
 struct ssl_ctx_st;
 struct ssl_st;
 struct ssl_session_st;
+struct x509_store_ctx_st;
 
 namespace jirapool::detail {
 
@@ -52,7 +53,7 @@ enum class tls_status : std::uint8_t { done, want_read, want_write, closed, fail
     everything once more (measured: 1 to 2 us a call). */
 class tls_stream {
 public:
-    /// `slot` must outlive the stream. Precondition: `host` is a DNS name.
+    /// `slot` must outlive the stream. `host`: a DNS name or an IP address, which must stand in the certificate.
     tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot);
     ~tls_stream();
     tls_stream(tls_stream const&) = delete;
@@ -73,9 +74,13 @@ public:
     std::string what_happened() const;
 
 private:
+    friend class tls_context;
     tls_status status_of(int result) noexcept;
+    static int on_verified(int good, x509_store_ctx_st* store) noexcept;
 
     ssl_st* ssl_;
+    std::string host_;
+    std::string peer_names_;   // when the certificate is for somebody else
     unsigned long error_ = 0;  // OpenSSL's, at the moment of `failed`
     int system_error_ = 0;
 };

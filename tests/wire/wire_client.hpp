@@ -37,12 +37,23 @@ public:
         params.connect_to.push_back({"", "127.0.0.1", port});
     }
 
+    /// Through a resolver, to wherever it says.
+    explicit wire_client(detail::name_resolver& names) : ca_(test_authority().pem()), names_(names) {
+        params.tls.ca_file = ca_.path();
+    }
+
     /// Its effects end where the params are first used.
     client_params params;
 
     detail::dial_result dial(std::string const& host = test_host) {
         start();
         return run(dialer_->dial(host));
+    }
+
+    std::unique_ptr<detail::timed_socket> connect(detail::tls_dialer::endpoints to) {
+        start();
+        detail::dial_result result;
+        return run(dialer_->connect(std::move(to), &result));
     }
 
     detail::exchange_report exchange(detail::channel& c, response& out, method m = method::get,
@@ -63,7 +74,7 @@ private:
         auto const p = std::make_shared<client_params const>(params);
         auto const context = std::make_shared<detail::tls_context const>(p->tls);
         timers_.emplace(detail::system_clock(), detail::make_steady_alarm(io_.get_executor(), detail::system_clock()));
-        dialer_.emplace(io_.get_executor(), *timers_, context, p);
+        dialer_.emplace(io_.get_executor(), *timers_, context, p, names_);
     }
 
     template <class T>
@@ -81,6 +92,7 @@ private:
     }
 
     ca_file ca_;
+    detail::name_resolver& names_ = detail::system_resolver();
     asio::io_context io_;
     std::optional<detail::timers> timers_;
     std::optional<detail::tls_dialer> dialer_;

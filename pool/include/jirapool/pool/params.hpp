@@ -46,8 +46,16 @@ struct pool_params {
 /// Limits on each step of the wire; the call's own deadline holds over all of them. What is hit, failure::rule() names.
 struct wire_params {
     std::chrono::milliseconds resolve_timeout{5'000};
+    /// For all of a host's addresses together, which are tried as RFC 8305 says.
     std::chrono::milliseconds connect_timeout{5'000};
+    /// How long an address has to connect before the next one is tried beside it: RFC 8305, section 5, recommends 250 ms.
+    std::chrono::milliseconds attempt_delay{250};
     std::chrono::milliseconds tls_timeout{5'000};
+    /// TCP's own probes of a silent connection, each unit a second: a peer that vanished is noticed after
+    /// idle + probes x interval, before first_byte_timeout is over. 0 idle: none.
+    std::chrono::seconds tcp_keep_alive_idle{20};
+    std::chrono::seconds tcp_keep_alive_interval{5};
+    std::uint32_t tcp_keep_alive_probes = 3;
     /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s.
     std::chrono::milliseconds write_timeout{60'000};
     /// From the request's last byte to the answer's first. Searches of large sites were seen to take 30 s and more.
