@@ -73,6 +73,7 @@ std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec
     if (in_head) {
         // What is not used yet belongs to the head as well: Beast stops at its end.
         head_ += used;
+        looked_at_ -= std::min(looked_at_, used);
         if (head_ + (is_header_done() ? 0 : size - used) > limits_.max_head) refuse(over, ec, errc::response_too_large);
         else if (ec == http::error::need_more) look_ahead({data + used, size - used}, ec);
     } else if (last_chunk_) {
@@ -88,8 +89,9 @@ void http1_parser::look_ahead(std::string_view rest, error_code& ec) noexcept {
     constexpr std::string_view begin = "HTTP/1.";
     if (head_ == 0 && !begin.starts_with(rest.substr(0, begin.size())))
         return refuse("it does not begin with HTTP/1", ec);
-    for (auto at = rest.find('\n'); at != rest.npos; at = rest.find('\n', at + 1))
-        if (at > 0 && rest[at - 1] != '\r') return refuse("a line of the head ends with a bare line feed", ec);
+    for (auto at = rest.find('\n', looked_at_); at != rest.npos; at = rest.find('\n', at + 1))
+        if (at == 0 || rest[at - 1] != '\r') return refuse("a line of the head ends with a bare line feed", ec);
+    looked_at_ = rest.size();
 }
 
 failure http1_parser::why(error_code const& ec) const {
@@ -240,7 +242,9 @@ http1_reader::step http1_reader::put(char const* data, std::size_t size) {
     }
     if (size - used > limits_.max_head)
         return fail({errc::response_too_large, "a chunk's line or the trailers are over wire_params::max_head"});
-    kept_.assign(data + used, data + size);
+    // Bytes that come one by one must not be copied whole each time: all but the new ones are there already.
+    if (used > 0) kept_.clear();
+    kept_.insert(kept_.end(), data + used + kept_.size(), data + size);
     return step::more;
 }
 

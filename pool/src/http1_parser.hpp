@@ -101,6 +101,7 @@ private:
     char const* refused_ = nullptr;  // the rule that was broken; a literal
     errc refused_as_ = errc::protocol_error;
     std::size_t head_ = 0;        // bytes of the head so far
+    std::size_t looked_at_ = 0;   // of those behind, by look_ahead
     std::size_t extensions_ = 0;  // of chunks, in bytes
     std::size_t trailers_ = 0;    // bytes behind the last chunk
     std::uint32_t fields_ = 0;

@@ -58,4 +58,69 @@ inline std::string brotlied(std::string_view text, std::size_t times = 1) {
     return out;
 }
 
+/// A compressed stream without an end that decodes to zeros: what it begins with, and what repeats.
+struct bomb {
+    std::string begin;
+    std::string again;
+    std::size_t zeros_each = 0;  ///< that `again` decodes to
+};
+
+inline bomb gzip_bomb() {
+    std::string const zeros(1u << 20, '\0');
+    z_stream s{};
+    constexpr int with_gzip_header = 16;
+    if (deflateInit2(&s, Z_BEST_COMPRESSION, Z_DEFLATED, with_gzip_header + MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        throw std::runtime_error("zlib");
+    // A full flush forgets everything: what follows it is the same bytes each time.
+    auto const flushed = [&] {
+        std::string out(64u << 10, '\0');
+        s.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(zeros.data()));
+        s.avail_in = static_cast<uInt>(zeros.size());
+        s.next_out = reinterpret_cast<Bytef*>(out.data());
+        s.avail_out = static_cast<uInt>(out.size());
+        deflate(&s, Z_FULL_FLUSH);
+        out.resize(out.size() - s.avail_out);
+        return out;
+    };
+    bomb b;
+    b.begin = flushed();
+    b.again = flushed();
+    b.zeros_each = zeros.size();
+    bool const same = flushed() == b.again;
+    deflateEnd(&s);
+    if (!same) throw std::runtime_error("this zlib makes no such bombs");
+    return b;
+}
+
+inline bomb brotli_bomb() {
+    std::string const zeros(1u << 20, '\0');
+    auto* const s = BrotliEncoderCreateInstance(nullptr, nullptr, nullptr);
+    if (s == nullptr) throw std::runtime_error("brotli");
+    auto const flushed = [&] {
+        std::string out;
+        auto size = zeros.size();
+        auto const* in = reinterpret_cast<std::uint8_t const*>(zeros.data());
+        do {
+            std::size_t no_room = 0;
+            std::uint8_t* nowhere = nullptr;
+            BrotliEncoderCompressStream(s, BROTLI_OPERATION_FLUSH, &size, &in, &no_room, &nowhere, nullptr);
+            std::size_t ready = 0;
+            auto const* const bytes = BrotliEncoderTakeOutput(s, &ready);
+            out.append(reinterpret_cast<char const*>(bytes), ready);
+        } while (size > 0 || BrotliEncoderHasMoreOutput(s));
+        return out;
+    };
+    bomb b;
+    // The first ones differ, until the window is full of zeros.
+    for (int i = 0; i < 64; ++i) {
+        b.again = flushed();
+        b.begin += b.again;
+    }
+    b.zeros_each = zeros.size();
+    bool const same = flushed() == b.again;
+    BrotliEncoderDestroyInstance(s);
+    if (!same) throw std::runtime_error("this brotli makes no such bombs");
+    return b;
+}
+
 }  // namespace jirapool::test

@@ -1,0 +1,158 @@
+#include "wire_client.hpp"
+
+#include <array>
+#include <cstdio>
+#include <deque>
+
+using namespace jirapool;
+using namespace jirapool::wire_test;
+
+namespace {
+
+enum class fault { close, close_notify, reset, stall };
+constexpr std::array faults = {fault::close, fault::close_notify, fault::reset, fault::stall};
+constexpr std::array fault_names = {"close", "close_notify", "reset", "stall"};
+
+std::string with_length(std::string const& body, std::string const& more = {}) {
+    return "HTTP/1.1 200 OK\r\n" + more + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+std::string const sized = with_length("done");
+std::string const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndone\r\n0\r\n\r\n";
+
+/// One fault at one byte of one answer, and what the server saw of it.
+struct cut {
+    fault what;
+    bool post;
+    bool reused;
+    std::string const* answer;
+    std::size_t at;
+    std::atomic<int> seen{0};
+    std::atomic<int> met{0};         ///< the fault took place
+    std::atomic<int> seen_after{0};  ///< requests since
+
+    cut(fault w, bool p, bool r, std::string const* a, std::size_t n) : what(w), post(p), reused(r), answer(a), at(n) {}
+};
+
+std::deque<cut> all_cuts(fault what) {
+    std::deque<cut> all;
+    for (bool const post : {false, true})
+        for (bool const reused : {false, true})
+            for (auto const* const answer : {&sized, &chunked})
+                for (std::size_t at = 0; at < answer->size(); ++at) all.emplace_back(what, post, reused, answer, at);
+    return all;
+}
+
+/// Serves cuts: each once, on a channel as it wants it; "again" until then, and "done" behind it.
+tls_server::script serving(std::deque<cut>& cuts) {
+    return [&cuts](tls_peer& peer) {
+        if (!peer.handshake()) return;
+        for (int n = 1;; ++n) {
+            auto const request = peer.read_request();
+            if (!request) return;
+            auto& c = cuts[std::stoul(request->substr(request->find("case=") + 5))];
+            ++c.seen;
+            if (c.met > 0) {
+                ++c.seen_after;
+                if (!peer.write(sized)) return;
+                continue;
+            }
+            if ((n > 1) != c.reused) {
+                if (!peer.write(with_length("again", c.reused ? "" : "Connection: close\r\n"))) return;
+                if (!c.reused) return;
+                continue;
+            }
+            ++c.met;
+            peer.write(std::string_view(*c.answer).substr(0, c.at));
+            switch (c.what) {
+            case fault::close: break;
+            case fault::close_notify: peer.close_notify(); break;
+            case fault::reset: peer.reset(); break;
+            case fault::stall: peer.stall(); break;
+            }
+            return;
+        }
+    };
+}
+
+/// Calls until the fault took place.
+result<response> meet(connection const& c, cut const& of, std::size_t i) {
+    auto const target = (of.post ? "/rest/api/3/issue?case=" : "/rest/api/3/myself?case=") + std::to_string(i);
+    for (int attempt = 0;; ++attempt) {
+        auto r = of.post ? call(c, request::post(target).json("{}")) : call(c, request::get(target));
+        if (of.met > 0 || attempt == 1000) return r;
+    }
+}
+
+identity const& gateway_identity() {
+    static identity const leaf = make_certificate({.name = "leaf", .alt_names = "DNS:api.atlassian.com"},
+                                                  &test_authority());
+    return leaf;
+}
+
+}  // namespace
+
+TEST_CASE("cut: at every byte of an answer, a read comes through or says why, and a write is sent once") {
+    ca_file const ca(test_authority().pem());
+    for (auto const what : faults) {
+        auto const name = fault_names[static_cast<std::size_t>(what)];
+        auto cuts = all_cuts(what);
+        std::deque<std::optional<result<response>>> ends(cuts.size());
+        tls_server server(gateway_identity(), serving(cuts));
+        client_params params;
+        params.tls.ca_file = ca.path();
+        params.connect_to.push_back({"", "127.0.0.1", server.port()});
+        params.limits.mode = limiting::off;
+        params.retries.backoff = 1ms;
+        params.retries.backoff_max = 1ms;
+        params.retries.budget_max = 1e6;
+        if (what == fault::stall) {
+            params.wire.first_byte_timeout = 100ms;
+            params.wire.min_rate = 1000;
+            params.wire.min_rate_window = 100ms;
+        }
+        auto const begun = std::chrono::steady_clock::now();
+        std::uint64_t channels = 0;
+        {
+            runtime jira(2, params);
+            auto const c =
+                jira.add("one", service_api_token("11111111-2222-3333-4444-555555555555", secret("k"))).value();
+            std::atomic<std::size_t> next{0};
+            std::vector<std::thread> callers;
+            for (int t = 0; t < 32; ++t)
+                callers.emplace_back([&] {
+                    for (auto i = next++; i < cuts.size(); i = next++) ends[i] = meet(c, cuts[i], i);
+                });
+            for (auto& t : callers) t.join();
+            channels = sum(jira, &shard_stats::channels_opened);
+        }
+        int came_through = 0;
+        int duplicates = 0;
+        for (std::size_t i = 0; i < cuts.size(); ++i) {
+            auto const& c = cuts[i];
+            auto const& end = *ends[i];
+            INFO(name << (c.post ? " of POST" : " of GET") << " on a " << (c.reused ? "used" : "new")
+                      << " channel behind byte " << c.at << " of " << *c.answer);
+            REQUIRE(c.met == 1);
+            if (c.post) duplicates += c.seen_after;
+            if (!c.post && what != fault::stall) {
+                // Reads are sent again.
+                if (!end) INFO(end.error().describe());
+                REQUIRE(end.has_value());
+                CHECK(std::string_view(end->body()) == "done");
+                CHECK(c.seen_after == 1);
+                ++came_through;
+                continue;
+            }
+            REQUIRE_FALSE(end.has_value());
+            CHECK(c.seen_after == 0);
+            CHECK(end.error().maybe_processed());
+            CHECK_FALSE(end.error().rule().empty());
+            CHECK(end.error().code() == (what == fault::stall ? errc::timeout : errc::channel_lost));
+            CHECK(end.error().stage() == (c.at == 0 ? stage::first_byte : stage::body));
+        }
+        CHECK(duplicates == 0);
+        std::printf("cut %s: %zu cuts, %d reads came through, %d writes sent twice, %llu channels, %.1f s\n", name,
+                    cuts.size(), came_through, duplicates, static_cast<unsigned long long>(channels),
+                    std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    }
+}
