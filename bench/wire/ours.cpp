@@ -1,0 +1,66 @@
+// The whole engine: limits enforced and learned, fair queue, pool, deadlines, strict parsing, counters; 64 sites, a call of each.
+#include "bench.hpp"
+
+#include <jirapool/pool/client.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <stdexcept>
+
+namespace jirapool::bench {
+
+namespace {
+
+namespace asio = boost::asio;
+
+struct progress {
+    std::size_t done = 0;
+    double begun = 0;
+    double ended = 0;
+    std::string failed = {};
+};
+
+asio::awaitable<void> call_and_call(connection c, task t, progress* p, client* jira) {
+    auto const target = "/rest/api/3/myself?bytes=" + std::to_string(t.body);
+    while (p->done < t.warm_up + t.calls && p->failed.empty()) {
+        auto myself = request::get(target);
+        auto const r = co_await c.call(std::move(myself));
+        if (!r) p->failed = r.error().describe();
+        else if (r->status() != 200 || r->body().size() != t.body) p->failed = "ours: answer";
+        if (++p->done == t.warm_up) p->begun = cpu_seconds();
+        if (p->done == t.warm_up + t.calls) p->ended = cpu_seconds();
+    }
+    jira->stop();
+}
+
+}  // namespace
+
+double run_ours(task const& t) {
+    asio::io_context io(1);
+    client_params params;
+    params.user_agent = "bench/1";
+    params.tls.ca_file = t.ca_file;
+    params.connect_to.push_back({"", "127.0.0.1", t.port});
+    params.pool.max_channels = channels;
+    params.pool.max_dialing = channels;
+    params.executor_is_serial = true;
+    client jira(io, params);
+    progress p;
+    for (int i = 0; i < channels; ++i) {
+        char cloud[40];
+        std::snprintf(cloud, sizeof cloud, "11111111-2222-3333-4444-%012d", i);
+        auto const c = jira.add("c" + std::to_string(i),
+                                service_api_token(cloud, secret("0123456789abcdef0123456789abcdef")))
+                           .value();
+        asio::co_spawn(io, call_and_call(c, t, &p, &jira), [&p](std::exception_ptr e) {
+            if (e) p.failed = "ours: exception";
+        });
+    }
+    io.run();
+    // A call that was in flight when the last one ended is told that the client stops.
+    if (p.ended == 0) throw std::runtime_error(p.failed);
+    return p.ended - p.begun;
+}
+
+}  // namespace jirapool::bench
