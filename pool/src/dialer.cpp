@@ -9,6 +9,7 @@
 
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 #include <algorithm>
 #include <optional>
 #include <system_error>
@@ -171,9 +172,20 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
     run->over = true;
     std::unique_ptr<timed_socket> socket;
     if (run->winner) {
-        socket = std::make_unique<timed_socket>(timers_, std::move(*run->sockets[*run->winner]));
-        set_up(socket->socket(), params_->wire);
-    } else {
+        // Registered anew: a socket that connected stays registered for EPOLLOUT, and then each wait for an answer is woken once
+        // more, at once, because the socket can be written to.
+        tcp::socket fresh(executor_);
+        error_code ec;
+        auto const descriptor = run->sockets[*run->winner]->release(ec);
+        if (!ec) fresh.assign(to[*run->winner].protocol(), descriptor, ec);
+        if (ec) ::close(descriptor);
+        stopped_by = ec;
+        if (!ec) {
+            socket = std::make_unique<timed_socket>(timers_, std::move(fresh));
+            set_up(socket->socket(), params_->wire);
+        }
+    }
+    if (!socket) {
         result->error = interrupted(stopped_by, errc::connect_failed, over_connect);
     }
     run->sockets.clear();  // closes the others
