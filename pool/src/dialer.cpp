@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <optional>
-#include <system_error>
+#include <stdexcept>
 
 namespace jirapool::detail {
 
@@ -88,9 +88,9 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
         pending = std::make_shared<resolution>(executor_, timers_);
         lookup = names_.start(host);
         lookup->notify(pending->signal.native_handle());
-    } catch (std::system_error const& e) {
-        // No descriptor or no thread is left; Asio's exceptions are of the same family.
-        result->error = {errc::resolve_failed, e.code().message()};
+    } catch (std::runtime_error const& e) {
+        // No descriptor or no thread is left: std::system_error, or Boost's, which is none.
+        result->error = {errc::resolve_failed, e.what()};
         co_return false;
     }
     pending->signal.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -178,7 +178,7 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
         error_code ec;
         auto const descriptor = run->sockets[*run->winner]->release(ec);
         if (!ec) fresh.assign(to[*run->winner].protocol(), descriptor, ec);
-        if (ec) ::close(descriptor);
+        if (ec && descriptor >= 0) ::close(descriptor);
         stopped_by = ec;
         if (!ec) {
             socket = std::make_unique<timed_socket>(timers_, std::move(fresh));

@@ -24,8 +24,8 @@ std::optional<std::chrono::seconds> timeout_of(std::string_view keep_alive) noex
         auto part = keep_alive.substr(0, comma);
         keep_alive.remove_prefix(std::min(comma + 1, keep_alive.size()));
         part.remove_prefix(std::min(part.find_first_not_of(" \t"), part.size()));
-        if (part.size() < name.size() || !beast::iequals({part.data(), name.size()}, {name.data(), name.size()}))
-            continue;
+        auto const key = part.substr(0, name.size());
+        if (!beast::iequals({key.data(), key.size()}, {name.data(), name.size()})) continue;
         part.remove_prefix(name.size());
         std::uint32_t seconds = 0;
         auto const [end, ec] = std::from_chars(part.data(), part.data() + part.size(), seconds);

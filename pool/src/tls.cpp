@@ -190,6 +190,7 @@ int tls_stream::on_verified(int good, x509_store_ctx_st* store) noexcept {
         try {
             self->peer_names_ = names_of(X509_STORE_CTX_get0_cert(store));
         } catch (std::bad_alloc const&) {
+            self->peer_names_.clear();  // an exception must not pass through OpenSSL; the error is poorer then
         }
     }
     return good;
