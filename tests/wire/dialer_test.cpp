@@ -33,7 +33,7 @@ public:
         REQUIRE(::getsockname(listener_, reinterpret_cast<sockaddr*>(&here), &size) == 0);
         for (int& f : fillers_) {
             f = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-            (void)::connect(f, reinterpret_cast<sockaddr*>(&here), size);
+            [[maybe_unused]] int const begun = ::connect(f, reinterpret_cast<sockaddr*>(&here), size);
         }
         port_ = ntohs(here.sin_port);
     }
