@@ -70,7 +70,7 @@ double median(std::vector<double> v) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    int const rounds = argc > 1 ? std::atoi(argv[1]) : 7;
+    std::size_t const rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 7;
     std::size_t const calls = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 20'000;
 
     std::string const only = argc > 3 ? argv[3] : "";
@@ -112,10 +112,10 @@ int main(int argc, char** argv) {
         t.body = kib * 1024;
         t.calls = kib == 100 ? calls / 4 : calls;
         t.warm_up = 2000;
-        for (int round = 0; round < rounds; ++round)
+        for (std::size_t round = 0; round < rounds; ++round)
             for (std::size_t i = 0; i < contenders.size(); ++i) {
                 // Who goes first changes, so that what the machine does meanwhile hits all alike.
-                auto const which = (i + static_cast<std::size_t>(round)) % contenders.size();
+                auto const which = (i + round) % contenders.size();
                 if (!only.empty() && only != contenders[which].name) {
                     took[which].push_back(0);
                     continue;
