@@ -35,6 +35,7 @@ public:
     ~call_run() {
         give_permit_back();
         stats_.calls_in_flight.add(-1);
+        shard_.on_call_ended();
     }
 
     asio::awaitable<result<response>> run() {
@@ -501,7 +502,7 @@ asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::
         auto forwarded = call(next, std::move(e), std::move(r));
         co_return co_await asio::co_spawn(next->executor(), std::move(forwarded), asio::use_awaitable);
     }
-    if (!e->state || self->timers_.stopped())
+    if (!e->state || self->refusing_ || self->timers_.stopped())
         co_return failure(e->removed ? errc::connection_removed : errc::stopped).with_connection(e->id);
     call_run run(*self, std::move(e), std::move(r));
     co_return co_await run.run();

@@ -18,6 +18,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/system_executor.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <random>
@@ -222,9 +223,28 @@ std::vector<std::shared_ptr<shard_stats const>> engine::stats() const {
 void engine::stop() {
     {
         std::lock_guard const lock(mutex_);
-        if (std::exchange(stopped_, true)) return;
+        stopped_ = true;
+        if (std::exchange(stop_posted_, true)) return;
     }
     for (auto const& s : shards_->shards) asio::post(s->executor(), [s] { s->stop(); });
+}
+
+asio::awaitable<bool> engine::drain(std::shared_ptr<engine> self, std::chrono::milliseconds patience) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    {
+        std::lock_guard const lock(self->mutex_);
+        self->stopped_ = true;
+    }
+    auto const& shards = self->shards_->shards;
+    for (auto const& s : shards) asio::post(s->executor(), [s] { s->refuse_calls(); });
+    auto const deadline = shards.front()->clock().now() + patience;
+    bool all = true;
+    for (auto const& s : shards) {
+        bool const done = co_await asio::co_spawn(s->executor(), shard::drain(s, deadline), asio::use_awaitable);
+        all = all && done;
+    }
+    self->stop();
+    co_return all;
 }
 
 }  // namespace detail
@@ -275,6 +295,22 @@ std::optional<connection> connections::find(std::string_view id) const { return 
 std::size_t connections::size() const { return engine_->size(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
 void connections::stop() { engine_->stop(); }
+
+void connections::start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
+                              asio::any_completion_handler<void(bool)> handler) {
+    auto const home = e->shards().shards.front()->executor();
+    auto const on = asio::get_associated_executor(handler, home);
+    auto const slot = asio::get_associated_cancellation_slot(handler);
+    auto finish = [h = std::move(handler)](std::exception_ptr e2, bool drained) mutable {
+        std::move(h)(!e2 && drained);
+    };
+    asio::co_spawn(home, detail::engine::drain(std::move(e), patience),
+                   asio::bind_cancellation_slot(slot, asio::bind_executor(on, std::move(finish))));
+}
+
+asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) {
+    return async_drain(patience, asio::use_awaitable);
+}
 
 namespace {
 

@@ -29,6 +29,7 @@ public:
     std::size_t size() const;
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
     void stop();
+    static asio::awaitable<bool> drain(std::shared_ptr<engine> self, std::chrono::milliseconds patience);
 
     shard_set& shards() noexcept { return *shards_; }
 
@@ -53,7 +54,8 @@ private:
     std::shared_ptr<shard_set> shards_;
     mutable std::mutex mutex_;
     std::set<registered, by_id> registry_;
-    bool stopped_ = false;
+    bool stopped_ = false;  // or draining: no connection is added
+    bool stop_posted_ = false;
 };
 
 }  // namespace jirapool::detail

@@ -7,6 +7,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
 #include <new>
@@ -174,6 +175,25 @@ void shard::close_quota_elsewhere(connection_state const& s, steady_time until) 
             asio::post(other->executor(), [other, app = s.token->app, until] { other->close_quota(app, until); });
 }
 
+namespace {
+
+/// In the list for as long as it lives: also when its coroutine is destroyed in the middle of the wait.
+class listed_wait {
+public:
+    listed_wait(std::vector<wait_point*>& l, timers& t, asio::any_io_executor ex) : point(t, std::move(ex)), list_(l) {
+        list_.push_back(&point);
+    }
+    ~listed_wait() { std::erase(list_, &point); }
+    listed_wait(listed_wait const&) = delete;
+    listed_wait& operator=(listed_wait const&) = delete;
+    wait_point point;
+
+private:
+    std::vector<wait_point*>& list_;
+};
+
+}  // namespace
+
 token_source::token_source(token_params const& p, shard& s, connection_entry& e) : fsm(p), shard_(s), entry_(e) {}
 
 void token_source::schedule() {
@@ -181,10 +201,10 @@ void token_source::schedule() {
 }
 
 asio::awaitable<wake> token_source::wait(steady_time deadline) {
-    wait_point point(shard_.timers_, shard_.executor());
     if (!waiting_) waiting_ = std::make_unique<std::vector<wait_point*>>();
-    registration const r(*waiting_, point);
-    co_return co_await point.wait(deadline);
+    listed_wait here(*waiting_, shard_.timers_, shard_.executor());
+    wake const why = co_await here.point.wait(deadline);
+    co_return why;
 }
 
 void token_source::wake_all() {
@@ -249,6 +269,23 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
 void shard::stop() {
     for (auto const& [host, pool] : origins_) pool->stop();
     timers_.stop();
+}
+
+asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, steady_time deadline) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    self->refuse_calls();
+    auto const& calls = self->stats_->calls_in_flight;
+    wake why = wake::notified;
+    while (calls.value() > 0 && why == wake::notified) {
+        listed_wait last(self->drains_, self->timers_, self->executor());
+        why = co_await last.point.wait(deadline);
+    }
+    co_return calls.value() == 0;
+}
+
+void shard::on_call_ended() {
+    if (stats_->calls_in_flight.value() > 0) return;
+    for (auto* const d : drains_) d->notify();
 }
 
 void shard::note_refused(std::string const& id, bool refused) {

@@ -96,6 +96,10 @@ public:
     void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c);
     void remove(std::shared_ptr<connection_entry> const& e);
     void stop();
+    /// From now on new calls end with `stopped`.
+    void refuse_calls() noexcept { refusing_ = true; }
+    /// True when no call is left, false when some are at the deadline.
+    static asio::awaitable<bool> drain(std::shared_ptr<shard> self, steady_time deadline);
     /// An app's quota over all its sites is used up: nothing of it before `until`.
     void close_quota(std::uint64_t app, steady_time until);
 
@@ -133,6 +137,7 @@ private:
                    std::size_t home, std::string const& cloud);
     void forget_unused();
 
+    void on_call_ended();
     void report(event e) const noexcept;
 
     std::shared_ptr<client_params const> params_;
@@ -151,6 +156,8 @@ private:
     std::unordered_map<std::string, std::string> cloud_of_host_;
     // By app: over its sites. None is erased, as calls that wait refer to it.
     std::unordered_map<std::uint64_t, points_quota> app_quotas_;
+    std::vector<wait_point*> drains_;  // who waits for the last call
+    bool refusing_ = false;
     std::vector<std::shared_ptr<connection_entry>> entries_;  // that have their state here
     std::size_t forget_at_ = 64;                              // sites, when next to look for unused ones
     std::unordered_set<std::string> refused_;                 // ids of connections

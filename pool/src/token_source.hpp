@@ -56,15 +56,6 @@ public:
     void wake_all();
 
 private:
-    struct registration {
-        registration(std::vector<wait_point*>& l, wait_point& p) : list(l), point(p) { list.push_back(&point); }
-        ~registration() { std::erase(list, &point); }
-        registration(registration const&) = delete;
-        registration& operator=(registration const&) = delete;
-        std::vector<wait_point*>& list;
-        wait_point& point;
-    };
-
     void on_time() override;
     void on_stop() override {}
 

@@ -161,7 +161,7 @@ engine_world::engine_world(model_params m, client_params p, std::uint64_t seed, 
         };
         environments.push_back(std::move(e));
     }
-    engine_ = std::make_unique<detail::engine>(std::move(environments), std::move(p));
+    engine_ = std::make_shared<detail::engine>(std::move(environments), std::move(p));
     stats_ = engine_->stats();
     scheduler_.after_event = [this] { check(); };
 }

@@ -29,6 +29,7 @@ public:
     scheduler& time() noexcept { return scheduler_; }
     jira_model& jira() noexcept { return model_; }
     detail::engine& engine() noexcept { return *engine_; }
+    std::shared_ptr<detail::engine> const& engine_shared() noexcept { return engine_; }
     shard_stats const& stats(std::size_t shard = 0) const { return *stats_.at(shard); }
     /// Over all shards.
     template <class Read>
@@ -89,7 +90,7 @@ private:
     double retry_ratio_;
     std::vector<transports> transports_;                    // by shard
     std::vector<std::map<std::string, transports>> hosts_;  // by shard
-    std::unique_ptr<detail::engine> engine_;
+    std::shared_ptr<detail::engine> engine_;
     std::vector<std::shared_ptr<shard_stats const>> stats_;
     std::vector<connection> connections_;
     std::vector<std::uint64_t> calls_;  // by site

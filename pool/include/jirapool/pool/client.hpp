@@ -12,6 +12,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -96,6 +97,22 @@ public:
     /// The counters of each shard, alive and readable for as long as somebody holds them.
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
 
+    /** Ends gracefully: new calls end with `stopped` at once, those in flight go on, waits and resends included. When none is
+        left, or `patience` is over, `stop` ends the rest. Completes with true when nothing was cut off.
+
+        @par Cancellation     as if the patience were over.
+        @par Threads          Any; with the executor of the completion handler, else a shard's. */
+    asio::awaitable<bool> drain(std::chrono::milliseconds patience);
+    /// The same for any completion token of signature void(bool): `jira.async_drain(10s, asio::use_future).get()`.
+    template <class CompletionToken>
+    auto async_drain(std::chrono::milliseconds patience, CompletionToken&& token) {
+        return asio::async_initiate<CompletionToken, void(bool)>(
+            [](auto handler, std::shared_ptr<detail::engine> e, std::chrono::milliseconds p) {
+                start_drain(std::move(e), p, asio::any_completion_handler<void(bool)>(std::move(handler)));
+            },
+            token, engine_, patience);
+    }
+
     /** Ends everything: calls that wait or are on the wire complete with `stopped`, channels are closed, background work
         ends. Returns at once; the executor must go on to run for the completions. Idempotent. */
     void stop();
@@ -105,6 +122,8 @@ protected:
     ~connections() = default;
     connections(connections const&) = delete;
     connections& operator=(connections const&) = delete;
+    static void start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
+                            asio::any_completion_handler<void(bool)> handler);
 
     std::shared_ptr<detail::engine> engine_;
 };
