@@ -224,7 +224,7 @@ decisions() {
             exit 2
         }
     done
-    JIRAPOOL_FIGURES=1 build/release/tests/sim_tests 'sim: *' >"$scratch/tests.txt" 2>&1
+    JIRAPOOL_FIGURES=1 build/release/tests/sim_tests >"$scratch/tests.txt" 2>&1
     figure simulator_tests_status $? == 0
     JIRAPOOL_FIGURES=1 build/release/tests/sim_tests '[.figures],[.memory]' >"$scratch/long.txt" 2>&1
     figure long_runs_status $? == 0

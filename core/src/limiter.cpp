@@ -174,11 +174,13 @@ steady_time site_limiter::earliest(route_scope const& s) const noexcept {
     return s.paused ? s.next : s.next - tolerance(s);
 }
 
-site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quota_scopes q,
-                                          steady_time now) const noexcept {
+site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quota_scopes q, steady_time now,
+                                          probes p) const noexcept {
     turn t;
-    if (auto const* const s = find_scope(id)) t.not_before(earliest(*s), limit_scope::route);
-    if (site_paused_) t.not_before(site_paused_until_, limit_scope::site);
+    bool const soon = p == probes::answered_soon;
+    if (auto const* const s = find_scope(id); s && !(soon && s->paused && s->probing))
+        t.not_before(earliest(*s), limit_scope::route);
+    if (site_paused_ && !(soon && site_probing_)) t.not_before(site_paused_until_, limit_scope::site);
     t.not_before(issue_open(issue), limit_scope::issue);
     // A running bulk operation ends with an answer, and answers lead to release: no time to name.
     if (route(id).bulk && bulk_in_flight_ >= params_->max_bulk) t.not_before(now + 1s, limit_scope::bulk);
@@ -200,7 +202,8 @@ double site_limiter::overtaken(route_id id, steady_duration each, steady_time no
 
 // When a call that comes now will have its turn, behind all who wait for what it needs and go before it.
 site_limiter::turn site_limiter::expected_turn(limiter_waiter const& w, steady_time now) {
-    auto t = earliest(w.route_, w.key_, w.quotas_, now);
+    // When an open probe will be answered is not known, but sooner than another one may go.
+    auto t = earliest(w.route_, w.key_, w.quotas_, now, probes::answered_soon);
     auto const begin = std::max(t.at, now);
     std::size_t on_route = 0;
     std::size_t on_quotas = 0;
@@ -281,21 +284,19 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
     for (auto const& g : groups_)
         if (g->route == w.route_ && g->quotas == w.quotas_ && (g->issue == 0 || g->issue == w.key_))
             ahead += g->before(w.priority_);
-    auto const expected = groups_.empty() ? earliest(w.route_, w.key_, w.quotas_, now) : expected_turn(w, now);
-    bool const later = expected.at > now;
-    bool const too_late = later && expected.at > deadline;
-    if (later) {
-        word.at = expected.at;
-        word.scope = expected.scope;
-    }
-    if (params_->mode == limiting::shadow) {
-        word.shadow = too_late ? kind::refused : later ? kind::wait : kind::now;
-        if (!too_late) take(w.route_, w.key_, w.quotas_, word.at);
-        else if (route(w.route_).bulk) ++bulk_in_flight_;
+    auto const first = earliest(w.route_, w.key_, w.quotas_, now);
+    if (first.at <= now && ahead == 0) {
+        take(w.route_, w.key_, w.quotas_, now);
         return word;
     }
-    if (!later && ahead == 0) {
-        take(w.route_, w.key_, w.quotas_, now);
+    auto const expected = expected_turn(w, now);
+    bool const too_late = expected.at > deadline;
+    word.at = std::max(now, expected.at);
+    word.scope = expected.at > now ? expected.scope : first.scope;
+    if (params_->mode == limiting::shadow) {
+        word.shadow = too_late ? kind::refused : kind::wait;
+        if (!too_late) take(w.route_, w.key_, w.quotas_, word.at);
+        else if (route(w.route_).bulk) ++bulk_in_flight_;
         return word;
     }
     word.what = too_late ? kind::refused : waiting_ >= params_->max_waiting ? kind::full : kind::wait;

@@ -210,6 +210,21 @@ TEST_CASE("limiter: when the first call after a pause is limited again the pause
     CHECK(f.admit_one(get_issue, second.until));
 }
 
+TEST_CASE("limiter: a call that comes while the first one after a pause is out waits for that one's answer") {
+    for (auto const reason : {limit_reason::burst, limit_reason::unknown}) {
+        fixture f;
+        auto const pause = f.answer(get_issue, 429, t0, fixture::limited(reason, 1s));
+        limiter_waiter early(get_issue, priority::interactive), late(get_issue, priority::interactive);
+        CHECK(f.admit(early, pause.until - 600ms, 500ms) == admission::kind::refused);
+        REQUIRE(f.admit_one(get_issue, pause.until));
+        // Another probe may go 2 s later only, but this one's answer will not take so long.
+        CHECK(f.admit(late, pause.until + 10ms, 500ms) == admission::kind::wait);
+        CHECK(f.limiter.release(pause.until + 50ms) == nullptr);
+        f.answer(get_issue, 200, pause.until + 60ms);
+        CHECK(f.limiter.release(pause.until + 60ms) == &late);
+    }
+}
+
 TEST_CASE("limiter: when the first call after a pause is never answered another one goes after a while") {
     fixture f;
     auto const route = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 1s));

@@ -202,7 +202,9 @@ private:
     void set_aside_busy_issues(std::size_t g, steady_time now);
     steady_duration interval(route_scope const& s) const noexcept;
     steady_duration tolerance(route_scope const& s) const noexcept;
-    turn earliest(route_id route, std::uint64_t issue, quota_scopes q, steady_time now) const noexcept;
+    enum class probes : std::uint8_t { may_stay_unanswered, answered_soon };
+    turn earliest(route_id route, std::uint64_t issue, quota_scopes q, steady_time now,
+                  probes p = probes::may_stay_unanswered) const noexcept;
     steady_time earliest(route_scope const& s) const noexcept;
     turn expected_turn(limiter_waiter const& w, steady_time now);
     void take(route_id route, std::uint64_t issue, quota_scopes q, steady_time now);
