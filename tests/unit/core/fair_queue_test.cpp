@@ -334,3 +334,32 @@ TEST_CASE("fair_queue: random pushes, grants, returns and removals lose and inve
     CHECK(left == expected);
     CHECK(q.empty());
 }
+
+TEST_CASE("fair_queue: a site that leaves the second tier while it is the next to be looked at is looked at no more") {
+    fair_queue q;
+    fair_flow hog, other_hog, quiet;
+    for (auto* const f : {&hog, &other_hog})
+        for (int i = 0; i < 1000; ++i) {
+            q.grant(*f, t0);
+            q.give_back(*f);
+        }
+    std::deque<fair_flow> active(20);
+    for (auto& f : active) q.grant(f, t0);
+    std::deque<fair_waiter> of_quiet(4);
+    fair_waiter of_hog, of_other;
+    for (auto& w : of_quiet) q.push(quiet, w, t0);
+    q.push(hog, of_hog, t0);
+    q.push(other_hog, of_other, t0);
+    REQUIRE(hog.second_tier());
+    REQUIRE(other_hog.second_tier());
+    CHECK(q.pop(t0) == &of_quiet[0]);  // and looked at the hog
+    q.remove(of_other);
+    // Long enough that nobody is over its share any more.
+    auto const later = t0 + 20 * fair_queue::epoch;
+    for (std::size_t left = 4; left > 0; --left) {
+        CHECK(q.size() == left);
+        CHECK(q.pop(later) != nullptr);
+    }
+    CHECK(q.pop(later) == nullptr);
+    CHECK_FALSE(of_hog.queued());
+}

@@ -2,10 +2,12 @@
 
 #include <jirapool/core/limiter.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <memory>
 #include <queue>
+#include <string>
 #include <vector>
 
 using namespace jirapool;
@@ -553,5 +555,151 @@ TEST_CASE("limiter: with half again of the permitted load it meets few 429s and 
         INFO("rate " << rate << ": sent " << sent << ", refused " << refused << ", permitted " << rate * 120);
         CHECK(static_cast<double>(refused) <= 0.005 * static_cast<double>(sent) + 1);
         CHECK(static_cast<double>(accepted) >= 0.95 * rate * 120);
+    }
+}
+
+TEST_CASE("limiter: an answer that was on the wire when its scope was paused ends no pause") {
+    fixture f;
+    auto const route = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 5s));
+    f.answer(get_issue, 200, t0 + 10ms);
+    CHECK_FALSE(f.admit_one(get_issue, t0 + 4999ms));
+    CHECK(f.admit_one(get_issue, route.until));
+    fixture g;
+    auto const site = g.answer(get_issue, 429, t0, fixture::limited(limit_reason::unknown, 5s));
+    g.answer(get_issue, 200, t0 + 10ms);
+    g.answer(get_myself, 200, t0 + 10ms);
+    CHECK_FALSE(g.admit_one(get_issue, t0 + 4999ms));
+    CHECK_FALSE(g.admit_one(get_myself, t0 + 4999ms));
+    CHECK(g.admit_one(get_myself, site.until));
+}
+
+TEST_CASE("limiter: 429s that were on the wire together tell of one overrun, and the latest end counts") {
+    for (auto const reason : {limit_reason::burst, limit_reason::unknown}) {
+        fixture f;
+        f.learn(get_issue, 100, 99, t0);
+        auto until = f.answer(get_issue, 429, t0, fixture::limited(reason, 5s)).until;
+        for (int i = 1; i <= 10; ++i)
+            until = std::max(until, f.answer(get_issue, 429, t0 + i * 1ms, fixture::limited(reason, 1s)).until);
+        CHECK_FALSE(f.admit_one(get_issue, t0 + 4999ms));
+        until = std::max(until, f.answer(get_issue, 429, t0 + 20ms, fixture::limited(reason, 8s)).until);
+        CHECK_FALSE(f.admit_one(get_issue, t0 + 7999ms));
+        REQUIRE(f.admit_one(get_issue, until));
+        // The second in a row.
+        auto const again = f.answer(get_issue, 429, until + 20ms, fixture::limited(reason)).until;
+        CHECK(again - until >= 2s);
+        CHECK(again - until <= 2300ms);
+        // Slowed by two steps, of which one is 3 to 4.
+        REQUIRE(f.admit_one(get_issue, again));
+        f.learn(get_issue, 100, 99, again + 20ms);
+        int sent = 0;
+        for (auto now = again + 20ms; now < again + 10'020ms; now += 1ms) sent += f.admit_one(get_issue, now);
+        CHECK(sent >= 500);
+    }
+}
+
+TEST_CASE("limiter: a 503 with Retry-After pauses the site, one without pauses nothing") {
+    fixture f;
+    rate_headers h;
+    h.retry_after = 30s;
+    auto const lesson = f.answer(get_issue, 503, t0, h);
+    CHECK(lesson.pause == limit_reason::unknown);
+    CHECK(lesson.until == t0 + 30s);
+    CHECK_FALSE(f.admit_one(get_myself, t0 + 29s));
+    CHECK(f.admit_one(get_myself, t0 + 30s));
+    fixture g;
+    CHECK(g.answer(get_issue, 503, t0).pause == limit_reason::none);
+    CHECK(g.admit_one(get_issue, t0));
+}
+
+TEST_CASE("limiter: a route slowed by a low Remaining is as fast as before some answers later") {
+    fixture f;
+    f.learn(get_myself, 20, 0, t0);
+    int slowed = 0;
+    for (auto now = t0; now < t0 + 10s; now += 1ms) slowed += f.admit_one(get_myself, now);
+    CHECK(slowed <= 130);
+    for (int i = 0; i < 10; ++i) f.learn(get_myself, 20, 19, t0 + 10s);
+    int sent = 0;
+    for (auto now = t0 + 10s; now < t0 + 20s; now += 1ms) sent += f.admit_one(get_myself, now);
+    CHECK(sent >= 190);
+}
+
+TEST_CASE("limiter: the figure of a 429 for another limit than the route's is not learned") {
+    fixture f;
+    points_quota at_site;
+    f.quotas = {&at_site, nullptr};
+    f.learn(get_myself, 50, 49, t0);
+    auto h = fixture::limited(limit_reason::tenant_quota, 1s);
+    h.limit = 5;
+    f.answer(get_myself, 429, t0, h);
+    f.quotas = {};
+    int sent = 0;
+    for (auto now = t0; now < t0 + 2s; now += 1ms) sent += f.admit_one(get_myself, now);
+    CHECK(sent >= 90);
+}
+
+TEST_CASE("limiter: the first call after a pause of the site is an interactive one, whatever its route") {
+    fixture f;
+    auto const lesson = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::unknown, 5s));
+    limiter_waiter first(get_issue, priority::background), urgent(get_myself, priority::interactive);
+    REQUIRE(f.admit(first, t0) == admission::kind::wait);
+    REQUIRE(f.admit(urgent, t0 + 1s) == admission::kind::wait);
+    CHECK(f.limiter.release(lesson.until) == &urgent);
+    CHECK(f.limiter.release(lesson.until) == nullptr);
+    f.limiter.remove(first);
+}
+
+TEST_CASE("limiter: calls to an issue that gave up stand before nobody") {
+    fixture f;
+    f.learn(put_issue, 1000, 999, t0);
+    for (int i = 0; i < 20; ++i) REQUIRE(f.admit_one(put_issue, t0));
+    std::deque<limiter_waiter> many;
+    for (int i = 0; i < 60; ++i)
+        REQUIRE(f.admit(many.emplace_back(put_issue, priority::interactive), t0) == admission::kind::wait);
+    for (auto& w : many) f.limiter.remove(w);
+    // While nobody at all waits nobody is looked for.
+    f.answer(get_issue, 429, t0, fixture::limited(limit_reason::burst, 60s));
+    limiter_waiter other(get_issue, priority::interactive), w(put_issue, priority::interactive);
+    REQUIRE(f.admit(other, t0) == admission::kind::wait);
+    CHECK(f.admit(w, t0, 3s) == admission::kind::wait);
+    f.limiter.remove(w);
+    f.limiter.remove(other);
+}
+
+TEST_CASE("limiter: an issue that calls wait for is not forgotten, however many others are written to") {
+    fixture f;
+    f.learn(put_issue, 1000, 999, t0);
+    auto const lesson = f.answer(put_issue, 429, t0, fixture::limited(limit_reason::burst, 300s));
+    limiter_waiter w(put_issue, priority::interactive);
+    REQUIRE(f.admit(w, t0) == admission::kind::wait);
+    std::deque<std::string> targets;
+    for (int i = 0; i < 200; ++i) {
+        targets.push_back("/rest/api/3/issue/B-" + std::to_string(i) + "/comment");
+        REQUIRE(f.admit_one(match(method::post, targets.back().c_str()), t0 + i * 1s));
+    }
+    CHECK(f.limiter.waiting() == 1);
+    CHECK(f.limiter.release(lesson.until) == &w);
+    CHECK(f.limiter.waiting() == 0);
+}
+
+TEST_CASE("limiter: two objects that turn out to be one site keep a pause of the site") {
+    fixture a, b;
+    auto const lesson = b.answer(get_issue, 429, t0, fixture::limited(limit_reason::unknown, 30s));
+    a.limiter.merge(b.limiter);
+    CHECK_FALSE(a.admit_one(get_myself, t0 + 29s));
+    CHECK(a.admit_one(get_myself, lesson.until));
+}
+
+TEST_CASE("limiter: a steady stream of writes to one issue keeps 100 in 30 seconds") {
+    for (auto const every : {100ms, 150ms, 200ms, 250ms}) {
+        fixture f;
+        f.learn(put_issue, 1000, 999, t0);
+        std::vector<steady_time> sent;
+        for (auto now = t0; now < t0 + 120s; now += every)
+            if (f.admit_one(put_issue, now)) sent.push_back(now);
+        REQUIRE(sent.size() >= 380);
+        auto shortest = 120s + 0ns;
+        for (std::size_t i = 0; i + 100 < sent.size(); ++i) shortest = std::min(shortest, sent[i + 100] - sent[i]);
+        INFO("every " << every / 1ms << " ms");
+        CHECK(shortest >= 30s);
     }
 }

@@ -120,3 +120,16 @@ TEST_CASE("quota: who comes behind others has the turn behind them") {
     CHECK(q.turn(10, t0) == t0 + 100s);
     CHECK(q.turn(200, t0) == t0 + 30min);
 }
+
+TEST_CASE("quota: in a new hour nothing of the last one counts") {
+    points_quota q;
+    auto const left = item(100);
+    q.on_answer(&left, false, t0, half_past);
+    CHECK(calls(q, t0, 60s) >= 1);
+    auto const next_hour = t0 + 31min;
+    CHECK_FALSE(q.pacing(next_hour));
+    // A fifth is left of the new hour's quota, and not what the last one's end left.
+    q.on_answer(nullptr, true, next_hour, half_past + 31min);
+    CHECK(q.pacing(next_hour));
+    CHECK(calls(q, next_hour, 100s) >= 150);
+}

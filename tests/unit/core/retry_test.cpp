@@ -2,6 +2,8 @@
 
 #include <jirapool/core/retry.hpp>
 
+#include <algorithm>
+
 using namespace jirapool;
 using namespace std::chrono_literals;
 
@@ -95,4 +97,36 @@ TEST_CASE("retry: a budget lets an outage be answered with a tenth more load at 
     }
     CHECK(resends <= 1000 + 10);
     CHECK(resends >= 990);
+}
+
+TEST_CASE("retry: backoff doubles up to its limit, drawn from all of it") {
+    retry_params p;
+    p.max_exchanges = 20;
+    random_engine random(3);
+    exchange_facts f;
+    f.reason = resend_reason::transient_answer;
+    f.resendable = true;
+    for (unsigned exchanges = 1; exchanges < p.max_exchanges; ++exchanges) {
+        f.exchanges = exchanges;
+        auto const range = std::min<std::chrono::milliseconds>(p.backoff_max, p.backoff * (1 << (exchanges - 1)));
+        steady_duration least = 1h, most{};
+        for (int i = 0; i < 200; ++i) {
+            auto const wait = resend_after(f, p, random).value();
+            least = std::min(least, wait);
+            most = std::max(most, wait);
+        }
+        INFO(exchanges << " exchanges");
+        CHECK(least < range / 10);
+        CHECK(most > range * 9 / 10);
+        CHECK(most < range);
+    }
+}
+
+TEST_CASE("retry: what a quiet day may save up is bounded") {
+    retry_params const p;
+    retry_budget budget(p);
+    for (int i = 0; i < 100'000; ++i) budget.on_call(p);
+    int resends = 0;
+    while (resends < 100 && budget.take()) ++resends;
+    CHECK(resends == 10);
 }

@@ -236,3 +236,48 @@ TEST_CASE("token_fsm: a timer that rings in time puts nothing off") {
     m.fsm.on_timer(at + 1h, m.random);
     CHECK(m.fsm.next_refresh() == steady_time::max());
 }
+
+TEST_CASE("token_fsm: a lifetime counts from when the token was asked for") {
+    machine m;
+    REQUIRE(m.fsm.refresh_due(t0));
+    REQUIRE(m.fsm.on_refreshed(t0, t0 + 15s, 3600s, m.random));
+    CHECK(m.fsm.expires() == t0 + 3600s);
+    CHECK_FALSE(m.fsm.usable(t0 + 3570s));
+}
+
+TEST_CASE("token_fsm: a token that comes within its slack counts as a failure") {
+    machine m;
+    REQUIRE(m.fsm.refresh_due(t0));
+    // A tenth of 30 s is its slack.
+    CHECK_FALSE(m.fsm.on_refreshed(t0, t0 + 27s, 30s, m.random));
+    CHECK(m.fsm.generation() == 0);
+    CHECK(m.fsm.on_need(t0 + 27s) == token_need::wait);
+    CHECK(m.fsm.next_refresh() > t0 + 27s);
+}
+
+TEST_CASE("token_fsm: a success makes the next failure the first one again") {
+    machine m;
+    auto now = t0;
+    for (int i = 0; i < 10; ++i) {
+        REQUIRE(m.fsm.refresh_due(now));
+        m.fsm.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+        now = m.fsm.next_refresh();
+    }
+    m.refresh(now);
+    now = m.fsm.next_refresh();
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+    CHECK(m.fsm.next_refresh() <= now + m.params.backoff);
+}
+
+TEST_CASE("token_fsm: a token refused in its old age makes the fresh ones' refusals count anew") {
+    machine m;
+    m.refresh(t0);
+    CHECK(m.fsm.on_rejected(1, t0 + 1s) == token_rejection::need_newer);
+    m.refresh(t0 + 1s);
+    CHECK(m.fsm.on_rejected(2, t0 + 1000s) == token_rejection::need_newer);
+    m.refresh(t0 + 1000s);
+    CHECK(m.fsm.on_rejected(3, t0 + 1001s) == token_rejection::need_newer);
+    m.refresh(t0 + 1001s);
+    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver);
+}
