@@ -136,6 +136,7 @@ void jira_model::ended(std::string_view host, detail::exchange_input const& in) 
 jira_model::reply jira_model::handle(std::string_view host, detail::exchange_input const& in, steady_time sent,
                                      steady_time now, wall_time wall) {
     hash(static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    if (reply r; script && script(host, in, r)) return r;
     if (host == auth_host) return exchange_token(site_of_token_request(in), now);
     auto const n = site_of(host, in);
     if (n < sites_.size() && in.target != tenant_info_target) return answer_call(n, in, sent, now, wall);

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -94,6 +95,9 @@ public:
 
     void note(std::string violation);
     void hash(std::uint64_t v) noexcept { trace = (trace ^ v) * 1099511628211ull; }
+
+    /// A test's own answer in Jira's or the token endpoint's place; false: the model answers.
+    std::function<bool(std::string_view host, detail::exchange_input const&, reply&)> script;
 
     /// A scope answers 429 until then, with the whole wait in Retry-After.
     enum class scope { route, issue, site_unknown, site_no_reason, tenant, app };
