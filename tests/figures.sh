@@ -212,6 +212,16 @@ main_job() {
     [ "${FIGURES_BUILD:-1}" = 0 ] || build_figures
 }
 
+# Mistakes put into the decision code, one at a time: tests/sim/mutants.
+mutant_figures() {
+    tests/sim/mutants/run.py >"$scratch/mutants.txt" 2>&1
+    grep -vE ' killed by |^mutants_(count|killed)' "$scratch/mutants.txt"
+    local count
+    count=$(awk '$1 == "mutants_count" { print $2 }' "$scratch/mutants.txt")
+    figure mutants_count "$count" '>=' 30
+    figure mutants_killed "$(awk '$1 == "mutants_killed" { print $2 }' "$scratch/mutants.txt")" == "${count:-none}"
+}
+
 # The simulator's figures, in virtual time: the same tests hold them in every run, here they are measured and shown.
 decisions() {
     tools/install_dependencies.sh build test
@@ -273,6 +283,7 @@ decisions() {
         measured "bytes_per_idle_site_$size" '<=' 512
         measured "bytes_per_idle_connection_$size" '<=' 512
     done
+    mutant_figures
 }
 
 wire() {
