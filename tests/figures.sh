@@ -224,7 +224,7 @@ mutant_figures() {
 
 # The simulator's figures, in virtual time: the same tests hold them in every run, here they are measured and shown.
 decisions() {
-    tools/install_dependencies.sh build test
+    tools/install_dependencies.sh build test lint  # lint: clang
     scratch=$(mktemp -d)
     local preset
     for preset in release clang; do

@@ -231,7 +231,7 @@ void jira_model::refuse(response& answer, char const* reason, std::chrono::secon
         answer.add_header("Retry-After", http_date(wall + std::max(retry_after, 1s) + 1s));
         break;
     case 4: answer.add_header("Retry-After", "soon"); break;
-    case 5:
+    default:
         answer.add_header("Retry-After", seconds);
         append(answer, "<html><body class=\" error-page error429\"></body></html>");
         break;
