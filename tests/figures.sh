@@ -337,57 +337,6 @@ wire() {
     figure fuzz_targets "$(wc -l <"$scratch/fuzz_targets.txt")" == 7
 }
 
-wire() {
-    tools/install_dependencies.sh build test lint bench
-    scratch=$(mktemp -d)
-    cmake --preset release -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_BENCH=ON >"$scratch/build.log" 2>&1 &&
-        cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target wire_tests wire_bench >>"$scratch/build.log" 2>&1 || {
-        tail -n 30 "$scratch/build.log" >&2
-        exit 2
-    }
-    build/release/tests/wire_tests 'cut: *' >"$scratch/cut.txt" 2>&1
-    figure cut_status $? == 0
-    # "cut close: 412 cuts, 206 reads came through, 0 writes sent twice, …": reads behind a stall fail, as nothing says they may not be late.
-    figure cut_faults "$(grep -c '^cut ' "$scratch/cut.txt")" == 4
-    figure cut_cuts "$(awk '/^cut / { n += $3 } END { print n + 0 }' "$scratch/cut.txt")" '>=' 1600
-    figure cut_reads_lost "$(awk '/^cut / && !/stall/ { n += $3 / 2 - $5 } END { print n + 0 }' "$scratch/cut.txt")" == 0
-    figure cut_writes_sent_twice "$(awk '/^cut / { n += $9 } END { print n + 0 }' "$scratch/cut.txt")" == 0
-
-    build/release/tests/wire_tests 'tls: *' >"$scratch/tls.txt" 2>&1
-    figure tls_status $? == 0
-    figure tls_refused_servers "$(grep -c '^tls server' "$scratch/tls.txt")" '>=' 13
-    figure tls_distinct_errors "$(sed -n 's/^tls server [^:]*: //p' "$scratch/tls.txt" | sort -u | wc -l)" '>=' 12
-
-    build/release/tests/wire_tests 'hostile: *' >"$scratch/hostile.txt" 2>&1
-    figure hostile_status $? == 0
-    figure hostile_answers "$(grep -c '^hostile .* MiB read' "$scratch/hostile.txt")" '>=' 19
-    figure hostile_peak_mib "$(sed -n 's/.* MiB read, \([0-9.]*\) MiB more.*/\1/p' "$scratch/hostile.txt" | sort -g | tail -n 1)" '<=' 200
-    figure hostile_bomb_peak_mib "$(sed -n 's/.*bomb: .* MiB read, \([0-9.]*\) MiB more.*/\1/p' "$scratch/hostile.txt" | sort -g | tail -n 1)" '<=' 32
-    figure hostile_bomb_bytes_for_10_gb "$(sed -n 's/^hostile bomb: 10 GB from \([0-9]*\) bytes/\1/p' "$scratch/hostile.txt" | sort -g | head -n 1)" '<=' 1000000
-
-    build/release/bench/wire_bench >"$scratch/bench.txt" 2>&1
-    figure bench_status $? == 0
-    local size
-    of() { awk -v size="$1" -v column="$2" '$1 == "wire" && $2 == size { print $column }' "$scratch/bench.txt"; }
-    for size in 1 8 100; do
-        figure "bench_${size}k_ours_us" "$(of "$size" 3)" '>' 0
-        figure "bench_${size}k_bare_us" "$(of "$size" 4)" '>' 0
-        figure "bench_${size}k_beast_us" "$(of "$size" 5)" '>' 0
-        figure "bench_${size}k_ours_of_beast" "$(of "$size" 7)" '<=' 1
-    done
-    figure bench_1k_ours_of_bare "$(of 1 6)" '<=' 1.6
-
-    [ "${FIGURES_FUZZ:-30}" != 0 ] || return
-    tests/fuzz/run.sh "${FIGURES_FUZZ:-30}" >"$scratch/fuzz.txt" 2>&1
-    figure fuzz_status $? == 0
-    awk '$3 == "executions" { print $1, $2 }' "$scratch/fuzz.txt" >"$scratch/fuzz_targets.txt"
-    local target executions
-    while read -r target executions; do
-        figure "fuzz_${target}_executions" "$executions" '>' 0
-    done <"$scratch/fuzz_targets.txt"
-    figure fuzz_targets "$(wc -l <"$scratch/fuzz_targets.txt")" == 7
-}
-
 case ${1:-} in
     main-job) main_job ;;
     decisions) decisions ;;
