@@ -42,7 +42,6 @@ char const* to_string(close_reason r) noexcept {
     case close_reason::announced: return "announced";
     case close_reason::abandoned: return "abandoned";
     case close_reason::broken: return "broken";
-    case close_reason::drained: return "drained";
     case close_reason::stopped: return "stopped";
     }
     return "unknown";

@@ -60,17 +60,6 @@ struct origin_pool::waiter : fair_waiter {
     failure error;
 };
 
-struct origin_pool::drain_waiter {
-    drain_waiter(std::vector<wait_point*>& l, timers& t, asio::any_io_executor const& ex) : point(t, ex), list(l) {
-        list.push_back(&point);
-    }
-    ~drain_waiter() { std::erase(list, &point); }
-    drain_waiter(drain_waiter const&) = delete;
-    drain_waiter& operator=(drain_waiter const&) = delete;
-    wait_point point;
-    std::vector<wait_point*>& list;
-};
-
 class origin_pool::reaper final : public timed {
 public:
     explicit reaper(origin_pool& p) noexcept : pool_(p) {}
@@ -108,7 +97,7 @@ origin_pool::state origin_pool::look() const noexcept {
 
 asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline) {
     lease_result result;
-    if (stopped_ || draining_) {
+    if (stopped_) {
         result.error = errc::stopped;
         co_return result;
     }
@@ -179,8 +168,8 @@ void origin_pool::close(fair_flow& flow, std::unique_ptr<channel> c, close_reaso
 }
 
 void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
-    if (stopped_ || draining_) {
-        discard(std::move(c), stopped_ ? close_reason::stopped : close_reason::drained);
+    if (stopped_) {
+        discard(std::move(c), close_reason::stopped);
         return;
     }
     auto const now = shared_.clock.now();
@@ -215,7 +204,6 @@ void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept
     shared_.stats.channels_active.add(-1);
     shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
     serve();
-    note_if_drained();
 }
 
 void origin_pool::close_idle(std::unique_ptr<channel> c, close_reason why) noexcept {
@@ -223,11 +211,6 @@ void origin_pool::close_idle(std::unique_ptr<channel> c, close_reason why) noexc
     --open_;
     shared_.stats.channels_idle.add(-1);
     shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
-}
-
-void origin_pool::close_all_idle(close_reason why) noexcept {
-    for (auto& c : idle_) close_idle(std::move(c), why);
-    idle_.clear();
 }
 
 void origin_pool::serve() noexcept {
@@ -289,7 +272,7 @@ void origin_pool::reap() {
 
 bool origin_pool::may_dial() const noexcept {
     auto const& limits = shared_.params.pool;
-    if (stopped_ || draining_ || brake_->scheduled() || shared_.clock.stopped()) return false;
+    if (stopped_ || brake_->scheduled() || shared_.clock.stopped()) return false;
     // Behind a failure one alone tries.
     auto const at_once = failures_ == 0 ? limits.max_dialing : 1;
     return dialing_ < at_once && open_ + dialing_ < limits.max_channels;
@@ -321,16 +304,13 @@ void origin_pool::on_dialed(dial_result result) {
         if (result.took[i].count() > 0) stats.dial_duration[i].observe(result.took[i]);
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
-        if (stopped_ || draining_) {
-            note_if_drained();
-            return;
-        }
+        if (stopped_) return;
         shared_.report({event::kind::dial_failed,
                         {},
                         host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
         back_off();
         // While channels are open the queue moves without this one.
-        if (none_left()) fail_waiters(result.error);
+        if (open_ == 0 && dialing_ == 0) fail_waiters(result.error);
         return;
     }
     failures_ = 0;
@@ -366,29 +346,10 @@ void origin_pool::fail_waiters(failure const& why) {
 
 // The end
 
-asio::awaitable<bool> origin_pool::drain(steady_time deadline) {
-    auto const self = shared_from_this();
-    if (!draining_ && !stopped_) {
-        draining_ = true;
-        shared_.clock.cancel(*brake_);
-        close_all_idle(close_reason::drained);
-        fail_waiters(errc::stopped);
-    }
-    if (!none_left()) {
-        drain_waiter w(drains_, shared_.clock, shared_.executor);
-        co_await w.point.wait(deadline);
-    }
-    co_return none_left();
-}
-
-void origin_pool::note_if_drained() {
-    if (!draining_ || !none_left()) return;
-    for (auto* const p : drains_) p->notify();
-}
-
 void origin_pool::stop() noexcept {
     stopped_ = true;
-    close_all_idle(close_reason::stopped);
+    for (auto& c : idle_) close_idle(std::move(c), close_reason::stopped);
+    idle_.clear();
 }
 
 }  // namespace jirapool::detail

@@ -81,10 +81,6 @@ public:
     /// `flow` must outlive the lease. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline);
 
-    /** For good: who waits or comes is told `stopped`, idle channels are closed, leased ones when they come back.
-        @return whether none is left, by the deadline at the latest. */
-    asio::awaitable<bool> drain(steady_time deadline);
-
     /// Closes what is idle. Nothing is dialled any more.
     void stop() noexcept;
 
@@ -102,7 +98,6 @@ public:
 private:
     friend class lease;
     struct waiter;
-    struct drain_waiter;
     class reaper;
     class brake;
 
@@ -116,7 +111,6 @@ private:
     void park(std::unique_ptr<channel> c, steady_time now) noexcept;
     void discard(std::unique_ptr<channel> c, close_reason why) noexcept;
     void close_idle(std::unique_ptr<channel> c, close_reason why) noexcept;
-    void close_all_idle(close_reason why) noexcept;
     void fail_waiters(failure const& why);
     void serve() noexcept;
 
@@ -131,8 +125,6 @@ private:
     steady_duration replace_ahead() const noexcept;
     steady_duration sweep_interval() const noexcept;
     void replace_if_due(channel& c, steady_time now) noexcept;
-    bool none_left() const noexcept { return open_ == 0 && dialing_ == 0; }
-    void note_if_drained();
 
     std::string host_;
     std::string fixed_headers_;
@@ -141,13 +133,11 @@ private:
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used
     std::unique_ptr<reaper> reaper_;
     std::unique_ptr<brake> brake_;  // scheduled: no dial begins
-    std::vector<wait_point*> drains_;
     std::size_t open_ = 0;
     std::size_t dialing_ = 0;
     unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
     bool used_ = false;
-    bool draining_ = false;
     bool stopped_ = false;
 };
 

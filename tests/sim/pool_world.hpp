@@ -106,7 +106,6 @@ public:
         settle();
     }
 
-    std::size_t timers_left() const noexcept { return timers_.size(); }
     asio::any_io_executor const& executor() const noexcept { return shared_.executor; }
 
     client_params params;

@@ -87,10 +87,9 @@ enum class close_reason : std::uint8_t {
     announced,     ///< the answer said `Connection: close`
     abandoned,     ///< its call was cancelled or timed out in the middle
     broken,        ///< reset, cut off, or not valid HTTP
-    drained,       ///< its origin is drained
     stopped,       ///< the client stops
 };
-inline constexpr std::size_t close_reason_count = 8;
+inline constexpr std::size_t close_reason_count = 7;
 char const* to_string(close_reason r) noexcept;
 
 /// What a dial is for. Whoever's turn it is gets the channel all the same.
