@@ -140,15 +140,14 @@ TEST_CASE("sim: one site's outage is answered with a tenth more load at most, an
         w.start(1 + static_cast<std::size_t>((now - begun) / 10ms) % 19, request::get("/rest/api/3/myself"), 10s);
     }
     w.time().run_until(begun + 330s);
-    // Beside what it had saved up, ten resends, once.
-    double const requests = static_cast<double>(w.jira().requests_of_sick - before) - p.retries.budget_max;
-    double const amplification = requests / static_cast<double>(sick_calls);
+    double const amplification = static_cast<double>(w.jira().requests_of_sick - before) /
+                                 static_cast<double>(sick_calls);
     INFO("amplification " << amplification << ", failed " << w.totals.failed << " of " << w.totals.started);
     auto const healthy_failed = w.totals.failed > sick_calls ? w.totals.failed - sick_calls : 0;
     figure("outage_amplification", amplification);
     figure("outage_healthy_failed", static_cast<double>(healthy_failed));
-    CHECK(amplification <= 1.1 + 1e-9);
-    CHECK(amplification >= 1.09);
+    CHECK(amplification <= 1.1);
+    CHECK(amplification >= 1.085);  // the budget is used, or it is not what bounds the load
     // The sick site's calls fail; of the others, with one exchange in fifty lost, all succeed.
     CHECK(w.totals.failed <= sick_calls);
     CHECK(w.totals.succeeded >= w.totals.started - sick_calls);

@@ -18,8 +18,9 @@ struct retry_params {
     /// The wait before the first resend is drawn from [0, backoff), then from twice that, up to backoff_max.
     std::chrono::milliseconds backoff{200};
     std::chrono::milliseconds backoff_max{20'000};
-    /// Each call earns this much of a resend, per site and per origin: an outage is answered with 10 % more load at most.
-    double budget_ratio = 0.1;
+    /// Each call earns this much of a resend, per site and per origin. With what was saved up, an outage of 1,000 calls or
+    /// more is answered with 10 % more load at most (https://sre.google/sre-book/handling-overload/).
+    double budget_ratio = 0.09;
     /// What a site or origin may have saved up: enough for the odd lost channel of a quiet one.
     double budget_max = 10;
     /// Times that one call may be answered 429 and wait again before the answer is delivered.
