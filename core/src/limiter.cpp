@@ -303,9 +303,12 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
     if (word.what != kind::wait) return word;
 
     bool const aside = w.key_ != 0 && (issue_open(w.key_) > now || find_group(w.route_, w.key_, w.quotas_));
-    push(w, aside ? w.key_ : 0, now);
-    if (w.priority_ == priority::interactive) w.group_->count_urgent(now);
-    if (w.key_ != 0) ++issue_of(w.key_, now).waiting;
+    // What may throw comes first.
+    auto* const issue = w.key_ != 0 ? &issue_of(w.key_, now) : nullptr;
+    auto& own = group_of(w, aside ? w.key_ : 0, now);
+    push(w, own);
+    if (w.priority_ == priority::interactive) own.count_urgent(now);
+    if (issue) ++issue->waiting;
     w.arrival_ = arrivals_++;
     ++waiting_;
     return word;
@@ -317,24 +320,26 @@ site_limiter::group* site_limiter::find_group(route_id id, std::uint64_t issue, 
     return nullptr;
 }
 
-// At the end of the queue that has this route and, for those set aside, this issue.
-void site_limiter::push(limiter_waiter& w, std::uint64_t issue, steady_time now) {
-    auto* g = find_group(w.route_, issue, w.quotas_);
-    if (g == nullptr) {
-        g = groups_.emplace_back(std::make_unique<group>()).get();
-        g->route = w.route_;
-        g->issue = issue;
-        g->quotas = w.quotas_;
-        g->since = now;
-    }
+// The queue that has this call's route and, for those set aside, this issue.
+site_limiter::group& site_limiter::group_of(limiter_waiter const& w, std::uint64_t issue, steady_time now) {
+    if (auto* const known = find_group(w.route_, issue, w.quotas_)) return *known;
+    auto& g = *groups_.emplace_back(std::make_unique<group>());
+    g.route = w.route_;
+    g.issue = issue;
+    g.quotas = w.quotas_;
+    g.since = now;
+    return g;
+}
+
+void site_limiter::push(limiter_waiter& w, group& g) noexcept {
     auto const p = static_cast<std::size_t>(w.priority_);
-    auto& list = g->lists[p];
-    w.group_ = g;
+    auto& list = g.lists[p];
+    w.group_ = &g;
     w.next_ = nullptr;
     w.previous_ = list.last;
     (list.last ? list.last->next_ : list.first) = &w;
     list.last = &w;
-    ++g->counts[p];
+    ++g.counts[p];
 }
 
 void site_limiter::unlink(limiter_waiter& w) noexcept {
@@ -362,8 +367,9 @@ void site_limiter::set_aside_busy_issues(std::size_t i, steady_time now) {
         for (;;) {
             auto* const w = groups_[i]->lists[p].first;
             if (w == nullptr || issue_open(w->key_) <= now) break;
+            auto& own = group_of(*w, w->key_, now);
             unlink(*w);
-            push(*w, w->key_, now);
+            push(*w, own);
         }
     }
 }

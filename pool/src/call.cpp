@@ -452,7 +452,7 @@ private:
     void count(answer const& a) noexcept {
         auto const o = a ? outcome_of(a->status()) : outcome_of(a.error().code());
         stats_.calls[static_cast<std::size_t>(entry_->kind)][static_cast<std::size_t>(o)].add();
-        stats_.call_duration.observe(shard_.timers_.now() - started_);
+        stats_.call_duration.observe(lap_ - started_);
         for (std::size_t i = 0; i < stage_count; ++i)
             if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
     }

@@ -39,7 +39,7 @@ private:
     std::shared_ptr<client_params const> params_;
     name_resolver& names_;
     read_scratch scratch_;
-    // By host; all else that a session depends on, the TLS setting, is the same for all of a dialler. References stay valid.
+    // By host; all else that a session depends on, the TLS setting, is the same for all of a dialer. References stay valid.
     std::unordered_map<std::string, session_slot> sessions_;
 };
 

@@ -145,7 +145,7 @@ void engine::make_shards(std::vector<shard_environment> environments) {
 result<connection> engine::add(connection_config c) {
     std::string_view const id = c.id();
     std::lock_guard const lock(mutex_);
-    if (stopped_) return failure(errc::stopped).with_connection(std::string(id));
+    if (closing_) return failure(errc::stopped).with_connection(std::string(id));
     if (registry_.contains(id))
         return failure(errc::duplicate_id, "another connection already has this id")
             .with_field("id")
@@ -176,7 +176,7 @@ void at_home(std::shared_ptr<shard_set> const& all, std::shared_ptr<connection_e
 
 result<connection> engine::replace(connection_config c) {
     std::lock_guard const lock(mutex_);
-    if (stopped_) return failure(errc::stopped).with_connection(c.id());
+    if (closing_) return failure(errc::stopped).with_connection(c.id());
     auto const found = registry_.find(std::string_view(c.id()));
     if (found == registry_.end())
         return failure(errc::invalid_argument, "no connection has this id").with_field("id").with_connection(c.id());
@@ -223,8 +223,8 @@ std::vector<std::shared_ptr<shard_stats const>> engine::stats() const {
 void engine::stop() {
     {
         std::lock_guard const lock(mutex_);
-        stopped_ = true;
-        if (std::exchange(stop_posted_, true)) return;
+        closing_ = true;
+        if (std::exchange(stopping_, true)) return;
     }
     for (auto const& s : shards_->shards) asio::post(s->executor(), [s] { s->stop(); });
 }
@@ -233,7 +233,7 @@ asio::awaitable<bool> engine::drain(std::shared_ptr<engine> self, std::chrono::m
     co_await asio::this_coro::throw_if_cancelled(false);
     {
         std::lock_guard const lock(self->mutex_);
-        self->stopped_ = true;
+        self->closing_ = true;
     }
     auto const& shards = self->shards_->shards;
     for (auto const& s : shards) asio::post(s->executor(), [s] { s->refuse_calls(); });

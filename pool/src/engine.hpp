@@ -54,8 +54,8 @@ private:
     std::shared_ptr<shard_set> shards_;
     mutable std::mutex mutex_;
     std::set<registered, by_id> registry_;
-    bool stopped_ = false;  // or draining: no connection is added
-    bool stop_posted_ = false;
+    bool closing_ = false;  // by a drain or a stop: no connection is added
+    bool stopping_ = false;
 };
 
 }  // namespace jirapool::detail

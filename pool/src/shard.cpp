@@ -464,6 +464,9 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
             s->origin = e->state->origin;
             s->site = site(cloud);
             s->site->limiter.merge(e->state->site->limiter);
+            // A copy: calls of the old state may still refer to the old one.
+            if (e->state->site->quota && !s->site->quota)
+                s->site->quota = std::make_unique<points_quota>(*e->state->site->quota);
             e->state = s;
             continue;
         }

@@ -45,7 +45,7 @@ public:
 
     /// Its site's place in the origin's queue.
     fair_flow& flow() const {
-        auto& f = site->flow_at(*origin);
+        auto& f = site->flow_at(origin);
         f.set_weight(config->options().weight);
         return f;
     }

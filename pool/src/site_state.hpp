@@ -12,6 +12,7 @@
 
 #include <forward_list>
 #include <memory>
+#include <utility>
 
 namespace jirapool::detail {
 
@@ -74,16 +75,18 @@ public:
 
     /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in
     /// two queues would be given a channel to the wrong one.
-    fair_flow& flow_at(origin_pool const& origin) {
+    fair_flow& flow_at(std::shared_ptr<origin_pool> const& origin) {
         for (auto& f : flows_)
-            if (f.origin == &origin) return f.flow;
+            if (f.origin.lock() == origin) return f.flow;
+        // What a flow remembers is of its queue alone, so it goes with it.
+        flows_.remove_if([](origin_flow const& f) { return f.origin.expired(); });
         return flows_.emplace_front(origin).flow;
     }
 
 private:
     struct origin_flow {
-        explicit origin_flow(origin_pool const& o) noexcept : origin(&o) {}
-        origin_pool const* origin;
+        explicit origin_flow(std::weak_ptr<origin_pool> o) noexcept : origin(std::move(o)) {}
+        std::weak_ptr<origin_pool> origin;
         fair_flow flow;
     };
     std::forward_list<origin_flow> flows_;

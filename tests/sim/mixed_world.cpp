@@ -68,10 +68,17 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
     while (w.time().now() < end) {
         auto const n = static_cast<std::size_t>(random() % sites);
         auto const change = random() % 2000;
-        if (change == 0) w.time().step_wall_clock(random() % 2 ? 1h : -1h);
-        else if (change < 10 && !removed[n]) w.replace_secret(n);
-        else if (change < 20 && !removed[n]) (w.remove(n), removed[n] = 1);
-        else if (removed[n] && random() % 4 == 0) (w.add_again(n), removed[n] = 0);
+        if (change == 0) {
+            w.time().step_wall_clock(random() % 2 ? 1h : -1h);
+        } else if (change < 10 && !removed[n]) {
+            w.replace_secret(n);
+        } else if (change < 20 && !removed[n]) {
+            w.remove(n);
+            removed[n] = 1;
+        } else if (removed[n] && random() % 4 == 0) {
+            w.add_again(n);
+            removed[n] = 0;
+        }
         if (!slept && w.time().now() >= asleep_at) {
             slept = true;
             w.sleep(8h);

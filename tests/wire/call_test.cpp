@@ -375,12 +375,7 @@ TEST_CASE("wire: bytes behind an answer end the channel instead of becoming the 
 
 TEST_CASE("call: an answer to an ignored credential is an error, and one event for all of its calls") {
     fixture f;
-    std::mutex mutex;
-    std::vector<event> events;
-    f.params.on_event = [&](event const& e) {
-        std::lock_guard const lock(mutex);
-        events.push_back(e);
-    };
+    event_log const log(f.params);
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("personal-0001", "expired")).value();
     for (int i = 0; i < 3; ++i) {
@@ -392,7 +387,7 @@ TEST_CASE("call: an answer to an ignored credential is an error, and one event f
         CHECK(r.error().describe().find("expired") == std::string::npos);
     }
     CHECK(f.jira.snapshot().anonymous_answers == 3);
-    std::lock_guard const lock(mutex);
+    auto const events = log.all();
     REQUIRE(events.size() == 1);
     CHECK(events.front().what == event::kind::credential_anonymous);
 }

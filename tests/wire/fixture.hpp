@@ -14,8 +14,10 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace jirapool::wire_test {
 
@@ -75,6 +77,25 @@ struct fixture {
     mock::server jira;
     ca_file ca;
     client_params params;
+};
+
+/// The events of a client, which come on its shards' threads.
+class event_log {
+public:
+    explicit event_log(client_params& p) {
+        p.on_event = [this](event const& e) {
+            std::lock_guard const lock(mutex_);
+            events_.push_back(e);
+        };
+    }
+    std::vector<event> all() const {
+        std::lock_guard const lock(mutex_);
+        return events_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<event> events_;
 };
 
 /// One call from a thread that has nothing else to do.

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <future>
-#include <mutex>
 #include <vector>
 
 using namespace jirapool;
@@ -63,12 +62,7 @@ TEST_CASE("tokens: one that is revoked early is renewed once for all calls that 
 
 TEST_CASE("tokens: a wrong client secret fails calls at once, once asked, and shows as the connection's state") {
     fixture f;
-    std::mutex mutex;
-    std::vector<event> events;
-    f.params.on_event = [&](event const& e) {
-        std::lock_guard const lock(mutex);
-        events.push_back(e);
-    };
+    event_log const log(f.params);
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("oauth-0001", "not-the-secret")).value();
     for (int i = 0; i < 20; ++i) {
@@ -80,7 +74,7 @@ TEST_CASE("tokens: a wrong client secret fails calls at once, once asked, and sh
     }
     CHECK(f.jira.snapshot().token_exchanges == 1);
     CHECK(jira.stats().front()->credentials_refused.value() == 1);
-    std::lock_guard const lock(mutex);
+    auto const events = log.all();
     REQUIRE(events.size() == 1);
     CHECK(events.front().what == event::kind::credential_refused);
     CHECK(events.front().connection == "oauth-0001");

@@ -29,7 +29,7 @@ inline identity const& test_identity() {
     return leaf;
 }
 
-/// The dialler and the channels by themselves, without a call around them.
+/// The dialer and the channels by themselves, without a call around them.
 class wire_client {
 public:
     explicit wire_client(std::uint16_t port) : ca_(test_authority().pem()) {

@@ -20,10 +20,19 @@ TEST_CASE("site_state: a site stands in each origin's queue with a flow of its o
         boost::asio::awaitable<dial_result> dial(std::string) override { co_return dial_result(); }
     } dial;
     origin_pool::shared const shared{io.get_executor(), t, dial, params, stats, random, {}, {}};
-    origin_pool const old_origin("old.atlassian.net", shared), new_origin("new.atlassian.net", shared);
+    auto old_origin = std::make_shared<origin_pool>("old.atlassian.net", shared);
+    auto const new_origin = std::make_shared<origin_pool>("new.atlassian.net", shared);
     auto* const old_name = &site.flow_at(old_origin);
     auto* const new_name = &site.flow_at(new_origin);
     CHECK(old_name != new_name);
     CHECK(&site.flow_at(old_origin) == old_name);
     CHECK(&site.flow_at(new_origin) == new_name);
+
+    // A queue that comes later, perhaps where the old one was in memory, begins with a flow that knows nothing.
+    new_name->set_weight(3);
+    old_name->set_weight(7);
+    old_origin = nullptr;
+    old_origin = std::make_shared<origin_pool>("old.atlassian.net", shared);
+    CHECK(site.flow_at(old_origin).weight() == 1);
+    CHECK(site.flow_at(new_origin).weight() == 3);
 }

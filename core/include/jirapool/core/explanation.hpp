@@ -45,13 +45,14 @@ public:
     std::vector<exchange> const& exchanges() const noexcept { return exchanges_; }
     /// The sum of the steps: from the call's start on its shard to its end.
     steady_duration total() const noexcept;
+    /// The sum of the steps in that stage.
     steady_duration in(jirapool::stage s) const noexcept;
 
     /** One line for a log:
         "1.234 s: admit 1.002 s (route, 17 ahead), lease 0.030 s, write 0.000 s, first_byte 0.201 s; 1: 200, token 4, new channel" */
     std::string describe() const;
 
-    // For who carries the call out.
+    // For who carries the call out. All but will_resend may throw std::bad_alloc.
     void add(step const& s);
     void begin_exchange(bool reused, std::uint32_t token);
     void end_exchange(int status, error_code error);

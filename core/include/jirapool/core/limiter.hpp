@@ -38,6 +38,7 @@ inline constexpr std::size_t limit_scope_count = 7;
 char const* to_string(limit_scope s) noexcept;
 
 struct limit_params {
+    /// Enforce: what Jira refuses costs a request, a channel and a pause, while what waits here costs time alone.
     limiting mode = limiting::enforce;
     /// How much of an advertised rate we use. The rest absorbs the jitter between our sending and Jira's counting.
     double use_of_rate = 0.98;
@@ -124,6 +125,8 @@ public:
     site_limiter(site_limiter&&) noexcept;
     site_limiter& operator=(site_limiter&&) = delete;
 
+    /// A call arrives. On `wait` it is queued until `release` or `remove`; `deadline` is its last useful moment to go. Throws
+    /// std::bad_alloc; the call does not wait then.
     admission admit(limiter_waiter& w, steady_time now, steady_time deadline);
 
     /// A waiting call whose turn has come, out of the queue and with its permit taken; nullptr when there is none now.
@@ -166,9 +169,8 @@ private:
         std::uint8_t pace;  // of 255: what part of the rate to use, lowered by 429 and a low Remaining
         std::uint8_t learned : 1;
         std::uint8_t paused : 1;
-        std::uint8_t
-            probing : 1;  // the pause is over but for the answer of the one call that went; `next`: the next try
-        std::uint8_t pauses : 5;  // in a row
+        std::uint8_t probing : 1;  // one call went after the pause and has no answer; `next` is when another one may
+        std::uint8_t pauses : 5;   // in a row
     };
     static_assert(sizeof(route_scope) == 16);
 
@@ -197,7 +199,8 @@ private:
     steady_time issue_open(std::uint64_t key) const noexcept;
     group* find_group(route_id route, std::uint64_t issue, quota_scopes q) const noexcept;
     double overtaken(route_id route, steady_duration each, steady_time now) const noexcept;
-    void push(limiter_waiter& w, std::uint64_t issue, steady_time now);
+    group& group_of(limiter_waiter const& w, std::uint64_t issue, steady_time now);
+    static void push(limiter_waiter& w, group& g) noexcept;
     void unlink(limiter_waiter& w) noexcept;
     void set_aside_busy_issues(std::size_t g, steady_time now);
     steady_duration interval(route_scope const& s) const noexcept;

@@ -100,6 +100,7 @@ public:
     /** Ends gracefully: new calls end with `stopped` at once, those in flight go on, waits and resends included. When none is
         left, or `patience` is over, `stop` ends the rest. Completes with true when nothing was cut off.
 
+        @par Errors           none: false when calls were cut off, `stop` came in between, or memory ran out.
         @par Cancellation     as if the patience were over.
         @par Threads          Any; with the executor of the completion handler, else a shard's. */
     asio::awaitable<bool> drain(std::chrono::milliseconds patience);
