@@ -208,6 +208,42 @@ TEST_CASE("client: connections are found, removed, and refuse a second one of th
     CHECK(r.error().code() == errc::connection_removed);
 }
 
+TEST_CASE(
+    "drain: a runtime's calls in flight end, new ones are refused, and the future says that nothing was cut off") {
+    auto world = small_world();
+    world.faulty.latency = 200ms;
+    fixture f(world);
+    runtime jira(2, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    auto in_flight = c.async_call(request::get("/rest/api/3/myself"), asio::use_future);
+    REQUIRE(eventually([&] { return f.jira.snapshot().connections_accepted == 1; }));
+    auto drained = jira.async_drain(10s, asio::use_future);
+    auto const got = in_flight.get();
+    REQUIRE(got.has_value());
+    CHECK(got->status() == 200);
+    CHECK(drained.get());
+    auto const late = call(c, request::get("/rest/api/3/myself"));
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().code() == errc::stopped);
+    CHECK(jira.add(f.config("service-0002")).error().code() == errc::stopped);
+}
+
+TEST_CASE("drain: a client's run ends with its last call, and what outlasts the patience is cut off") {
+    auto world = small_world();
+    world.faulty.latency = 60s;
+    fixture f(world);
+    asio::io_context io;
+    client jira(io, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    std::optional<error_code> ended;
+    std::optional<bool> drained;
+    c.async_call(request::get("/rest/api/3/myself"), [&](result<response> r) { ended = r.error().code(); });
+    jira.async_drain(100ms, [&](bool all) { drained = all; });
+    io.run();
+    CHECK(ended == errc::stopped);
+    CHECK(drained == false);
+}
+
 TEST_CASE("client: a rotated API key is used by the next call of the same handle") {
     fixture f;
     runtime jira(1, f.params);
