@@ -314,6 +314,13 @@ wire() {
     figure hostile_bomb_peak_mib "$(sed -n 's/.*bomb: .* MiB read, \([0-9.]*\) MiB more.*/\1/p' "$scratch/hostile.txt" | sort -g | tail -n 1)" '<=' 32
     figure hostile_bomb_bytes_for_10_gb "$(sed -n 's/^hostile bomb: 10 GB from \([0-9]*\) bytes/\1/p' "$scratch/hostile.txt" | sort -g | head -n 1)" '<=' 1000000
 
+    tests/tsan.sh 'threads: *,call: *,tokens: *,drain: *,client: *,cut: *' >"$scratch/tsan.txt" 2>&1
+    figure tsan_status $? == 0
+    figure tsan_reports "$(awk '/^tests\/tsan.sh: / { print $2 }' "$scratch/tsan.txt")" == 0
+    # "threads: 2921 of 4000 calls crossed shards, 12 ways": from each of four shards into each other one.
+    figure tsan_calls_crossed_shards "$(awk '/^threads: / { print $2 }' "$scratch/tsan.txt")" '>=' 1000
+    figure tsan_ways_between_shards "$(awk '/^threads: / { print $8 }' "$scratch/tsan.txt")" == 12
+
     build/release/bench/wire_bench >"$scratch/bench.txt" 2>&1
     figure bench_status $? == 0
     local size
