@@ -314,6 +314,11 @@ wire() {
     figure hostile_bomb_peak_mib "$(sed -n 's/.*bomb: .* MiB read, \([0-9.]*\) MiB more.*/\1/p' "$scratch/hostile.txt" | sort -g | tail -n 1)" '<=' 32
     figure hostile_bomb_bytes_for_10_gb "$(sed -n 's/^hostile bomb: 10 GB from \([0-9]*\) bytes/\1/p' "$scratch/hostile.txt" | sort -g | head -n 1)" '<=' 1000000
 
+    build/release/tests/wire_tests 'nth: *' >"$scratch/nth.txt" 2>&1
+    figure nth_status $? == 0
+    figure nth_cancelled_calls "$(awk '/^nth cancelled/ { n += $(NF - 1) } END { print n + 0 }' "$scratch/nth.txt")" '>=' 5
+    figure nth_failed_allocations "$(awk '/^nth allocation/ { n += $6 } END { print n + 0 }' "$scratch/nth.txt")" '>=' 30
+
     tests/tsan.sh 'threads: *,call: *,tokens: *,drain: *,client: *,cut: *' >"$scratch/tsan.txt" 2>&1
     figure tsan_status $? == 0
     figure tsan_reports "$(awk '/^tests\/tsan.sh: / { print $2 }' "$scratch/tsan.txt")" == 0

@@ -10,8 +10,24 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <array>
+#include <new>
 
 namespace jirapool::detail {
+
+namespace {
+
+class counted {
+public:
+    explicit counted(gauge& g) noexcept : gauge_(g) { g.add(1); }
+    ~counted() { gauge_.add(-1); }
+    counted(counted const&) = delete;
+    counted& operator=(counted const&) = delete;
+
+private:
+    gauge& gauge_;
+};
+
+}  // namespace
 
 /** One call on its road (ARCHITECTURE.md, section 4): admit, token, lease, exchange, settle; a resend goes back to admit.
     Lives in the call's coroutine. */
@@ -39,7 +55,16 @@ public:
     }
 
     asio::awaitable<result<response>> run() {
-        auto outcome = co_await until_done();
+        answer outcome = failure(make_error_code(boost::system::errc::not_enough_memory));
+        try {
+            outcome = co_await until_done();
+        } catch (std::bad_alloc const&) {
+            // The channel goes with it, if there is one: nobody knows how far it came.
+            lease_.close(close_reason::abandoned);
+            outcome = failure(make_error_code(boost::system::errc::not_enough_memory))
+                          .at(last_stage_)
+                          .with_maybe_processed(exchanging_);
+        }
         lap(last_stage_);
         count(outcome);
         if (explanation_) {
@@ -111,11 +136,12 @@ private:
         case admission::kind::wait: break;
         }
         stats_.limit_waits.add();
-        stats_.limit_waiting.add(1);
         site().pump();
         wake why = wake::notified;
-        if (!w.permitted) why = co_await w.point.wait(admit_by);
-        stats_.limit_waiting.add(-1);
+        if (!w.permitted) {
+            counted const here(stats_.limit_waiting);
+            why = co_await w.point.wait(admit_by);
+        }
         lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead));
         permit_ = w.permitted;
         if (permit_ && !entry_->removed) co_return true;
@@ -206,7 +232,8 @@ private:
             lap(stage::lease);
             if (!got.lease) {
                 auto const ec = got.error.code();
-                dial_failed_ = ec == errc::connect_failed || ec == errc::resolve_failed || ec == errc::tls_failed;
+                dial_failed_ = ec == errc::connect_failed || ec == errc::resolve_failed || ec == errc::tls_failed ||
+                               ec == boost::system::errc::not_enough_memory;
                 failure_ = fail(std::move(got.error), stage::lease);
                 co_return false;
             }
@@ -266,7 +293,9 @@ private:
         if (explanation_) explanation_->begin_exchange(reused_, bearer_ ? bearer_->generation : 0);
         lap(stage::lease);
         exchange_begun_ = lap_;
+        exchanging_ = true;
         exchange_report report = co_await lease_.channel().exchange(&in, &response_);
+        exchanging_ = false;
         lap_ = shard_.timers_.now();
         auto const written = report.written == steady_time{} ? lap_ : report.written;
         auto const first = report.first_byte == steady_time{} ? lap_ : report.first_byte;
@@ -486,6 +515,7 @@ private:
     bool have_response_ = false;
     bool renewed_ = false;
     bool dial_failed_ = false;
+    bool exchanging_ = false;
     bool waited_for_token_ = false;
 };
 

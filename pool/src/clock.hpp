@@ -25,8 +25,8 @@ engine_clock const& system_clock() noexcept;
 class alarm {
 public:
     virtual ~alarm() = default;
-    /// Replaces the moment set before.
-    virtual void arm(steady_time at) = 0;
+    /// Replaces the moment set before. Needs no memory: whoever waits relies on it.
+    virtual void arm(steady_time at) noexcept = 0;
     virtual void disarm() noexcept = 0;
 
     std::function<void()> on_ring;

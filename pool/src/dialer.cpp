@@ -61,13 +61,29 @@ address_override const* tls_dialer::override_of(std::string const& host) const n
     return nullptr;
 }
 
-/// Where a dial waits for the resolver's thread: the thread writes to the eventfd, and knows nothing of executors.
+/// Where a dial waits for the resolver's thread: the thread writes to the eventfd, and knows nothing of executors. The handler
+/// that waits for it may outlive the dial.
 class tls_dialer::resolution {
 public:
-    resolution(asio::any_io_executor ex, timers& t)
-        : signal(ex, ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), done(t, ex) {}
+    explicit resolution(asio::any_io_executor ex) : signal(std::move(ex), ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
     asio::posix::stream_descriptor signal;
-    wait_point done;
+    wait_point* waiter = nullptr;
+
+    /// Ends it with the dial, however that ends.
+    class end {
+    public:
+        explicit end(std::shared_ptr<resolution> r) noexcept : resolution_(std::move(r)) {}
+        ~end() {
+            resolution_->waiter = nullptr;
+            error_code ignored;
+            resolution_->signal.close(ignored);
+        }
+        end(end const&) = delete;
+        end& operator=(end const&) = delete;
+
+    private:
+        std::shared_ptr<resolution> resolution_;
+    };
 };
 
 asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial_result* result) {
@@ -85,7 +101,7 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
     std::shared_ptr<name_resolver::lookup> lookup;
     std::shared_ptr<resolution> pending;
     try {
-        pending = std::make_shared<resolution>(executor_, timers_);
+        pending = std::make_shared<resolution>(executor_);
         lookup = names_.start(host);
         lookup->notify(pending->signal.native_handle());
     } catch (std::runtime_error const& e) {
@@ -93,12 +109,15 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
         result->error = {errc::resolve_failed, e.what()};
         co_return false;
     }
-    pending->signal.async_wait(asio::posix::stream_descriptor::wait_read,
-                               [pending](error_code) { pending->done.notify(); });
+    wait_point done(timers_, executor_);
+    resolution::end const at_end(pending);
+    pending->waiter = &done;
+    pending->signal.async_wait(asio::posix::stream_descriptor::wait_read, [pending](error_code) {
+        if (pending->waiter != nullptr) pending->waiter->notify();
+    });
     auto const deadline = timers_.now() + params_->wire.resolve_timeout;
     wake w = wake::notified;
-    while (!lookup->answer() && w == wake::notified) w = co_await pending->done.wait(deadline);
-    pending->signal.close(ec);
+    while (!lookup->answer() && w == wake::notified) w = co_await done.wait(deadline);
     auto const answer = lookup->answer();
     if (!answer) {
         result->error = interrupted(w == wake::timeout ? errc::timeout : errc::cancelled, errc::resolve_failed,
@@ -113,10 +132,10 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
     co_return true;
 }
 
-/// Attempts under way. Their handlers keep it alive; once `over`, they say nothing more.
+/// Attempts under way. Their handlers keep it alive; without a waiter they say nothing more.
 class tls_dialer::race {
 public:
-    race(asio::any_io_executor ex, timers& t, std::size_t addresses) : executor(ex), done(t, ex), sockets(addresses) {}
+    race(asio::any_io_executor ex, std::size_t addresses) : executor(std::move(ex)), sockets(addresses) {}
 
     static void start(std::shared_ptr<race> const& self, std::size_t i, tcp::endpoint const& to) {
         auto& socket = self->sockets[i].emplace(self->executor);
@@ -124,7 +143,7 @@ public:
     }
 
     void on_ended(std::size_t i, error_code ec) {
-        if (over || winner) return;
+        if (waiter == nullptr || winner) return;
         if (ec) {
             last_problem = ec;
             ++failed;
@@ -132,16 +151,30 @@ public:
         } else {
             winner = i;
         }
-        done.notify();
+        waiter->notify();
     }
 
+    /// Ends it with the dial, however that ends: closes all but the winner's socket, which was taken out.
+    class end {
+    public:
+        explicit end(std::shared_ptr<race> r) noexcept : race_(std::move(r)) {}
+        ~end() {
+            race_->waiter = nullptr;
+            race_->sockets.clear();
+        }
+        end(end const&) = delete;
+        end& operator=(end const&) = delete;
+
+    private:
+        std::shared_ptr<race> race_;
+    };
+
     asio::any_io_executor executor;
-    wait_point done;
+    wait_point* waiter = nullptr;
     std::vector<std::optional<tcp::socket>> sockets;
     std::optional<std::size_t> winner;
     std::size_t failed = 0;  ///< since last looked at
     error_code last_problem;
-    bool over = false;
 };
 
 asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to, dial_result* result) {
@@ -151,7 +184,10 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
     for (auto const& e : to)
         families.push_back(e.address().is_v6() ? happy_eyeballs::family::v6 : happy_eyeballs::family::v4);
     happy_eyeballs order(families, params_->wire.attempt_delay);
-    auto const run = std::make_shared<race>(executor_, timers_, to.size());
+    auto const run = std::make_shared<race>(executor_, to.size());
+    wait_point done(timers_, executor_);
+    race::end const at_end(run);
+    run->waiter = &done;
     error_code stopped_by;
     while (!run->winner && !stopped_by) {
         auto const now = timers_.now();
@@ -164,12 +200,12 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
         if (stopped_by) break;
         auto const until = std::min(deadline, next.until);
         wake w = wake::notified;
-        if (run->failed == 0) w = co_await run->done.wait(until);
+        if (run->failed == 0) w = co_await done.wait(until);
         for (; run->failed > 0; --run->failed) order.on_failed();
         if (w == wake::cancelled) stopped_by = errc::cancelled;
         if (w == wake::timeout && timers_.now() >= deadline) stopped_by = errc::timeout;
     }
-    run->over = true;
+    run->waiter = nullptr;
     std::unique_ptr<timed_socket> socket;
     if (run->winner) {
         // Registered anew: a socket that connected stays registered for EPOLLOUT, and then each wait for an answer is woken once
@@ -188,7 +224,6 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
     if (!socket) {
         result->error = interrupted(stopped_by, errc::connect_failed, over_connect);
     }
-    run->sockets.clear();  // closes the others
     co_return socket;
 }
 

@@ -2,7 +2,7 @@
 
 #include "clock.hpp"
 #include "dialer.hpp"
-#include "steady_alarm.hpp"
+#include "timer_alarm.hpp"
 
 #include <jirapool/pool/runtime.hpp>
 
@@ -117,7 +117,7 @@ engine::engine(std::vector<asio::any_io_executor> executors, client_params p)
         shard_environment e;
         e.executor = ex;
         e.clock = &system_clock();
-        e.alarm = make_steady_alarm(ex, system_clock());
+        e.alarm = make_timer_alarm(ex);
         e.make_dialer = [tls, params = params_](asio::any_io_executor on, timers& t) -> std::unique_ptr<dialer> {
             return std::make_unique<tls_dialer>(std::move(on), t, tls, params);
         };

@@ -1,14 +1,9 @@
 #include "http1_channel.hpp"
 
+#include "handler_memory.hpp"
 #include "rate_floor.hpp"
 
 #include <jirapool/core/secret.hpp>
-
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/cancellation_state.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <sys/socket.h>
 #include <algorithm>
@@ -21,8 +16,6 @@ namespace jirapool::detail {
 using asio::ip::tcp;
 
 namespace {
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 // A body up to this size travels in one write with the head; a larger one is not copied.
 constexpr std::size_t inline_body = 16u << 10;
@@ -52,38 +45,54 @@ bool has_header(exchange_input const& in, std::string_view lower_case) noexcept 
 
 }  // namespace
 
-void timed_socket::begin(steady_time deadline) {
-    interrupted_ = {};
-    timers_.set(*this, deadline);
-}
+/// A wait of Asio for the descriptor. It is not cancelled when nobody waits for it any more: the next one will.
+struct timed_socket::readiness {
+    class handler {
+    public:
+        using allocator_type = handler_allocator<>;
 
-error_code timed_socket::end(error_code ec) noexcept {
-    timers_.cancel(*this);
-    // What was done before the interruption counts as done.
-    if (ec != asio::error::operation_aborted) return ec;
-    return interrupted_ ? interrupted_ : make_error_code(errc::cancelled);
-}
+        explicit handler(std::shared_ptr<readiness> r) noexcept : readiness_(std::move(r)) {}
+        allocator_type get_allocator() const noexcept { return allocator_type(readiness_->memory); }
+        void operator()(error_code const& ec) {
+            readiness_->pending = false;
+            readiness_->result = ec;
+            if (readiness_->waiter != nullptr) readiness_->waiter->notify_here();
+        }
 
-void timed_socket::on_time() {
-    interrupted_ = errc::timeout;
-    error_code ignored;
-    socket_.cancel(ignored);
-}
+    private:
+        std::shared_ptr<readiness> readiness_;
+    };
 
-void timed_socket::on_stop() {
-    interrupted_ = errc::stopped;
-    error_code ignored;
-    socket_.cancel(ignored);
+    wait_point* waiter = nullptr;
+    bool pending = false;
+    error_code result;
+    handler_memory memory;
+};
+
+timed_socket::timed_socket(timers& t, tcp::socket s)
+    : socket_(std::move(s)), timers_(t), point_(t, socket_.get_executor()), read_(std::make_shared<readiness>()) {}
+
+timed_socket::~timed_socket() {
+    read_->waiter = nullptr;
+    if (write_) write_->waiter = nullptr;
 }
 
 asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
     if (timers_.stopped()) co_return errc::stopped;
-    // Cancelled while no operation was pending: nothing would tell the next one.
-    auto const state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return errc::cancelled;
-    begin(deadline);
-    auto const [ec] = co_await socket_.async_wait(what, as_result);
-    co_return end(ec);
+    auto& slot = what == tcp::socket::wait_read ? read_ : write_;
+    if (!slot) slot = std::make_shared<readiness>();
+    auto& ready = *slot;
+    if (!ready.pending) {
+        socket_.async_wait(what, readiness::handler(slot));
+        ready.pending = true;
+    }
+    ready.waiter = &point_;
+    wake const why = co_await point_.wait(deadline);
+    ready.waiter = nullptr;
+    // What happened before the interruption counts.
+    if (!ready.pending) co_return ready.result;
+    if (why == wake::timeout) co_return errc::timeout;
+    co_return timers_.stopped() ? errc::stopped : errc::cancelled;
 }
 
 http1_channel::http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,

@@ -4,6 +4,7 @@
 #include "http1_parser.hpp"
 #include "timers.hpp"
 #include "tls.hpp"
+#include "wait_point.hpp"
 
 #include <jirapool/pool/params.hpp>
 
@@ -17,24 +18,26 @@
 namespace jirapool::detail {
 
 /// A socket whose waits end at a deadline and when the shard stops. No timer of its own is armed for that.
-class timed_socket final : private timed {
+class timed_socket {
 public:
-    timed_socket(timers& t, asio::ip::tcp::socket s) : socket_(std::move(s)), timers_(t) {}
+    timed_socket(timers& t, asio::ip::tcp::socket s);
+    ~timed_socket();
+    timed_socket(timed_socket const&) = delete;
+    timed_socket& operator=(timed_socket const&) = delete;
 
     asio::ip::tcp::socket& socket() noexcept { return socket_; }
 
-    /// Errors: errc::timeout, errc::cancelled (the operation), errc::stopped, or the system's.
+    /// One at a time. Errors: errc::timeout, errc::cancelled (the operation), errc::stopped, or the system's.
     asio::awaitable<error_code> wait(asio::ip::tcp::socket::wait_type what, steady_time deadline);
 
 private:
-    void begin(steady_time deadline);
-    error_code end(error_code ec) noexcept;
-    void on_time() override;
-    void on_stop() override;
+    struct readiness;
 
     asio::ip::tcp::socket socket_;
     timers& timers_;
-    error_code interrupted_;
+    wait_point point_;
+    std::shared_ptr<readiness> read_;   // a wait for it may outlive this
+    std::shared_ptr<readiness> write_;  // hardly ever used
 };
 
 /// Bytes that one shard reads into: idle channels hold no buffer. Room for a head that is not understood yet and two records.

@@ -46,7 +46,8 @@ void name_resolver::lookup::notify(int descriptor) {
 
 void name_resolver::lookup::finish(resolved r) {
     std::lock_guard const lock(mutex_);
-    answer_ = std::make_shared<resolved const>(std::move(r));
+    *room_ = std::move(r);
+    answer_ = std::move(room_);
     for (auto const& s : signals_) s->raise();
     signals_.clear();
 }
@@ -76,7 +77,7 @@ std::shared_ptr<name_resolver::lookup> name_resolver::start(std::string const& h
         try {
             std::thread(work, shared_).detach();
             ++shared_->threads;
-        } catch (std::system_error const&) {
+        } catch (std::exception const&) {
             if (shared_->threads == 0) {
                 shared_->queue.pop_back();
                 shared_->pending.erase(host);

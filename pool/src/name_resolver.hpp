@@ -45,6 +45,7 @@ public:
         std::string host_;
         mutable std::mutex mutex_;
         std::shared_ptr<resolved const> answer_;
+        std::shared_ptr<resolved> room_ = std::make_shared<resolved>();  // for it: the thread has nobody to tell of bad_alloc
         std::vector<std::shared_ptr<signal>> signals_;
     };
 

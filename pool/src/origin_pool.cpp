@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 namespace jirapool::detail {
 
@@ -49,11 +50,20 @@ void lease::close(close_reason why) noexcept {
 }
 
 struct origin_pool::waiter : fair_waiter {
-    waiter(fair_queue& q, fair_flow& f, timers& t, asio::any_io_executor const& ex) : point(t, ex), queue(q), flow(f) {}
+    waiter(origin_pool& p, fair_flow& f) : point(p.shared_.clock, p.shared_.executor), pool(p), flow(f) {}
     // Also when the coroutine is destroyed in the middle of its wait.
-    ~waiter() { queue.remove(*this); }
+    ~waiter() { leave(); }
+    void enter() {
+        pool.queue_.push(flow, *this, pool.shared_.clock.now());
+        pool.shared_.stats.queue_length.add(1);
+    }
+    void leave() noexcept {
+        if (!queued()) return;
+        pool.queue_.remove(*this);
+        pool.shared_.stats.queue_length.add(-1);
+    }
     wait_point point;
-    fair_queue& queue;
+    origin_pool& pool;
     fair_flow& flow;
     // What it was given or told; a lease that nobody takes over any more goes back by itself.
     detail::lease lease;
@@ -62,22 +72,24 @@ struct origin_pool::waiter : fair_waiter {
 
 class origin_pool::reaper final : public timed {
 public:
-    explicit reaper(origin_pool& p) noexcept : pool_(p) {}
+    explicit reaper(origin_pool& p) : pool_(p), room_(p.shared_.clock, *this) {}
 
 private:
     void on_time() override { pool_.reap(); }
     void on_stop() override {}
     origin_pool& pool_;
+    timer_room room_;
 };
 
 class origin_pool::brake final : public timed {
 public:
-    explicit brake(origin_pool& p) noexcept : pool_(p) {}
+    explicit brake(origin_pool& p) : pool_(p), room_(p.shared_.clock, *this) {}
 
 private:
     void on_time() override { pool_.serve(); }
     void on_stop() override {}
     origin_pool& pool_;
+    timer_room room_;
 };
 
 origin_pool::origin_pool(std::string host, shared const& s)
@@ -120,9 +132,8 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
         co_return result;
     }
 
-    waiter w(queue_, *flow, shared_.clock, shared_.executor);
-    queue_.push(*flow, w, shared_.clock.now());
-    shared_.stats.queue_length.add(1);
+    waiter w(*this, *flow);
+    w.enter();
     if (capped) shared_.stats.site_cap_waits.add();
     serve();
     wake why = wake::notified;
@@ -133,8 +144,7 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
     } else if (w.error.code()) {
         result.error = std::move(w.error);
     } else {
-        queue_.remove(w);
-        shared_.stats.queue_length.add(-1);
+        w.leave();
         result.error = why == wake::timeout ? errc::timeout : stopped_ ? errc::stopped : errc::cancelled;
     }
     co_return result;
@@ -278,11 +288,25 @@ bool origin_pool::may_dial() const noexcept {
     return dialing_ < at_once && open_ + dialing_ < limits.max_channels;
 }
 
-void origin_pool::start_dial(dial_purpose why) {
+namespace {
+
+dial_result no_memory() noexcept {
+    dial_result none;
+    none.error = make_error_code(boost::system::errc::not_enough_memory);
+    return none;
+}
+
+}  // namespace
+
+void origin_pool::start_dial(dial_purpose why) noexcept {
     ++dialing_;
     shared_.stats.channels_dialing.add(1);
     shared_.stats.dials[static_cast<std::size_t>(why)].add();
-    asio::co_spawn(shared_.executor, run_dial(shared_from_this(), shared_.owner.lock()), [](std::exception_ptr) {});
+    try {
+        asio::co_spawn(shared_.executor, run_dial(shared_from_this(), shared_.owner.lock()), [](std::exception_ptr) {});
+    } catch (std::bad_alloc const&) {
+        on_dialed(no_memory());
+    }
 }
 
 asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, std::shared_ptr<void> keep_alive) {
@@ -290,27 +314,31 @@ asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, s
     try {
         result = co_await self->shared_.dial.dial(self->host_);
     } catch (std::bad_alloc const&) {
-        result.error = {errc::connect_failed, "out of memory"};
+        result = no_memory();
     }
     self->on_dialed(std::move(result));
     keep_alive.reset();
 }
 
-void origin_pool::on_dialed(dial_result result) {
+void origin_pool::on_dialed(dial_result result) noexcept {
     --dialing_;
     auto& stats = shared_.stats;
     stats.channels_dialing.add(-1);
     for (std::size_t i = 0; i < dial_stage_count; ++i)
         if (result.took[i].count() > 0) stats.dial_duration[i].observe(result.took[i]);
+    try {
+        // Whoever gives it back later must not need memory to keep it.
+        if (result.channel && idle_.capacity() <= open_) idle_.reserve(std::max(open_ + 1, 2 * open_));
+    } catch (std::bad_alloc const&) {
+        result = no_memory();
+    }
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
         if (stopped_) return;
-        shared_.report({event::kind::dial_failed,
-                        {},
-                        host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
         back_off();
         // While channels are open the queue moves without this one.
         if (open_ == 0 && dialing_ == 0) fail_waiters(result.error);
+        report_failed(result);
         return;
     }
     failures_ = 0;
@@ -323,7 +351,17 @@ void origin_pool::on_dialed(dial_result result) {
     offer(std::move(result.channel));
 }
 
-void origin_pool::back_off() {
+void origin_pool::report_failed(dial_result const& result) noexcept {
+    try {
+        shared_.report({event::kind::dial_failed,
+                        {},
+                        host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
+    } catch (std::bad_alloc const&) {
+        // The counter has it.
+    }
+}
+
+void origin_pool::back_off() noexcept {
     // Those that ran beside the first failure say nothing new.
     if (brake_->scheduled()) return;
     auto const& limits = shared_.params.pool;
@@ -336,10 +374,14 @@ void origin_pool::back_off() {
                       shared_.clock.now() + times(doubled * uniform(shared_.random, 0.5, 1.0), limits.dial_backoff));
 }
 
-void origin_pool::fail_waiters(failure const& why) {
+void origin_pool::fail_waiters(failure const& why) noexcept {
     while (auto* const w = static_cast<waiter*>(queue_.evict())) {
         shared_.stats.queue_length.add(-1);
-        w->error = why;
+        try {
+            w->error = why;
+        } catch (std::bad_alloc const&) {
+            w->error = why.code();  // without its words
+        }
         w->point.notify();
     }
 }

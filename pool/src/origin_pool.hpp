@@ -111,14 +111,15 @@ private:
     void park(std::unique_ptr<channel> c, steady_time now) noexcept;
     void discard(std::unique_ptr<channel> c, close_reason why) noexcept;
     void close_idle(std::unique_ptr<channel> c, close_reason why) noexcept;
-    void fail_waiters(failure const& why);
+    void fail_waiters(failure const& why) noexcept;
     void serve() noexcept;
 
     bool may_dial() const noexcept;
-    void start_dial(dial_purpose why);
+    void start_dial(dial_purpose why) noexcept;
     static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self, std::shared_ptr<void> keep_alive);
-    void on_dialed(dial_result result);
-    void back_off();
+    void on_dialed(dial_result result) noexcept;
+    void report_failed(dial_result const& result) noexcept;
+    void back_off() noexcept;
 
     void reap();
     steady_time lifetime_end() noexcept;

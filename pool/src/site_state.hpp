@@ -37,7 +37,7 @@ struct admit_waiter : limiter_waiter {
 class site_state final : public timed {
 public:
     site_state(timers& t, client_params const& p, shard_stats& s)
-        : limiter(p.limits), budget(p.retries), timers_(t), stats_(s) {
+        : limiter(p.limits), budget(p.retries), timers_(t), room_(t, *this), stats_(s) {
         stats_.sites.add(1);
     }
     ~site_state() override { stats_.sites.add(-1); }
@@ -91,6 +91,7 @@ private:
     };
     std::forward_list<origin_flow> flows_;
     timers& timers_;
+    timer_room room_;
     shard_stats& stats_;
 };
 

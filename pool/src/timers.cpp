@@ -1,5 +1,6 @@
 #include "timers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace jirapool::detail {
@@ -26,7 +27,7 @@ timers::~timers() {
 
 void timers::place(std::size_t i, timed* t) noexcept {
     heap_[i] = t;
-    t->index_ = i;
+    t->index_ = static_cast<std::uint32_t>(i);
 }
 
 void timers::sift_up(std::size_t i) noexcept {
@@ -57,11 +58,28 @@ void timers::take_out(timed& t) noexcept {
     auto const i = t.index_;
     auto* const last = heap_.back();
     heap_.pop_back();
+    if (t.has_room_) ++room_;
     t.queue_ = nullptr;
     if (last == &t) return;
     place(i, last);
     sift_up(i);
     sift_down(last->index_);
+}
+
+void timers::grow() {
+    auto const needed = heap_.size() + room_ + 1;
+    if (heap_.capacity() < needed) heap_.reserve(std::max(needed, 2 * heap_.capacity()));
+}
+
+timer_room::timer_room(timers& t, timed& owner) : timers_(t), owner_(owner) {
+    t.grow();
+    owner.has_room_ = true;
+    if (owner.queue_ == nullptr) ++t.room_;
+}
+
+timer_room::~timer_room() {
+    owner_.has_room_ = false;
+    if (owner_.queue_ == nullptr) --timers_.room_;
 }
 
 void timers::set(timed& t, steady_time at) {
@@ -79,9 +97,10 @@ void timers::set(timed& t, steady_time at) {
         sift_down(t.index_);
     } else {
         heap_.push_back(&t);
+        if (t.has_room_) --room_;
         t.queue_ = this;
         t.at_ = at;
-        t.index_ = heap_.size() - 1;
+        t.index_ = static_cast<std::uint32_t>(heap_.size() - 1);
         sift_up(t.index_);
     }
     // An alarm that is too early costs one look; moving it for each cancelled deadline would cost a system call per call.
@@ -106,7 +125,7 @@ void timers::run_due() {
     if (!stopped_) rearm();
 }
 
-void timers::rearm() {
+void timers::rearm() noexcept {
     armed_ = heap_.empty() ? clock_.now() + idle_alarm : heap_.front()->at_;
     alarm_->arm(armed_);
 }

@@ -3,6 +3,7 @@
 #include "clock.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -24,6 +25,7 @@ protected:
 
 private:
     friend class timers;
+    friend class timer_room;
     /// Already out of the queue: may schedule itself again.
     virtual void on_time() = 0;
     /// The shard stops: nothing is scheduled any more, and nothing will be.
@@ -32,7 +34,8 @@ private:
     virtual void on_abandoned() noexcept {}
 
     timers* queue_ = nullptr;
-    std::size_t index_ = 0;
+    std::uint32_t index_ = 0;
+    bool has_room_ = false;
     steady_time at_{};
 };
 
@@ -49,8 +52,11 @@ public:
     steady_time now() const noexcept { return clock_.now(); }
     wall_time wall() const noexcept { return clock_.wall(); }
 
-    /// Sets or moves. steady_time::max() cancels. Once stopped, on_stop is called from in here.
+    /// Sets or moves. steady_time::max() cancels. Once stopped, on_stop is called from in here. Needs no memory when `t` is
+    /// scheduled already, has a timer_room, or room was made.
     void set(timed& t, steady_time at);
+    /// Room for one more, until anything else is set.
+    void make_room() { grow(); }
     void cancel(timed& t) noexcept;
 
     void stop();
@@ -62,8 +68,10 @@ public:
     std::size_t size() const noexcept { return heap_.size(); }
 
 private:
+    friend class timer_room;
+    void grow();
     void run_due();
-    void rearm();
+    void rearm() noexcept;
     void sift_up(std::size_t i) noexcept;
     void sift_down(std::size_t i) noexcept;
     void place(std::size_t i, timed* t) noexcept;
@@ -72,9 +80,23 @@ private:
     engine_clock const& clock_;
     std::unique_ptr<alarm> alarm_;
     std::vector<timed*> heap_;
+    std::size_t room_ = 0;  // places that timer_rooms hold for who is not scheduled
     steady_time armed_ = steady_time::max();
     bool running_ = false;
     bool stopped_ = false;
+};
+
+/// A place in the timers, held for who sets itself where nothing may fail. A member of its owner.
+class timer_room {
+public:
+    timer_room(timers& t, timed& owner);
+    ~timer_room();
+    timer_room(timer_room const&) = delete;
+    timer_room& operator=(timer_room const&) = delete;
+
+private:
+    timers& timers_;
+    timed& owner_;
 };
 
 }  // namespace jirapool::detail

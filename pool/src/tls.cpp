@@ -155,7 +155,7 @@ tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_
 tls_context::~tls_context() { SSL_CTX_free(context_); }
 
 tls_stream::tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot)
-    : ssl_(SSL_new(context.context_)), host_(host) {
+    : host_(host), ssl_(SSL_new(context.context_)) {
     auto* const bio = ssl_ != nullptr ? BIO_new(socket_method()) : nullptr;
     if (bio == nullptr) {
         SSL_free(ssl_);

@@ -78,8 +78,8 @@ private:
     tls_status status_of(int result) noexcept;
     static int on_verified(int good, x509_store_ctx_st* store) noexcept;
 
-    ssl_st* ssl_;
     std::string host_;
+    ssl_st* ssl_;
     std::string peer_names_;   // when the certificate is for somebody else
     unsigned long error_ = 0;  // OpenSSL's, at the moment of `failed`
     int system_error_ = 0;

@@ -23,7 +23,9 @@ enum class wake : std::uint8_t {
 /** Where one coroutine waits for another to notify it, for a deadline, or for its cancellation, whatever comes first.
 
     Waking is posted, never inline: whoever notifies may do so in the middle of changing state. After `notify` the deadline
-    has no more say, so look at the state before the reason. */
+    has no more say, so look at the state before the reason.
+
+    A wait may fail with bad_alloc before it begins, never once the coroutine is suspended: Asio has nobody there to tell. */
 class wait_point final : public timed {
 public:
     wait_point(timers& t, asio::any_io_executor ex) : timers_(t), executor_(std::move(ex)) {}
@@ -31,20 +33,27 @@ public:
 
     asio::awaitable<wake> wait(steady_time deadline);
     /// Wakes who waits; nothing when nobody does.
-    void notify() { complete(wake::notified); }
+    void notify() noexcept { complete(wake::notified); }
+    /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.
+    void notify_here();
 
 private:
     using handler = asio::async_result<asio::use_awaitable_t<>, void(wake)>::handler_type;
+    class resumption;
 
-    void start(handler h, steady_time deadline);
-    void complete(wake w);
-    void on_time() override { complete(wake::timeout); }
+    void start(handler h, steady_time deadline) noexcept;
+    void complete(wake w) noexcept;
+    void resume();
+    void on_time() override;
     void on_stop() override { complete(wake::cancelled); }
     void on_abandoned() noexcept override;
 
     timers& timers_;
     asio::any_io_executor executor_;
     std::optional<handler> handler_;
+    wake why_{};
+    bool woken_ = false;
+    bool posted_ = false;
 };
 
 /// True when the running coroutine's operation was cancelled before now: a wait begun later would not notice.

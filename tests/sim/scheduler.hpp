@@ -81,7 +81,7 @@ private:
     public:
         explicit virtual_alarm(scheduler& s) : scheduler_(s) {}
         ~virtual_alarm() override { disarm(); }
-        void arm(steady_time at) override {
+        void arm(steady_time at) noexcept override {
             disarm();
             current_ = std::make_shared<bool>(true);
             ++scheduler_.armed_;

@@ -4,7 +4,7 @@
 #include "tls_server.hpp"
 
 #include "dialer.hpp"
-#include "steady_alarm.hpp"
+#include "timer_alarm.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -73,7 +73,7 @@ private:
         if (dialer_) return;
         auto const p = std::make_shared<client_params const>(params);
         auto const context = std::make_shared<detail::tls_context const>(p->tls);
-        timers_.emplace(detail::system_clock(), detail::make_steady_alarm(io_.get_executor(), detail::system_clock()));
+        timers_.emplace(detail::system_clock(), detail::make_timer_alarm(io_.get_executor()));
         dialer_.emplace(io_.get_executor(), *timers_, context, p, names_);
     }
 

@@ -2,7 +2,7 @@
 
 #include "origin_pool.hpp"
 #include "site_state.hpp"
-#include "steady_alarm.hpp"
+#include "timer_alarm.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -11,7 +11,7 @@ using namespace jirapool::detail;
 
 TEST_CASE("site_state: a site stands in each origin's queue with a flow of its own") {
     boost::asio::io_context io;
-    timers t(system_clock(), make_steady_alarm(io.get_executor(), system_clock()));
+    timers t(system_clock(), make_timer_alarm(io.get_executor()));
     client_params const params;
     shard_stats stats;
     site_state site(t, params, stats);

@@ -22,7 +22,7 @@ public:
 };
 
 struct hand_alarm final : alarm {
-    void arm(steady_time t) override {
+    void arm(steady_time t) noexcept override {
         at = t;
         ++armed;
     }

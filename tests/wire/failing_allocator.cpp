@@ -1,0 +1,51 @@
+#include "failing_allocator.hpp"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::size_t left = 0;  // 0: none fails
+
+void* checked(void* p) {
+    if (p == nullptr) throw std::bad_alloc();
+    return p;
+}
+
+void count() {
+    if (left > 0 && --left == 0) throw std::bad_alloc();
+}
+
+}  // namespace
+
+namespace jirapool::wire_test {
+
+failing_allocation::failing_allocation(std::size_t n) noexcept { left = n; }
+failing_allocation::~failing_allocation() { left = 0; }
+bool failing_allocation::failed() const noexcept { return left == 0; }
+
+}  // namespace jirapool::wire_test
+
+void* operator new(std::size_t size) {
+    count();
+    return checked(std::malloc(size));
+}
+void* operator new[](std::size_t size) { return operator new(size); }
+void* operator new(std::size_t size, std::align_val_t align) {
+    count();
+    auto const a = static_cast<std::size_t>(align);
+    return checked(std::aligned_alloc(a, (size + a - 1) / a * a));
+}
+void* operator new[](std::size_t size, std::align_val_t align) { return operator new(size, align); }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
+void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::nothrow_t const&) noexcept { std::free(p); }
+void operator delete[](void* p, std::nothrow_t const&) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }

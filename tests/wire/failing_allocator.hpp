@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+
+namespace jirapool::wire_test {
+
+/// operator new of this thread throws bad_alloc at the n-th allocation from here, once, while this lives.
+class failing_allocation {
+public:
+    explicit failing_allocation(std::size_t n) noexcept;
+    ~failing_allocation();
+    failing_allocation(failing_allocation const&) = delete;
+    failing_allocation& operator=(failing_allocation const&) = delete;
+    /// Whether it came to that.
+    bool failed() const noexcept;
+};
+
+}  // namespace jirapool::wire_test

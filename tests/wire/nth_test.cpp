@@ -1,0 +1,237 @@
+// What the n-th step of a call may do to it: be cancelled there, lack memory, or lose the client. For every n there is.
+#include "failing_allocator.hpp"
+#include "wire_client.hpp"
+
+#include <jirapool/pool/client.hpp>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include <atomic>
+#include <cstdio>
+#include <new>
+#include <optional>
+
+using namespace jirapool;
+using namespace jirapool::wire_test;
+
+namespace {
+
+constexpr char const* cloud = "11111111-2222-3333-4444-555555555555";
+constexpr char const* created = R"({"id":"1","key":"PROJ-1"})";
+
+/// Jira's gateway and the token endpoint, as far as a call needs them.
+class gateway {
+public:
+    gateway()
+        : identity_(make_certificate({.name = "leaf", .alt_names = "DNS:api.atlassian.com,DNS:auth.atlassian.com"},
+                                     &test_authority())),
+          server_(identity_, [this](tls_peer& peer) { serve(peer); }) {}
+
+    std::uint16_t port() const noexcept { return server_.port(); }
+    int posts() const noexcept { return posts_; }
+
+private:
+    void serve(tls_peer& peer) {
+        if (!peer.handshake()) return;
+        while (auto const request = peer.read_request()) {
+            std::string body = created;
+            if (request->starts_with("POST /oauth/token"))
+                body = R"({"access_token":"the-token","expires_in":3600,"token_type":"Bearer"})";
+            else if (request->starts_with("POST ")) ++posts_;
+            if (!peer.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+                            std::to_string(body.size()) + "\r\n\r\n" + body))
+                return;
+        }
+    }
+
+    identity identity_;
+    std::atomic<int> posts_{0};
+    tls_server server_;
+};
+
+/// A client on the test's own thread, which runs one handler after another. One channel: a lost lease would be noticed.
+class stepped_client {
+public:
+    explicit stepped_client(std::uint16_t port) : ca_(test_authority().pem()), io_(std::make_unique<asio::io_context>(1)) {
+        client_params p;
+        p.tls.ca_file = ca_.path();
+        p.connect_to.push_back({"", "127.0.0.1", port});
+        p.pool.max_channels = 1;
+        p.pool.dial_backoff = 1ms;
+        p.executor_is_serial = true;
+        client_.emplace(*io_, p);
+    }
+
+    void add_service() { connection_ = client_->add("c", service_api_token(cloud, secret("key"))).value(); }
+    void add_oauth() { connection_ = client_->add("c", service_oauth(cloud, "id", secret("secret"))).value(); }
+
+    /// Begins a call; `outcome` has a value once it ended.
+    void begin(asio::cancellation_slot slot = {}) {
+        outcome.reset();
+        connection_->async_call(request::post("/rest/api/3/issue").json("{}").timeout(5000ms),
+                                asio::bind_cancellation_slot(slot, [this](result<response> r) { outcome = std::move(r); }));
+    }
+    /// One handler, when there is one within the longest that a call may take.
+    bool step() { return io_->run_one_for(10s) == 1; }
+    void run_ready() { io_->poll(); }
+    void finish() {
+        while (!outcome && step()) {
+        }
+    }
+    /// The client is stopped and destroyed; its context runs on.
+    void destroy_client() { client_.reset(); }
+    void run_to_end() { io_->run_for(10s); }
+    /// And its context does not run on: what waits in it goes with it.
+    void destroy_both() {
+        client_.reset();
+        io_.reset();
+    }
+
+    /// Nothing that the call held is left.
+    void check_clean() {
+        auto const s = client_->stats().front();
+        // A dial may still be under way, for a call that did not wait for it.
+        while (s->channels_dialing.value() > 0 && step()) {
+        }
+        CHECK(s->calls_in_flight.value() == 0);
+        CHECK(s->channels_active.value() == 0);
+        CHECK(s->queue_length.value() == 0);
+        CHECK(s->limit_waiting.value() == 0);
+        CHECK(s->channels_dialing.value() == 0);
+        begin();
+        finish();
+        REQUIRE(outcome);
+        CHECK(outcome->has_value());
+        CHECK(s->channels_idle.value() == 1);
+    }
+
+    std::optional<result<response>> outcome;
+
+private:
+    ca_file ca_;
+    std::unique_ptr<asio::io_context> io_;
+    std::optional<client> client_;
+    std::optional<connection> connection_;
+};
+
+void cancel_at_each_step(asio::cancellation_type type, bool warm) {
+    gateway jira;
+    int n = 0;
+    int cancelled = 0;
+    for (bool ended = false; !ended; ++n) {
+        INFO("cancelled behind step " << n);
+        stepped_client c(jira.port());
+        c.add_service();
+        if (warm) {
+            c.begin();
+            c.finish();
+        }
+        c.run_ready();
+        int const before = jira.posts();
+        asio::cancellation_signal signal;
+        c.begin(signal.slot());
+        for (int i = 0; i < n && !c.outcome; ++i) c.step();
+        ended = c.outcome.has_value();
+        signal.emit(type);
+        c.finish();
+        REQUIRE(c.outcome);
+        if (c.outcome->has_value()) {
+            CHECK((*c.outcome)->status() == 200);
+        } else {
+            ++cancelled;
+            auto const& why = c.outcome->error();
+            CHECK(why.code() == errc::cancelled);
+            if (!why.maybe_processed()) CHECK(jira.posts() == before);
+        }
+        c.check_clean();
+    }
+    CHECK(n >= 3);
+    // On an open channel the request is written in the first step, which total cancellation may not undo.
+    if (type == asio::cancellation_type::terminal || !warm) CHECK(cancelled > 0);
+    std::printf("nth cancelled (%s, %s channel): %d steps, %d cancelled\n",
+                type == asio::cancellation_type::total ? "total" : "terminal", warm ? "reused" : "new", n, cancelled);
+}
+
+void fail_each_allocation(bool warm, bool oauth) {
+    gateway jira;
+    std::size_t n = 1;
+    int failures = 0;
+    int refused = 0;
+    for (bool reached = true; reached; ++n) {
+        INFO("allocation " << n << " failed");
+        stepped_client c(jira.port());
+        if (!oauth) c.add_service();
+        if (warm) {
+            c.begin();
+            c.finish();
+        }
+        c.run_ready();
+        if (oauth) c.add_oauth();
+        int const before = jira.posts();
+        {
+            failing_allocation const failing(n);
+            bool begun = false;
+            try {
+                c.begin();
+                begun = true;
+            } catch (std::bad_alloc const&) {
+                ++refused;
+            }
+            if (begun) c.finish();
+            reached = failing.failed();
+            if (begun && !c.outcome) FAIL("the call never ended");
+        }
+        if (c.outcome && !c.outcome->has_value()) {
+            ++failures;
+            auto const& why = c.outcome->error();
+            INFO(why.describe());
+            CHECK(why.code() == boost::system::errc::not_enough_memory);
+            if (!why.maybe_processed()) CHECK(jira.posts() == before);
+        }
+        c.check_clean();
+        CHECK(jira.posts() <= before + 2);
+    }
+    CHECK(failures + refused > 0);
+    std::printf("nth allocation (%s, %s channel): %zu allocations, %d calls failed, %d could not begin\n",
+                oauth ? "oauth" : "service", warm ? "reused" : "new", n - 2, failures, refused);
+}
+
+}  // namespace
+
+TEST_CASE("nth: a call that is cancelled at any step ends, says whether Jira may know of it, and leaves nothing behind") {
+    for (bool const warm : {false, true}) {
+        cancel_at_each_step(asio::cancellation_type::terminal, warm);
+        cancel_at_each_step(asio::cancellation_type::total, warm);
+    }
+}
+
+TEST_CASE("nth: a call survives the failure of any allocation, or ends with it, and leaves nothing behind") {
+    fail_each_allocation(false, false);
+    fail_each_allocation(true, false);
+}
+
+TEST_CASE("nth: a client is destroyed at any step of a call, and its context runs on or goes too") {
+    gateway jira;
+    for (bool const runs_on : {true, false}) {
+        int n = 0;
+        for (bool ended = false; !ended; ++n) {
+            INFO("destroyed behind step " << n << (runs_on ? ", the context runs on" : ""));
+            stepped_client c(jira.port());
+            c.add_service();
+            c.begin();
+            for (int i = 0; i < n && !c.outcome; ++i) c.step();
+            ended = c.outcome.has_value();
+            if (runs_on) {
+                c.destroy_client();
+                c.run_to_end();
+                REQUIRE(c.outcome);
+                if (!c.outcome->has_value()) CHECK(c.outcome->error().code() == errc::stopped);
+            } else {
+                c.destroy_both();
+            }
+        }
+        CHECK(n > 3);
+        std::printf("nth destroyed (%s): %d steps\n", runs_on ? "the context runs on" : "its context too", n);
+    }
+}
