@@ -45,7 +45,8 @@ public:
         std::string host_;
         mutable std::mutex mutex_;
         std::shared_ptr<resolved const> answer_;
-        std::shared_ptr<resolved> room_ = std::make_shared<resolved>();  // for it: the thread has nobody to tell of bad_alloc
+        std::shared_ptr<resolved> room_ =
+            std::make_shared<resolved>();  // for it: the thread has nobody to tell of bad_alloc
         std::vector<std::shared_ptr<signal>> signals_;
     };
 

@@ -53,7 +53,8 @@ private:
 /// A client on the test's own thread, which runs one handler after another. One channel: a lost lease would be noticed.
 class stepped_client {
 public:
-    explicit stepped_client(std::uint16_t port) : ca_(test_authority().pem()), io_(std::make_unique<asio::io_context>(1)) {
+    explicit stepped_client(std::uint16_t port)
+        : ca_(test_authority().pem()), io_(std::make_unique<asio::io_context>(1)) {
         client_params p;
         p.tls.ca_file = ca_.path();
         p.connect_to.push_back({"", "127.0.0.1", port});
@@ -70,7 +71,8 @@ public:
     void begin(asio::cancellation_slot slot = {}) {
         outcome.reset();
         connection_->async_call(request::post("/rest/api/3/issue").json("{}").timeout(5000ms),
-                                asio::bind_cancellation_slot(slot, [this](result<response> r) { outcome = std::move(r); }));
+                                asio::bind_cancellation_slot(slot,
+                                                             [this](result<response> r) { outcome = std::move(r); }));
     }
     /// One handler, when there is one within the longest that a call may take.
     bool step() { return io_->run_one_for(10s) == 1; }
@@ -199,7 +201,8 @@ void fail_each_allocation(bool warm, bool oauth) {
 
 }  // namespace
 
-TEST_CASE("nth: a call that is cancelled at any step ends, says whether Jira may know of it, and leaves nothing behind") {
+TEST_CASE(
+    "nth: a call that is cancelled at any step ends, says whether Jira may know of it, and leaves nothing behind") {
     for (bool const warm : {false, true}) {
         cancel_at_each_step(asio::cancellation_type::terminal, warm);
         cancel_at_each_step(asio::cancellation_type::total, warm);
