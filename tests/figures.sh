@@ -290,7 +290,7 @@ wire() {
     tools/install_dependencies.sh build test lint bench
     scratch=$(mktemp -d)
     cmake --preset release -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_BENCH=ON >"$scratch/build.log" 2>&1 &&
-        cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target wire_tests wire_bench >>"$scratch/build.log" 2>&1 || {
+        cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target wire_tests wire_bench channels_bench >>"$scratch/build.log" 2>&1 || {
         tail -n 30 "$scratch/build.log" >&2
         exit 2
     }
@@ -319,12 +319,37 @@ wire() {
     figure nth_cancelled_calls "$(awk '/^nth cancelled/ { n += $(NF - 1) } END { print n + 0 }' "$scratch/nth.txt")" '>=' 5
     figure nth_failed_allocations "$(awk '/^nth allocation/ { n += $6 } END { print n + 0 }' "$scratch/nth.txt")" '>=' 30
 
+    build/release/tests/wire_tests 'keys: *' >"$scratch/keys.txt" 2>&1
+    figure keys_status $? == 0
+    # "keys: 1344 requests, 979 connections, 277 resumed, 1046 calls refused": none of them where it does not belong.
+    figure keys_requests "$(awk '/^keys: / { print $2 }' "$scratch/keys.txt")" '>=' 1000
+    figure keys_resumed_sessions "$(awk '/^keys: / { print $6 }' "$scratch/keys.txt")" '>=' 50
+
     tests/tsan.sh 'threads: *,call: *,tokens: *,drain: *,client: *,cut: *' >"$scratch/tsan.txt" 2>&1
     figure tsan_status $? == 0
     figure tsan_reports "$(awk '/^tests\/tsan.sh: / { print $2 }' "$scratch/tsan.txt")" == 0
     # "threads: 2921 of 4000 calls crossed shards, 12 ways": from each of four shards into each other one.
     figure tsan_calls_crossed_shards "$(awk '/^threads: / { print $2 }' "$scratch/tsan.txt")" '>=' 1000
     figure tsan_ways_between_shards "$(awk '/^threads: / { print $8 }' "$scratch/tsan.txt")" == 12
+
+    build/release/bench/channels_bench idle >"$scratch/channels.txt" 2>&1
+    figure idle_status $? == 0
+    build/release/bench/channels_bench kill >>"$scratch/channels.txt" 2>&1
+    figure kill_status $? == 0
+    channels() { # NAME KEY RELATION BAR
+        figure "$1_$2" "$(awk -v name="$1" -v key="$2" '$1 == name && $2 == key { print $3 }' "$scratch/channels.txt")" "$3" "$4"
+    }
+    channels idle channels == 5000
+    channels idle own_bytes '<=' 4096
+    channels idle all_bytes '<=' 40960
+    channels idle calls '>=' 10000
+    channels idle failed == 0
+    channels kill channels == 500
+    channels kill dialing_max '<=' 16
+    channels kill recovery_of_ideal '<=' 2
+    channels kill rate_of_before '>=' 0.95
+    channels kill resends '>=' 500
+    channels kill lost == 0
 
     build/release/bench/wire_bench >"$scratch/bench.txt" 2>&1
     figure bench_status $? == 0

@@ -28,7 +28,8 @@ double run_ours(task const& t);
 double run_bare(task const& t);
 double run_beast(task const& t);
 
-/// Answers GET /…?bytes=N with N bytes, as Jira's gateway would, until it is killed.
+/// Answers GET /…?bytes=N&delay_ms=D with N bytes, as Jira's gateway would, until it is killed. `listener` does not block.
+/// SIGUSR1 makes it reset every connection.
 [[noreturn]] void serve(int listener, std::string const& certificate, std::string const& key);
 
 }  // namespace jirapool::bench

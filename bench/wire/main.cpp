@@ -2,42 +2,20 @@
 // textbook Beast coroutine, interleaved. The server has one core, the client the other.
 //   wire_bench [ROUNDS [CALLS [ours|bare|beast]]]     one alone is for a profiler
 // A line per size: "wire SIZE ours_us bare_us beast_us ours/bare ours/beast", medians.
-#include "bench.hpp"
+#include "server_process.hpp"
 
-#include "wire/certificates.hpp"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <vector>
 
 using namespace jirapool::bench;
-namespace wire_test = jirapool::wire_test;
 
 namespace {
-
-void pin_to(int core) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
-void write_key(wire_test::identity const& who, std::string const& path) {
-    std::FILE* const f = std::fopen(path.c_str(), "w");
-    PEM_write_PrivateKey(f, who.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(f);
-}
 
 /// In a process of its own, so that no heap is warm for the next one.
 double measure(double (*run)(task const&), task const& t) {
@@ -75,29 +53,7 @@ int main(int argc, char** argv) {
 
     std::string const only = argc > 3 ? argv[3] : "";
 
-    char folder[] = "/tmp/wire_bench_XXXXXX";  // lint: allow
-    if (::mkdtemp(folder) == nullptr) return 2;
-    auto const file = [&](char const* name) { return std::string(folder) + "/" + name; };
-    auto const ca = wire_test::make_certificate({.name = "bench CA", .authority = true});
-    auto const leaf = wire_test::make_certificate({.name = "leaf", .alt_names = std::string("DNS:") + host}, &ca);
-    std::ofstream(file("ca.pem")) << ca.pem();
-    std::ofstream(file("leaf.pem")) << leaf.pem();
-    write_key(leaf, file("key.pem"));
-
-    sockaddr_in here{};
-    here.sin_family = AF_INET;
-    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof here;
-    int const listener = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (::bind(listener, reinterpret_cast<sockaddr*>(&here), size) != 0 || ::listen(listener, 1024) != 0 ||
-        ::getsockname(listener, reinterpret_cast<sockaddr*>(&here), &size) != 0)
-        return 2;
-    pid_t const server = ::fork();
-    if (server == 0) {
-        pin_to(0);
-        serve(listener, file("leaf.pem"), file("key.pem"));
-    }
-
+    server_process const server(0);
     struct contender {
         char const* name;
         double (*run)(task const&);
@@ -107,8 +63,8 @@ int main(int argc, char** argv) {
     for (std::size_t const kib : {1, 8, 100}) {
         std::array<std::vector<double>, contenders.size()> took;
         task t;
-        t.port = ntohs(here.sin_port);
-        t.ca_file = file("ca.pem");
+        t.port = server.port();
+        t.ca_file = server.ca_file();
         t.body = kib * 1024;
         t.calls = kib == 100 ? calls / 4 : calls;
         t.warm_up = 2000;
@@ -130,9 +86,5 @@ int main(int argc, char** argv) {
         std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f\n", kib, ours, bare, beast, ours / bare, ours / beast);
         std::fflush(stdout);
     }
-    ::kill(server, SIGKILL);
-    ::waitpid(server, nullptr, 0);
-    for (auto const* const name : {"ca.pem", "leaf.pem", "key.pem"}) ::unlink(file(name).c_str());
-    ::rmdir(folder);
     return failed ? 1 : 0;
 }

@@ -11,10 +11,11 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <map>
-#include <memory>
-#include <stdexcept>
 #include <string_view>
+#include <vector>
 
 namespace jirapool::bench {
 
@@ -26,6 +27,29 @@ struct guest {
     std::string in;
     std::string_view out;
 };
+
+std::vector<guest*> guests;  // by descriptor
+
+// Answers that were asked to be late, in the order in which they are due: all that are, are so by the same.
+struct late_answer {
+    double due;
+    guest* to;
+    std::string_view text;
+};
+std::deque<late_answer> late;
+
+volatile std::sig_atomic_t kill_all = 0;
+
+double now() {
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+double number_behind(std::string const& text, char const* name) {
+    auto const at = text.find(name);
+    return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + std::strlen(name), nullptr);
+}
 
 std::string const& answer_of(std::size_t bytes) {
     static std::map<std::size_t, std::string> known;
@@ -63,10 +87,57 @@ bool go_on(guest& g) {
         if (SSL_read_ex(g.ssl, buffer, sizeof buffer, &n) != 1) return SSL_get_error(g.ssl, 0) == SSL_ERROR_WANT_READ;
         g.in.append(buffer, n);
         if (!g.in.ends_with("\r\n\r\n")) continue;
-        auto const at = g.in.find("bytes=");
-        g.out = answer_of(std::strtoul(g.in.c_str() + at + 6, nullptr, 10));
+        auto const answer = std::string_view(answer_of(static_cast<std::size_t>(number_behind(g.in, "bytes="))));
+        auto const delay = number_behind(g.in, "delay_ms=");
         g.in.clear();
+        if (delay > 0) late.push_back({now() + delay / 1000, &g, answer});
+        else g.out = answer;
     }
+}
+
+void welcome(int descriptor, int poll, SSL_CTX* context) {
+    int const yes = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    auto* const g = new guest{descriptor, SSL_new(context), {}, {}};
+    SSL_set_fd(g->ssl, descriptor);
+    SSL_set_accept_state(g->ssl);
+    if (guests.size() <= static_cast<std::size_t>(descriptor)) guests.resize(static_cast<std::size_t>(descriptor) + 1);
+    guests[static_cast<std::size_t>(descriptor)] = g;
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLET;
+    event.data.ptr = g;
+    epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+void dismiss(guest* g) {
+    std::erase_if(late, [g](late_answer const& a) { return a.to == g; });
+    guests[static_cast<std::size_t>(g->descriptor)] = nullptr;
+    close(g->descriptor);
+    SSL_free(g->ssl);
+    delete g;
+}
+
+void reset_all() {
+    kill_all = 0;
+    for (auto* const g : guests) {
+        if (g == nullptr) continue;
+        linger const at_once{1, 0};
+        setsockopt(g->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        dismiss(g);
+    }
+}
+
+/// Milliseconds until the next one is due; -1: none.
+int send_late() {
+    while (!late.empty()) {
+        auto const wait = late.front().due - now();
+        if (wait > 0) return static_cast<int>(wait * 1000) + 1;
+        auto const a = late.front();
+        late.pop_front();
+        a.to->out = a.text;
+        if (!go_on(*a.to)) dismiss(a.to);
+    }
+    return -1;
 }
 
 }  // namespace
@@ -82,28 +153,20 @@ void serve(int listener, std::string const& certificate, std::string const& key)
     epoll_event event{};
     event.events = EPOLLIN;
     epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event);
+    std::signal(SIGUSR1, [](int) { kill_all = 1; });
     for (;;) {
         epoll_event ready[64];
-        int const n = epoll_wait(poll, ready, 64, -1);
+        int const n = epoll_wait(poll, ready, 64, send_late());
         for (int i = 0; i < n; ++i) {
-            auto* g = static_cast<guest*>(ready[i].data.ptr);
-            if (g == nullptr) {
-                int const d = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
-                if (d < 0) continue;
-                int const yes = 1;
-                setsockopt(d, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-                g = new guest{d, SSL_new(context), {}, {}};
-                SSL_set_fd(g->ssl, d);
-                SSL_set_accept_state(g->ssl);
-                event.events = EPOLLIN | EPOLLOUT | EPOLLET;
-                event.data.ptr = g;
-                epoll_ctl(poll, EPOLL_CTL_ADD, d, &event);
-            } else if (!go_on(*g)) {
-                close(g->descriptor);
-                SSL_free(g->ssl);
-                delete g;
+            auto* const g = static_cast<guest*>(ready[i].data.ptr);
+            if (g != nullptr) {
+                if (!go_on(*g)) dismiss(g);
+                continue;
             }
+            int d = -1;
+            while ((d = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK)) >= 0) welcome(d, poll, context);
         }
+        if (kill_all != 0) reset_all();
     }
 }
 

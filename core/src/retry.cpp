@@ -36,8 +36,8 @@ void retry_budget::on_call(retry_params const& p) noexcept {
     saved_ = static_cast<float>(std::min(p.budget_max, static_cast<double>(saved_) + p.budget_ratio));
 }
 
-bool retry_budget::take() noexcept {
-    if (!can_take()) return false;
+bool retry_budget::take(double overdraft) noexcept {
+    if (!can_take(overdraft)) return false;
     saved_ -= 1;
     return true;
 }

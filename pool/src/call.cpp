@@ -414,12 +414,15 @@ private:
         if (!after || shard_.timers_.now() + *after >= deadline_) return false;
         if (needs_budget(facts.reason)) {
             auto& origin = state_->origin->budget();
-            if (!site().budget.can_take() || !origin.can_take()) {
+            auto const channels = static_cast<double>(params().pool.max_channels);
+            auto const of_site = overdraft(facts, params().pool.max_share_of_site * channels);
+            auto const of_origin = overdraft(facts, channels);
+            if (!site().budget.can_take(of_site) || !origin.can_take(of_origin)) {
                 stats_.resends_over_budget.add();
                 return false;
             }
-            site().budget.take();
-            origin.take();
+            site().budget.take(of_site);
+            origin.take(of_origin);
         }
         stats_.resends[static_cast<std::size_t>(facts.reason)].add();
         if (explanation_) explanation_->will_resend(facts.reason);

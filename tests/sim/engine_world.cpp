@@ -144,6 +144,7 @@ private:
 engine_world::engine_world(model_params m, client_params p, std::uint64_t seed, std::size_t shards)
     : model_(m, seed),
       max_channels_(p.pool.max_channels),
+      max_channels_of_site_(p.pool.max_share_of_site * static_cast<double>(p.pool.max_channels)),
       retry_ratio_(p.retries.budget_ratio),
       transports_(shards),
       hosts_(shards),
@@ -185,7 +186,7 @@ void engine_world::finish() {
     if (counted > totals.started) model_.note("more calls were counted than were made");
     // Each site's resends stay in its budget; those after a 401 or 429 are outside it.
     for (std::size_t i = 0; i < calls_.size(); ++i) {
-        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10;
+        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_channels_of_site_;
         if (static_cast<double>(model_.requests_of(i) - model_.refused_of(i)) > allowed)
             model_.note("site " + std::to_string(i) + " got more resends than its budget");
     }

@@ -220,6 +220,40 @@ TEST_CASE("sim: the resends of all sites of an origin stay in its budget, howeve
     w.check_books();
 }
 
+TEST_CASE(
+    "sim: when all channels die at once no read is lost, and the debt at the budgets is earned back before more is "
+    "sent again") {
+    auto m = settled_world::one_site();
+    m.sites = 100;
+    client_params p;
+    p.pool.max_channels = 100;
+    p.pool.min_idle = 100;  // a channel for each call: else most would wait for those of the first
+    settled_world w(m, p);
+    int to_lose = 0;
+    w.jira().script = [&](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
+        r.lost = host != auth_host && to_lose-- > 0;
+        return r.lost;
+    };
+    auto const all_call = [&] {
+        for (std::size_t i = 0; i < 100; ++i) w.start(i, request::get(myself), 20s);
+        w.pass(15s);
+    };
+    all_call();
+    all_call();
+    REQUIRE(w.totals.succeeded == 200);
+    to_lose = 100;
+    all_call();
+    CHECK(w.totals.succeeded == 300);
+    CHECK(w.stats().channels_closed[static_cast<std::size_t>(close_reason::broken)].value() == 100);
+    CHECK(w.stats().resends[static_cast<std::size_t>(resend_reason::channel_lost)].value() == 100);
+    // 200 calls a round earn 9 resends; some 90 are owed, so an answer that is no channel's end is not asked for again.
+    w.jira().params().faults.transient = 1;
+    for (std::size_t i = 0; i < 100; ++i) w.start(i, request::get(myself), 5s);
+    w.pass(10s);
+    CHECK(w.stats().resends[static_cast<std::size_t>(resend_reason::transient_answer)].value() == 0);
+    w.check_books();
+}
+
 TEST_CASE("sim: bulk operations give their place back however their exchanges end") {
     client_params p;
     p.retries.budget_max = 1'000;  // each of them is sent again

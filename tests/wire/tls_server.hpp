@@ -107,7 +107,9 @@ class tls_server {
 public:
     using script = std::function<void(tls_peer&)>;
 
-    tls_server(identity const& who, script s, int min_version = TLS1_2_VERSION, int max_version = TLS1_3_VERSION)
+    /// `configure`: what else the context shall do.
+    tls_server(identity const& who, script s, int min_version = TLS1_2_VERSION, int max_version = TLS1_3_VERSION,
+               std::function<void(SSL_CTX*)> const& configure = {})
         : script_(std::move(s)), context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free) {
         auto* const c = context_.get();
         // TLS 1.0 and 1.1 need a level at which their hashes are still allowed.
@@ -129,6 +131,7 @@ public:
                 return SSL_TLSEXT_ERR_OK;
             },
             nullptr);
+        if (configure) configure(c);
         sockaddr_in here{};
         here.sin_family = AF_INET;
         here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

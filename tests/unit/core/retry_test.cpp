@@ -131,3 +131,26 @@ TEST_CASE("retry: what a quiet day may save up is bounded") {
     while (resends < 100 && budget.take()) ++resends;
     CHECK(resends == 10);
 }
+
+TEST_CASE(
+    "retry: calls of channels that had served and died silently may overdraw the budget, and the debt is earned back") {
+    retry_params const p;
+    retry_budget budget(p);
+    exchange_facts f;
+    f.reason = resend_reason::channel_lost;
+    CHECK(overdraft(f, 100) == 0);
+    f.reused_silent = true;
+    auto const debt = overdraft(f, 100);
+    CHECK(debt == 100);
+    f.reason = resend_reason::transient_answer;
+    CHECK(overdraft(f, 100) == 0);
+    int resends = 0;
+    while (resends < 1000 && budget.take(debt)) ++resends;
+    CHECK(resends == 110);
+    CHECK_FALSE(budget.can_take());
+    auto const calls = static_cast<int>(101 / p.budget_ratio) + 2;
+    for (int i = 0; i < calls - 10; ++i) budget.on_call(p);
+    CHECK_FALSE(budget.can_take());
+    for (int i = 0; i < 10; ++i) budget.on_call(p);
+    CHECK(budget.take());
+}

@@ -41,9 +41,10 @@ class retry_budget {
 public:
     explicit retry_budget(retry_params const& p) noexcept : saved_(static_cast<float>(p.budget_max)) {}
     void on_call(retry_params const& p) noexcept;
-    /// True: one resend may go out, and is counted.
-    bool take() noexcept;
-    bool can_take() const noexcept { return saved_ >= 1; }
+    /// True: one resend may go out, and is counted. It may overdraw what was saved by so much; that is earned back before
+    /// anything else is sent again.
+    bool take(double overdraft = 0) noexcept;
+    bool can_take(double overdraft = 0) const noexcept { return saved_ - 1 >= -overdraft; }
 
 private:
     float saved_;
@@ -76,6 +77,15 @@ std::optional<steady_duration> resend_after(exchange_facts const& f, retry_param
 /// Resends that add load to something that is failing. A wait for a limit or a token does not.
 constexpr bool needs_budget(resend_reason r) noexcept {
     return r == resend_reason::channel_lost || r == resend_reason::transient_answer;
+}
+
+/** How far a resend may overdraw a budget whose calls have `channels` channels at the most.
+
+    When an edge restarts, all channels die at once, each with a call: none of those calls shall be lost. A channel must have
+    served before, so a server that answers nothing brings no channel's loss twice; and as the debt is earned back by calls, an
+    outage still gets no more load than budget_ratio in the long run. */
+constexpr double overdraft(exchange_facts const& f, double channels) noexcept {
+    return f.reason == resend_reason::channel_lost && f.reused_silent ? channels : 0;
 }
 
 }  // namespace jirapool
