@@ -47,8 +47,9 @@ public:
     std::unique_ptr<points_quota> quota_at_site;
     std::shared_ptr<bearer const> current;
     std::string last_failure;  ///< why the last refresh failed; never a secret
-    bool retired = false;      ///< the connection was removed: renewed no more
+    bool retired = false;      ///< the connection was removed: renewed no more, and no token is kept
 
+    void retire() noexcept;
     /// Looks again when the next refresh is due.
     void schedule();
     asio::awaitable<wake> wait(steady_time deadline);
@@ -60,7 +61,7 @@ private:
     void on_stop() override {}
 
     shard& shard_;
-    connection_entry& entry_;                            // alive while this is not retired
+    connection_entry& entry_;                            // whose this is
     std::unique_ptr<std::vector<wait_point*>> waiting_;  // hardly ever does anybody wait
 };
 
