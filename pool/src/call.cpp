@@ -168,12 +168,12 @@ private:
                 co_return false;
             }
             if (need == token_need::refused) {
-                failure_ = fail({errc::credential_refused, source.last_failure}, stage::token);
+                failure_ = fail({errc::credential_refused, source.why_failed()}, stage::token);
                 co_return false;
             }
             auto const next_try = source.fsm.next_refresh();
             if (next_try != steady_time::max() && next_try >= deadline_) {
-                failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token)
+                failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token)
                                .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
                 co_return false;
             }
@@ -184,7 +184,7 @@ private:
             wake const why = co_await source.wait(deadline_);
             lap(stage::token);
             if (why == wake::timeout) {
-                failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token);
+                failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token);
                 co_return false;
             }
             if (why == wake::cancelled) {
@@ -256,7 +256,7 @@ private:
         in.base_path = entry_->base_path();
         in.target = request_.target();
         in.fixed_headers = state_->origin->fixed_headers();
-        in.authorization = bearer_ ? bearer_->line() : state_->authorization.reveal();
+        in.authorization = bearer_ ? bearer_->line.reveal() : state_->authorization.reveal();
         in.headers = &request_.headers();
         in.content_type = request_.content_type();
         in.body = request_.body();

@@ -42,34 +42,37 @@ void append_encoded(std::string& out, std::string_view text) {
     }
 }
 
-// Of the two kinds with an API token.
-secret authorization_line(connection_config const& c) {
-    std::string line;
-    line.reserve(64 + 2 * (c.principal().size() + 1 + c.key().size()));
-    if (c.kind() == connection_kind::personal_api_token) {
-        std::string pair = c.principal() + ":";
-        pair.reserve(pair.size() + c.key().size());
-        pair.append(c.key().reveal());
-        line.append("Authorization: Basic ");
-        append_base64(line, pair);
-        wipe(pair);
-    } else {
-        line.append("Authorization: Bearer ").append(c.key().reveal());
-    }
-    line.append("\r\n");
-    secret kept(line);
-    wipe(line);
-    return kept;
+secret basic_authorization_line(std::string_view user, secret const& password) {
+    std::string pair;
+    pair.reserve(user.size() + 1 + password.size());
+    pair.append(user).append(":").append(password.reveal());
+    std::string encoded;
+    append_base64(encoded, pair);
+    wipe(pair);
+    auto line = authorization_line("Basic", encoded);
+    wipe(encoded);
+    return line;
 }
 
 }  // namespace
 
+secret authorization_line(std::string_view scheme, std::string_view credentials) {
+    std::string text;
+    text.reserve(32 + scheme.size() + credentials.size());  // a buffer that grows leaves its bytes behind
+    text.append("Authorization: ").append(scheme).append(" ").append(credentials).append("\r\n");
+    secret line(text);
+    wipe(text);
+    return line;
+}
+
 connection_state::connection_state(connection_config const& c) : options(c.options()) {
-    if (c.kind() == connection_kind::service_oauth) {
+    switch (c.kind()) {
+    case connection_kind::personal_api_token: authorization = basic_authorization_line(c.principal(), c.key()); break;
+    case connection_kind::service_api_token: authorization = authorization_line("Bearer", c.key().reveal()); break;
+    case connection_kind::service_oauth:
         client_id = c.principal();
         client_secret = c.key().clone();
-    } else {
-        authorization = authorization_line(c);
+        break;
     }
 }
 
@@ -222,6 +225,10 @@ void token_source::retire() noexcept {
     retired = true;
     current.reset();
     shard_.timers_.cancel(*this);
+}
+
+void token_source::note_failure(std::string why) {
+    failed_ = why.empty() ? nullptr : std::make_unique<std::string const>(std::move(why));
 }
 
 asio::awaitable<wake> token_source::wait(steady_time deadline) {
@@ -400,7 +407,7 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     }
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
-    source.last_failure = outcome == refresh_result::ok ? std::string() : answer.reason;
+    source.note_failure(outcome == refresh_result::ok ? std::string() : answer.reason);
     if (!source.retired) self->note_refused(e->id, outcome == refresh_result::permanent);
     if (outcome != refresh_result::ok && !self->timers_.stopped()) {
         self->report({outcome == refresh_result::permanent ? event::kind::credential_refused
