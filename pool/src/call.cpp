@@ -42,7 +42,7 @@ public:
           match_(classify_route(request_.method(), request_.target())),
           started_(s.timers_.now()),
           lap_(started_),
-          deadline_(started_ + request_.timeout().value_or(state_->config->options().timeout)) {
+          deadline_(started_ + request_.timeout().value_or(state_->options.timeout)) {
         if (request_.explains()) explanation_ = std::make_shared<explanation>();
         stats_.calls_in_flight.add(1);
     }
@@ -95,7 +95,7 @@ private:
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
-            if (!site().limiter.open(match_, shard_.quotas_of(*state_), shard_.timers_.now())) {
+            if (!site().limiter.open(match_, shard_.quotas_of(*entry_, *state_), shard_.timers_.now())) {
                 lease_.give_back();
                 give_permit_back();
                 continue;
@@ -116,8 +116,8 @@ private:
             failure_ = fail(errc::connection_removed, stage::admit);
             co_return false;
         }
-        admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*state_), *entry_, shard_.timers_,
-                       shard_.executor());
+        admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
+                       shard_.timers_, shard_.executor());
         auto const now = shard_.timers_.now();
         auto const admit_by = last_useful_permit();
         auto const ahead = site().limiter.waiting();
@@ -179,8 +179,8 @@ private:
 
     /// True: the connection needs none, or a usable one is held now.
     asio::awaitable<bool> have_token() {
-        if (!state_->token) co_return true;
-        auto& source = *state_->token;
+        if (!entry_->token) co_return true;
+        auto& source = *entry_->token;
         bool waited = false;
         for (;;) {
             auto const now = shard_.timers_.now();
@@ -194,12 +194,12 @@ private:
                 co_return false;
             }
             if (need == token_need::refused) {
-                failure_ = fail({errc::credential_refused, source.last_failure}, stage::token);
+                failure_ = fail({errc::credential_refused, source.why_failed()}, stage::token);
                 co_return false;
             }
             auto const next_try = source.fsm.next_refresh();
             if (next_try != steady_time::max() && next_try >= deadline_) {
-                failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token)
+                failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token)
                                .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
                 co_return false;
             }
@@ -210,7 +210,7 @@ private:
             wake const why = co_await source.wait(deadline_);
             lap(stage::token);
             if (why == wake::timeout) {
-                failure_ = fail({errc::token_unavailable, source.last_failure}, stage::token);
+                failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token);
                 co_return false;
             }
             if (why == wake::cancelled) {
@@ -249,9 +249,9 @@ private:
                 failure_ = fail(errc::connection_removed, stage::lease);
                 co_return false;
             }
-            if (!state_->token) co_return true;
-            if (state_->token->fsm.usable(shard_.timers_.now())) {
-                bearer_ = state_->token->current;
+            if (!entry_->token) co_return true;
+            if (entry_->token->fsm.usable(shard_.timers_.now())) {
+                bearer_ = entry_->token->current;
                 co_return true;
             }
             lease_.give_back();
@@ -280,10 +280,10 @@ private:
         co_await asio::this_coro::reset_cancellation_state(asio::enable_partial_cancellation());
         exchange_input in;
         in.method = request_.method();
-        in.base_path = state_->config->base_path();
+        in.base_path = entry_->base_path();
         in.target = request_.target();
         in.fixed_headers = state_->origin->fixed_headers();
-        in.authorization = bearer_ ? bearer_->line() : std::string_view(state_->basic_or_key);
+        in.authorization = bearer_ ? bearer_->line.reveal() : state_->authorization.reveal();
         in.headers = &request_.headers();
         in.content_type = request_.content_type();
         in.body = request_.body();
@@ -355,9 +355,9 @@ private:
                            .with_maybe_processed(true);
             return next::fail;
         case answer_class::maybe_expired:
-            if (!state_->token || state_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
+            if (!entry_->token || entry_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
             return renew_token();
-        case answer_class::unauthorized: return state_->token ? renew_token() : next::deliver;
+        case answer_class::unauthorized: return entry_->token ? renew_token() : next::deliver;
         case answer_class::limited: return settle_limited();
         case answer_class::transient: break;
         }
@@ -371,14 +371,14 @@ private:
     }
 
     void learn(rate_headers const& limits, wall_time wall) {
-        shard_.learn_quotas(*state_, limits);
-        auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*state_), response_.status(), limits,
-                                                     shard_.timers_.now(), wall, shard_.random_);
+        shard_.learn_quotas(*entry_, *state_, limits);
+        auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
+                                                     limits, shard_.timers_.now(), wall, shard_.random_);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
             stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
-            if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*state_, lesson.until);
+            if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*entry_, lesson.until);
             shard_.report({event::kind::limit_pause, entry_->id, to_string(lesson.pause)});
         }
         if (site().limiter.waiting() > 0) site().pump();
@@ -386,7 +386,7 @@ private:
 
     next renew_token() {
         if (renewed_ || !bearer_) return next::deliver;
-        auto& fsm = state_->token->fsm;
+        auto& fsm = entry_->token->fsm;
         if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
         auto const word = fsm.on_rejected(bearer_->generation, shard_.timers_.now());
         bearer_.reset();

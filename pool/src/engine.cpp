@@ -150,12 +150,13 @@ result<connection> engine::add(connection_config c) {
         return failure(errc::duplicate_id, "another connection already has this id")
             .with_field("id")
             .with_connection(std::string(id));
-    auto const home = shards_->home_of(c.cloud() ? c.cloud()->str() : c.host());
-    auto const entry = std::make_shared<connection_entry>(std::string(id), c.kind(), shards_, home);
-    auto const config = std::make_shared<connection_config const>(std::move(c));
-    registry_.insert(registered{entry, config});
+    auto const entry = std::make_shared<connection_entry>(c, shards_);
+    auto const state = std::make_shared<connection_state>(c);
+    auto const home = shards_->home_of(entry->site_key());
+    entry->home = static_cast<std::uint32_t>(home);
+    registry_.insert(entry);
     auto const& s = shards_->shards[home];
-    asio::post(s->executor(), [s, entry, config] { s->add(entry, config); });
+    asio::post(s->executor(), [s, entry, state] { s->add(entry, state); });
     return connection(entry);
 }
 
@@ -180,14 +181,14 @@ result<connection> engine::replace(connection_config c) {
     auto const found = registry_.find(std::string_view(c.id()));
     if (found == registry_.end())
         return failure(errc::invalid_argument, "no connection has this id").with_field("id").with_connection(c.id());
-    auto const& [entry, known] = *found;
-    if (known->kind() != c.kind() || known->host() != c.host() || known->base_path() != c.base_path())
+    auto const& entry = *found;
+    if (entry->kind != c.kind() || entry->host() != c.host() || entry->base_path() != c.base_path())
         return failure(errc::invalid_argument,
                        "a replacement must be of the same kind and site: remove and add instead")
             .with_field("kind or site")
             .with_connection(c.id());
-    found->config = std::make_shared<connection_config const>(std::move(c));
-    at_home(shards_, entry, [e = entry, config = found->config](shard& s) { s.replace(e, config); });
+    at_home(shards_, entry,
+            [e = entry, state = std::make_shared<connection_state>(c)](shard& s) { s.replace(e, state); });
     return connection(entry);
 }
 
@@ -195,7 +196,7 @@ bool engine::remove(std::string_view id) {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return false;
-    auto const entry = found->entry;
+    auto const entry = *found;
     registry_.erase(found);
     entry->removed = true;
     at_home(shards_, entry, [entry](shard& s) { s.remove(entry); });
@@ -206,7 +207,7 @@ std::optional<connection> engine::find(std::string_view id) const {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return std::nullopt;
-    return connection(found->entry);
+    return connection(*found);
 }
 
 std::size_t engine::size() const {

@@ -34,14 +34,10 @@ public:
     shard_set& shards() noexcept { return *shards_; }
 
 private:
-    struct registered {
-        std::shared_ptr<connection_entry> entry;
-        mutable std::shared_ptr<connection_config const> config;
-    };
     struct by_id {
         using is_transparent = void;
         static std::string_view id(std::string_view text) noexcept { return text; }
-        static std::string_view id(registered const& r) noexcept { return r.entry->id; }
+        static std::string_view id(std::shared_ptr<connection_entry> const& e) noexcept { return e->id; }
         template <class A, class B>
         bool operator()(A const& a, B const& b) const noexcept {
             return id(a) < id(b);
@@ -53,7 +49,7 @@ private:
     std::shared_ptr<client_params const> params_;
     std::shared_ptr<shard_set> shards_;
     mutable std::mutex mutex_;
-    std::set<registered, by_id> registry_;
+    std::set<std::shared_ptr<connection_entry>, by_id> registry_;
     bool closing_ = false;  // by a drain or a stop: no connection is added
     bool stopping_ = false;
 };

@@ -42,22 +42,47 @@ void append_encoded(std::string& out, std::string_view text) {
     }
 }
 
+secret basic_authorization_line(std::string_view user, secret const& password) {
+    std::string pair;
+    pair.reserve(user.size() + 1 + password.size());
+    pair.append(user).append(":").append(password.reveal());
+    std::string encoded;
+    append_base64(encoded, pair);
+    wipe(pair);
+    auto line = authorization_line("Basic", encoded);
+    wipe(encoded);
+    return line;
+}
+
 }  // namespace
 
-connection_state::connection_state(std::shared_ptr<connection_config const> c) : config(std::move(c)) {
-    if (config->kind() == connection_kind::personal_api_token) {
-        std::string pair = config->principal() + ":";
-        pair.reserve(pair.size() + config->key().size());
-        pair.append(config->key().reveal());
-        basic_or_key.reserve(64 + 2 * pair.size());
-        basic_or_key.append("Authorization: Basic ");
-        append_base64(basic_or_key, pair);
-        basic_or_key.append("\r\n");
-        wipe(pair);
-    } else if (config->kind() == connection_kind::service_api_token) {
-        basic_or_key.reserve(64 + config->key().size());
-        basic_or_key.append("Authorization: Bearer ").append(config->key().reveal()).append("\r\n");
+secret authorization_line(std::string_view scheme, std::string_view credentials) {
+    std::string text;
+    text.reserve(32 + scheme.size() + credentials.size());  // a buffer that grows leaves its bytes behind
+    text.append("Authorization: ").append(scheme).append(" ").append(credentials).append("\r\n");
+    secret line(text);
+    wipe(text);
+    return line;
+}
+
+connection_state::connection_state(connection_config const& c) : options(c.options()) {
+    switch (c.kind()) {
+    case connection_kind::personal_api_token: authorization = basic_authorization_line(c.principal(), c.key()); break;
+    case connection_kind::service_api_token: authorization = authorization_line("Bearer", c.key().reveal()); break;
+    case connection_kind::service_oauth:
+        client_id = c.principal();
+        client_secret = c.key().clone();
+        break;
     }
+}
+
+std::shared_ptr<connection_state> connection_state::without_site() const {
+    auto s = std::make_shared<connection_state>();
+    s->client_id = client_id;
+    s->client_secret = client_secret.clone();
+    s->authorization = authorization.clone();
+    s->options = options;
+    return s;
 }
 
 std::size_t shard_set::home_of(std::string_view site_key) const noexcept {
@@ -116,63 +141,59 @@ std::shared_ptr<origin_pool> shard::origin(std::string const& host) {
     return pool;
 }
 
-void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_config const> c) {
+void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
     if (e->removed || timers_.stopped()) return;
-    std::string key = c->host();
-    if (c->cloud()) {
-        key = c->cloud()->str();
-    } else if (auto const known = cloud_of_host_.find(key); known != cloud_of_host_.end()) {
+    std::string const host(e->host());
+    std::string key(e->site_key());
+    if (auto const known = cloud_of_host_.find(key); known != cloud_of_host_.end()) {
         key = known->second;
         auto const all = all_.lock();
         if (!all) return;
         if (auto const home = all->home_of(key); home != index_) {
-            hand_over(e, std::move(c), home, key);
+            hand_over(e, std::move(s), home, key);
             return;
         }
     }
-    auto const s = std::make_shared<connection_state>(std::move(c));
-    auto const& config = *s->config;
-    s->origin = origin(config.host());
+    s->origin = origin(host);
     s->site = site(key);
     enter(e, s);
     if (e->kind == connection_kind::service_oauth) {
-        s->token = std::make_shared<token_source>(params_->tokens, *this, *e);
-        s->token->app = std::hash<std::string>{}(config.principal());
+        e->token = std::make_unique<token_source>(params_->tokens, *this, *e);
+        e->token->app = std::hash<std::string>{}(s->client_id);
         start_refresh(e, s);
-    } else if (e->kind == connection_kind::personal_api_token && key == config.host()) {
-        auto& waiting = by_host_[config.host()];
+    } else if (key == host) {  // a personal token's site, whose cloud ID is not known
+        auto& waiting = by_host_[host];
         waiting.push_back(e);
         if (waiting.size() == 1)
-            asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), config.host()),
-                           [](std::exception_ptr) {});
+            asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), host), [](std::exception_ptr) {});
     }
 }
 
-quota_scopes shard::quotas_of(connection_state const& s) noexcept {
+quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s) noexcept {
     quota_scopes q;
-    q.at_site = s.token ? s.token->quota_at_site.get() : s.site->quota.get();
-    if (s.token && !app_quotas_.empty())
-        if (auto const found = app_quotas_.find(s.token->app); found != app_quotas_.end())
+    q.at_site = e.token ? e.token->quota_at_site.get() : s.site->quota.get();
+    if (e.token && !app_quotas_.empty())
+        if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
             q.over_sites = &found->second;
     return q;
 }
 
-void shard::learn_quotas(connection_state& s, rate_headers const& h) {
+void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
     if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
-        auto& quota = s.token ? s.token->quota_at_site : s.site->quota;
+        auto& quota = e.token ? e.token->quota_at_site : s.site->quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
-    if (s.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(s.token->app);
+    if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
 }
 
 void shard::close_quota(std::uint64_t app, steady_time until) { app_quotas_[app].close(until); }
 
-void shard::close_quota_elsewhere(connection_state const& s, steady_time until) {
+void shard::close_quota_elsewhere(connection_entry const& e, steady_time until) {
     auto const all = all_.lock();
-    if (!all || !s.token) return;
+    if (!all || !e.token) return;
     for (auto const& other : all->shards)
         if (other.get() != this)
-            asio::post(other->executor(), [other, app = s.token->app, until] { other->close_quota(app, until); });
+            asio::post(other->executor(), [other, app = e.token->app, until] { other->close_quota(app, until); });
 }
 
 namespace {
@@ -198,6 +219,16 @@ token_source::token_source(token_params const& p, shard& s, connection_entry& e)
 
 void token_source::schedule() {
     if (!retired) shard_.timers_.set(*this, fsm.next_refresh());
+}
+
+void token_source::retire() noexcept {
+    retired = true;
+    current.reset();
+    shard_.timers_.cancel(*this);
+}
+
+void token_source::note_failure(std::string why) {
+    failed_ = why.empty() ? nullptr : std::make_unique<std::string const>(std::move(why));
 }
 
 asio::awaitable<wake> token_source::wait(steady_time deadline) {
@@ -227,11 +258,7 @@ void shard::enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<co
 
 std::shared_ptr<connection_state> shard::leave(connection_entry& e) {
     auto s = std::exchange(e.state, nullptr);
-    if (s->token) {
-        // A call may keep it for longer than the connection lives.
-        s->token->retired = true;
-        timers_.cancel(*s->token);
-    }
+    if (e.token) e.token->retire();
     stats_->connections[static_cast<std::size_t>(e.kind)].add(-1);
     entries_.back()->slot = e.slot;
     std::swap(entries_[e.slot], entries_.back());
@@ -239,18 +266,15 @@ std::shared_ptr<connection_state> shard::leave(connection_entry& e) {
     return s;
 }
 
-void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c) {
+void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
     if (e->removed || !e->state) return;
-    auto const old = e->state;
-    auto const s = std::make_shared<connection_state>(std::move(c));
-    s->origin = old->origin;
-    s->site = old->site;
-    s->token = old->token;
+    s->origin = e->state->origin;
+    s->site = e->state->site;
     e->state = s;
     e->anonymous_reported = false;
-    if (s->token) {
-        s->token->app = std::hash<std::string>{}(s->config->principal());
-        s->token->fsm.on_secret_replaced(timers_.now());
+    if (e->token) {
+        e->token->app = std::hash<std::string>{}(s->client_id);
+        e->token->fsm.on_secret_replaced(timers_.now());
         note_refused(e->id, false);
         start_refresh(e, s);
     }
@@ -259,8 +283,8 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
 void shard::remove(std::shared_ptr<connection_entry> const& e) {
     if (!e->state) return;
     auto const s = leave(*e);
-    if (s->token) {
-        s->token->wake_all();
+    if (e->token) {
+        e->token->wake_all();
         note_refused(e->id, false);
     }
     s->site->end_waits_of(*e);
@@ -297,9 +321,9 @@ void shard::note_refused(std::string const& id, bool refused) {
 // Tokens
 
 void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
-    if (timers_.stopped() || s->token->retired) return;
-    if (!s->token->fsm.refresh_due(timers_.now())) {
-        s->token->schedule();
+    if (timers_.stopped() || e->token->retired) return;
+    if (!e->token->fsm.refresh_due(timers_.now())) {
+        e->token->schedule();
         return;
     }
     asio::co_spawn(executor(), run_refresh(shared_from_this(), std::move(e), std::move(s)), [](std::exception_ptr) {});
@@ -325,10 +349,10 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
         co_return;
     }
     std::string body = "grant_type=client_credentials&client_id=";
-    body.reserve(256 + 3 * (s->config->principal().size() + s->config->key().size()));
-    append_encoded(body, s->config->principal());
+    body.reserve(256 + 3 * (s->client_id.size() + s->client_secret.size()));
+    append_encoded(body, s->client_id);
     body.append("&client_secret=");
-    append_encoded(body, s->config->key().reveal());
+    append_encoded(body, s->client_secret.reveal());
 
     exchange_input in;
     in.method = method::post;
@@ -358,7 +382,7 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
 
 asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                          std::shared_ptr<connection_state> s) {
-    auto& source = *s->token;
+    auto& source = *e->token;
     auto& stats = *self->stats_;
     auto const started = self->timers_.now();
     token_exchange done;
@@ -378,12 +402,12 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->random_)) {
         outcome = refresh_result::transient;
         answer.reason = "the token was as good as expired when it came";
-    } else {
+    } else if (!source.retired) {
         source.current = std::make_shared<bearer const>(answer.token, source.fsm.generation());
     }
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
-    source.last_failure = outcome == refresh_result::ok ? std::string() : answer.reason;
+    source.note_failure(outcome == refresh_result::ok ? std::string() : answer.reason);
     if (!source.retired) self->note_refused(e->id, outcome == refresh_result::permanent);
     if (outcome != refresh_result::ok && !self->timers_.stopped()) {
         self->report({outcome == refresh_result::permanent ? event::kind::credential_refused
@@ -458,9 +482,9 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     for (auto const& weak : waiting) {
         auto const e = weak.lock();
         if (!e || e->removed || !e->state) continue;
+        // A new state, so that calls in flight keep the site they were admitted by.
+        auto s = e->state->without_site();
         if (home == index_) {
-            // A new state, so that calls in flight keep the site they were admitted by.
-            auto const s = std::make_shared<connection_state>(e->state->config);
             s->origin = e->state->origin;
             s->site = site(cloud);
             s->site->limiter.merge(e->state->site->limiter);
@@ -470,20 +494,19 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
             e->state = s;
             continue;
         }
-        auto const config = e->state->config;
         leave(*e);
-        hand_over(e, config, home, cloud);
+        hand_over(e, std::move(s), home, cloud);
     }
 }
 
-void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c,
-                      std::size_t home, std::string const& cloud) {
+void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
+                      std::string const& cloud) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
-    asio::post(next->executor(), [next, e, c, cloud] {
-        next->cloud_of_host_[c->host()] = cloud;
-        next->add(e, c);
+    asio::post(next->executor(), [next, e, s, cloud] {
+        next->cloud_of_host_[std::string(e->host())] = cloud;
+        next->add(e, s);
     });
     // After the post: a caller that reads the new home posts behind it.
     e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);

@@ -29,43 +29,60 @@ class shard;
 class shard_set;
 struct token_exchange;
 
-/// What a call needs to know of its connection: taken once at its start, so that a replaced secret changes no call in flight.
+/** What may change in a connection's life: its secret with its options, and its site. A call takes it once at its start, so that
+    no replaced secret and no cloud ID that became known changes a call in flight. */
 class connection_state {
 public:
-    explicit connection_state(std::shared_ptr<connection_config const> c);
-    ~connection_state() { wipe(basic_or_key); }
+    connection_state() = default;
+    explicit connection_state(connection_config const& c);
     connection_state(connection_state const&) = delete;
     connection_state& operator=(connection_state const&) = delete;
 
-    std::shared_ptr<connection_config const> config;
-    std::string basic_or_key;  ///< the Authorization line of the two kinds with an API token
+    std::string client_id;  ///< OAuth only
+    secret client_secret;   ///< OAuth only
+    secret authorization;   ///< API tokens only: the line as it is sent
+    connection_options options;
+    // The shard's: null until it has this.
     std::shared_ptr<site_state> site;
-    std::shared_ptr<token_source> token;  ///< OAuth only
     std::shared_ptr<origin_pool> origin;
+
+    /// The same secret, for another site or shard.
+    std::shared_ptr<connection_state> without_site() const;
 
     /// Its site's place in the origin's queue.
     fair_flow& flow() const {
         auto& f = site->flow_at(origin);
-        f.set_weight(config->options().weight);
+        f.set_weight(options.weight);
         return f;
     }
 };
 
-/// A connection as handles know it.
+/// A connection as handles know it: what never changes about it, and its place in its home shard.
 struct connection_entry {
-    connection_entry(std::string i, connection_kind k, std::weak_ptr<shard_set> s, std::size_t h)
-        : id(std::move(i)), shards(std::move(s)), kind(k), home(static_cast<std::uint32_t>(h)) {}
+    connection_entry(connection_config const& c, std::weak_ptr<shard_set> s)
+        : id(c.id()), destination(c.host() + c.base_path()), shards(std::move(s)), kind(c.kind()) {}
+
+    /// The host that requests and the credential go to, and no other.
+    std::string_view host() const noexcept { return std::string_view(destination).substr(0, destination.find('/')); }
+    /// What precedes every request's path: empty, or "/ex/jira/<cloudId>".
+    std::string_view base_path() const noexcept { return std::string_view(destination).substr(host().size()); }
+    /// The cloud ID, or the host of a personal token's site: that must be asked for its ID.
+    std::string_view site_key() const noexcept {
+        return kind == connection_kind::personal_api_token ? host() : base_path().substr(base_path().rfind('/') + 1);
+    }
 
     std::string const id;
+    std::string const destination;  ///< host and base path, in one text as there may be a million
     std::weak_ptr<shard_set> const shards;
     connection_kind const kind;
     std::atomic<bool> removed{false};
     std::atomic<bool> anonymous_reported{false};  ///< one event for the credential, not one for each call
     /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
-    std::atomic<std::uint32_t> home;
+    std::atomic<std::uint32_t> home{0};
     // The home shard's alone: look at `home` first.
     std::uint32_t slot = 0;  ///< in the shard's list of those that have a state
     std::shared_ptr<connection_state> state;
+    std::unique_ptr<token_source> token;  ///< OAuth only; outlives the state, as calls in flight may look at it
 };
 
 /// What a shard stands on: real, or simulated.
@@ -92,8 +109,8 @@ public:
     asio::any_io_executor const& executor() const noexcept { return pool_shared_.executor; }
     std::shared_ptr<shard_stats> const& stats() const noexcept { return stats_; }
 
-    void add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_config const> c);
-    void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c);
+    void add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     void remove(std::shared_ptr<connection_entry> const& e);
     void stop();
     /// From now on new calls end with `stopped`.
@@ -123,18 +140,18 @@ private:
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                                 token_exchange* out);
     /// The points budgets of which answers told: most connections have none.
-    quota_scopes quotas_of(connection_state const& s) noexcept;
+    quota_scopes quotas_of(connection_entry const& e, connection_state const& s) noexcept;
     void enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     std::shared_ptr<connection_state> leave(connection_entry& e);
-    void learn_quotas(connection_state& s, rate_headers const& h);
-    void close_quota_elsewhere(connection_state const& s, steady_time until);
+    void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
+    void close_quota_elsewhere(connection_entry const& e, steady_time until);
     void note_refused(std::string const& id, bool refused);
 
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
     bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
-    void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_config const> c,
-                   std::size_t home, std::string const& cloud);
+    void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
+                   std::string const& cloud);
     void forget_unused();
 
     void on_call_ended();

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,21 +20,17 @@ namespace jirapool::detail {
 class shard;
 struct connection_entry;
 
+/// "Authorization: Basic …": the line as it is sent.
+secret authorization_line(std::string_view scheme, std::string_view credentials);
+
 /// An access token as it is sent: immutable, shared by the calls that carry it, wiped with the last of them.
 class bearer {
 public:
-    bearer(secret const& token, token_generation g) : generation(g) {
-        line_.append("Authorization: Bearer ").append(token.reveal()).append("\r\n");
-    }
-    ~bearer() { wipe(line_); }
-    bearer(bearer const&) = delete;
-    bearer& operator=(bearer const&) = delete;
+    bearer(secret const& token, token_generation g)
+        : line(authorization_line("Bearer", token.reveal())), generation(g) {}
 
-    std::string_view line() const noexcept { return line_; }
+    secret const line;
     token_generation const generation;
-
-private:
-    std::string line_;
 };
 
 /// One OAuth credential's token in its shard: the state machine, the token, who waits, and the timer that renews ahead.
@@ -46,9 +43,14 @@ public:
     std::uint64_t app = 0;  ///< what Jira counts points by: a hash of the client id
     std::unique_ptr<points_quota> quota_at_site;
     std::shared_ptr<bearer const> current;
-    std::string last_failure;  ///< why the last refresh failed; never a secret
-    bool retired = false;      ///< the connection was removed: renewed no more
+    bool retired = false;  ///< renewed no more
 
+    /// The connection is removed. Handles may keep this for longer, and with it no token.
+    void retire() noexcept;
+    /// Why the last refresh failed, never with a secret; empty when it did not.
+    std::string why_failed() const { return failed_ ? *failed_ : std::string(); }
+    /// Of a refresh; empty: it gave a token.
+    void note_failure(std::string why);
     /// Looks again when the next refresh is due.
     void schedule();
     asio::awaitable<wake> wait(steady_time deadline);
@@ -60,8 +62,10 @@ private:
     void on_stop() override {}
 
     shard& shard_;
-    connection_entry& entry_;                            // alive while this is not retired
-    std::unique_ptr<std::vector<wait_point*>> waiting_;  // hardly ever does anybody wait
+    connection_entry& entry_;  // whose this is
+    // Of an idle connection neither has anything to say: no room in each of a million for what hardly any has.
+    std::unique_ptr<std::string const> failed_;
+    std::unique_ptr<std::vector<wait_point*>> waiting_;
 };
 
 }  // namespace jirapool::detail
