@@ -186,8 +186,7 @@ private:
             auto const now = shard_.timers_.now();
             auto const need = source.fsm.on_need(now);
             if (need == token_need::use_and_refresh || need == token_need::refresh_then_wait)
-                asio::co_spawn(shard_.executor(), shard::run_refresh(shard_.shared_from_this(), entry_, state_),
-                               [](std::exception_ptr) {});
+                shard_.spawn_refresh(entry_, state_);
             if (need == token_need::use || need == token_need::use_and_refresh) co_return true;
             if (entry_->removed) {
                 failure_ = fail(errc::connection_removed, stage::token);

@@ -326,8 +326,29 @@ void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<c
         e->token->schedule();
         return;
     }
-    asio::co_spawn(executor(), run_refresh(shared_from_this(), std::move(e), std::move(s)), [](std::exception_ptr) {});
+    spawn_refresh(std::move(e), std::move(s));
 }
+
+void shard::spawn_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
+    try {
+        asio::co_spawn(executor(), run_refresh(shared_from_this(), e, std::move(s)), [](std::exception_ptr) {});
+    } catch (std::bad_alloc const&) {
+        // Or the credential would be taken to be renewing for ever.
+        e->token->fsm.on_refresh_failed(refresh_failure::transient, timers_.now(), std::nullopt, random_);
+        e->token->schedule();
+    }
+}
+
+class wiped_at_end {
+public:
+    explicit wiped_at_end(std::string& text) noexcept : text_(text) {}
+    ~wiped_at_end() { wipe(text_); }
+    wiped_at_end(wiped_at_end const&) = delete;
+    wiped_at_end& operator=(wiped_at_end const&) = delete;
+
+private:
+    std::string& text_;
+};
 
 /// One request to the token endpoint: what came of it.
 struct token_exchange {
@@ -349,6 +370,7 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
         co_return;
     }
     std::string body = "grant_type=client_credentials&client_id=";
+    wiped_at_end const wiped(body);
     body.reserve(256 + 3 * (s->client_id.size() + s->client_secret.size()));
     append_encoded(body, s->client_id);
     body.append("&client_secret=");
@@ -367,7 +389,6 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     answer.mutable_body().reserve(16u << 10);
     out->asked = self->timers_.now();
     auto const report = co_await leased.lease.channel().exchange(&in, &answer);
-    wipe(body);
     if (report.error.code()) {
         out->answer.reason = report.error.describe();
         leased.lease.close(close_reason::broken);
@@ -386,11 +407,13 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     auto& stats = *self->stats_;
     auto const started = self->timers_.now();
     token_exchange done;
+    std::shared_ptr<bearer const> newer;
     try {
         co_await exchange_token(self, s, &done);
+        if (done.answer.ok()) newer = std::make_shared<bearer const>(done.answer.token, source.fsm.generation() + 1);
     } catch (std::bad_alloc const&) {
-        // Or the credential would be taken to be renewing for ever.
-        done.answer.reason = "out of memory";
+        done.answer = {};
+        done.answer.reason = "no memory";
     }
     auto& answer = done.answer;
 
@@ -403,18 +426,22 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
         outcome = refresh_result::transient;
         answer.reason = "the token was as good as expired when it came";
     } else if (!source.retired) {
-        source.current = std::make_shared<bearer const>(answer.token, source.fsm.generation());
+        source.current = std::move(newer);
     }
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
-    source.note_failure(outcome == refresh_result::ok ? std::string() : answer.reason);
-    if (!source.retired) self->note_refused(e->id, outcome == refresh_result::permanent);
-    if (outcome != refresh_result::ok && !self->timers_.stopped()) {
-        self->report({outcome == refresh_result::permanent ? event::kind::credential_refused
-                                                           : event::kind::token_refresh_failed,
-                      e->id, answer.reason});
+    source.wake_all();  // they run behind this
+    try {
+        source.note_failure(outcome == refresh_result::ok ? std::string() : answer.reason);
+        if (!source.retired) self->note_refused(e->id, outcome == refresh_result::permanent);
+        if (outcome != refresh_result::ok && !self->timers_.stopped()) {
+            self->report({outcome == refresh_result::permanent ? event::kind::credential_refused
+                                                               : event::kind::token_refresh_failed,
+                          e->id, answer.reason});
+        }
+    } catch (std::bad_alloc const&) {
+        // The counter has it.
     }
-    source.wake_all();
     source.schedule();
 }
 

@@ -135,6 +135,8 @@ private:
     std::shared_ptr<origin_pool> origin(std::string const& host);
 
     void start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    /// Once the token machine said that one is to begin.
+    void spawn_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
     static asio::awaitable<void> run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
