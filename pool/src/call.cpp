@@ -452,6 +452,7 @@ private:
     void count(answer const& a) noexcept {
         auto const o = a ? outcome_of(a->status()) : outcome_of(a.error().code());
         stats_.calls[static_cast<std::size_t>(entry_->kind)][static_cast<std::size_t>(o)].add();
+        if (o == outcome::timeout) stats_.timeouts[static_cast<std::size_t>(a.error().stage())].add();
         stats_.call_duration.observe(lap_ - started_);
         for (std::size_t i = 0; i < stage_count; ++i)
             if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);

@@ -65,6 +65,7 @@ public:
     // Kept by the pool.
     steady_time idle_since{};
     steady_time retire_at{};
+    steady_time usable_until = steady_time::max();  ///< of the channel: what the server announced, less a margin
     bool successor_dialled = false;
     std::uint64_t exchanges = 0;
 };
@@ -76,6 +77,7 @@ public:
     failure error;
     dial_stage failed_at = dial_stage::resolve;
     steady_duration took[dial_stage_count] = {};
+    bool timed_out = false;  ///< the step's limit passed
     bool resumed = false;
 };
 

@@ -99,7 +99,7 @@ http1_channel::~http1_channel() { wipe(outgoing_); }
 
 bool http1_channel::alive() noexcept {
     looked_ = false;
-    if (spoken_ || timers_.now() >= usable_until_) return false;
+    if (spoken_ || timers_.now() >= usable_until) return false;
     char byte;
     auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
@@ -119,9 +119,9 @@ bool http1_channel::silent() noexcept {
 void http1_channel::keep(exchange_report* report) noexcept {
     report->announced = reader_.closes();
     report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
-    usable_until_ = steady_time::max();
+    usable_until = steady_time::max();
     if (auto const patience = reader_.keep_alive_timeout()) {
-        usable_until_ = timers_.now() + *patience - keep_alive_margin;
+        usable_until = timers_.now() + *patience - keep_alive_margin;
         report->reusable = report->reusable && *patience > keep_alive_margin;
         report->announced = report->announced || *patience <= keep_alive_margin;
     }

@@ -78,10 +78,9 @@ private:
     read_scratch& scratch_;
     http1_limits limits_;
     http1_reader reader_{limits_};
-    std::string outgoing_;                           // the request's head; holds a credential only while it is written
-    steady_time usable_until_ = steady_time::max();  // what the server said of its patience
-    bool looked_ = false;                            // `alive` said so since the last exchange
-    bool spoken_ = false;                            // the server said something that was no answer
+    std::string outgoing_;  // the request's head; holds a credential only while it is written
+    bool looked_ = false;   // `alive` said so since the last exchange
+    bool spoken_ = false;   // the server said something that was no answer
 };
 
 }  // namespace jirapool::detail

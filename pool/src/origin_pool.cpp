@@ -20,6 +20,11 @@ std::uint32_t share(double of_site, std::size_t all) noexcept {
     return static_cast<std::uint32_t>(std::clamp(of_site * static_cast<double>(all), 1.0, most));
 }
 
+/// Of an idle channel that is not alive.
+close_reason why_dead(channel const& c, steady_time now) noexcept {
+    return now >= c.usable_until ? close_reason::keep_alive : close_reason::peer_closed;
+}
+
 template <class Duration>
 steady_duration times(double factor, Duration d) noexcept {
     auto const whole = std::chrono::duration_cast<steady_duration>(d);
@@ -149,7 +154,8 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
             shared_.stats.channels_active.add(1);
             return c;
         }
-        close_idle(std::move(c), close_reason::peer_closed);
+        auto const why = why_dead(*c, shared_.clock.now());
+        close_idle(std::move(c), why);
     }
     return nullptr;
 }
@@ -254,10 +260,10 @@ void origin_pool::reap() {
     auto const now = shared_.clock.now();
     auto const idle_timeout = times(1, shared_.params.pool.idle_timeout);
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
-        auto const why = now - c->idle_since >= idle_timeout ? close_reason::idle_timeout
-                         : now >= c->retire_at               ? close_reason::lifetime
-                                                             : close_reason::peer_closed;
-        if (why == close_reason::peer_closed && c->alive()) return false;
+        auto const unused = now - c->idle_since >= idle_timeout;
+        auto const old = now >= c->retire_at;
+        if (!unused && !old && c->alive()) return false;
+        auto const why = unused ? close_reason::idle_timeout : old ? close_reason::lifetime : why_dead(*c, now);
         close_idle(std::move(c), why);
         return true;
     });
@@ -304,6 +310,7 @@ void origin_pool::on_dialed(dial_result result) {
         if (result.took[i].count() > 0) stats.dial_duration[i].observe(result.took[i]);
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
+        if (result.timed_out) stats.dial_timeouts[static_cast<std::size_t>(result.failed_at)].add();
         if (stopped_) return;
         shared_.report({event::kind::dial_failed,
                         {},
