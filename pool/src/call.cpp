@@ -1,4 +1,5 @@
 #include "shard.hpp"
+#include "sink_stream.hpp"
 
 #include <jirapool/core/answer.hpp>
 #include <jirapool/core/explanation.hpp>
@@ -17,7 +18,7 @@ namespace jirapool::detail {
     Lives in the call's coroutine. */
 class call_run {
 public:
-    call_run(shard& s, std::shared_ptr<connection_entry> e, request r)
+    call_run(shard& s, std::shared_ptr<connection_entry> e, request r, body_streams b)
         : shard_(s),
           stats_(*s.stats_),
           entry_(std::move(e)),
@@ -27,6 +28,8 @@ public:
           started_(s.timers_.now()),
           lap_(started_),
           deadline_(started_ + request_.timeout().value_or(state_->config->options().timeout)) {
+        if (b.sink)
+            sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.timers_, s.executor(), params().wire.max_ratio);
         if (request_.explains()) explanation_ = std::make_shared<explanation>();
         stats_.calls_in_flight.add(1);
     }
@@ -260,6 +263,7 @@ private:
         in.headers = &request_.headers();
         in.content_type = request_.content_type();
         in.body = request_.body();
+        in.sink = sink_.get();
         in.deadline = deadline_;
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
@@ -284,17 +288,18 @@ private:
 
     next settle_failure(exchange_report& report) {
         auto const ec = report.error.code();
-        bool const interrupted = ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped;
+        bool const interrupted = report.caller_failed || ec == errc::timeout || ec == errc::cancelled ||
+                                 ec == errc::stopped;
         lease_.close(interrupted ? close_reason::abandoned : close_reason::broken);
         give_permit_back();
         auto const where = report.error.stage();
         failure_ = fail(std::move(report.error), where).with_maybe_processed(report.wrote);
-        if (ec != errc::channel_lost) return next::fail;
+        if (ec != errc::channel_lost || report.caller_failed) return next::fail;
         exchange_facts facts;
         facts.reason = resend_reason::channel_lost;
         facts.exchanges = exchanges_;
         facts.limited = limited_;
-        facts.resendable = is_resendable(request_, match_.route);
+        facts.resendable = may_resend();
         facts.unprocessed = !report.wrote;
         facts.reused_silent = reused_ && !report.read;
         have_response_ = false;
@@ -306,7 +311,8 @@ private:
         else lease_.close(report.announced ? close_reason::announced : close_reason::broken);
         give_permit_back();
         have_response_ = true;
-        site().exchange_time.observe(lap_ - exchange_begun_);
+        // How long a file takes says nothing of the next call.
+        if (!sink_) site().exchange_time.observe(lap_ - exchange_begun_);
 
         auto const wall = shard_.timers_.wall();
         auto const limits = read_rate_headers(response_, wall);
@@ -336,7 +342,7 @@ private:
         facts.reason = resend_reason::transient_answer;
         facts.exchanges = exchanges_;
         facts.limited = limited_;
-        facts.resendable = is_resendable(request_, match_.route);
+        facts.resendable = may_resend();
         facts.retry_after = limits.retry_after;
         return plan_resend(facts) ? next::resend : next::deliver;
     }
@@ -379,6 +385,12 @@ private:
     }
 
     // Resending
+
+    /// Though Jira may have acted on it.
+    bool may_resend() const noexcept {
+        if (sink_ && !sink_->may_restart()) return false;
+        return is_resendable(request_, match_.route);
+    }
 
     bool plan_resend(exchange_facts const& facts) {
         auto const after = resend_after(facts, params().retries, shard_.random_);
@@ -475,6 +487,7 @@ private:
 
     lease lease_;
     std::shared_ptr<bearer const> bearer_;
+    std::unique_ptr<sink_stream> sink_;
     response response_;
     failure failure_;
     std::shared_ptr<explanation> explanation_;
@@ -491,7 +504,7 @@ private:
 };
 
 asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
-                                              request r) {
+                                              request r, body_streams b) {
     co_await asio::this_coro::throw_if_cancelled(false);
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     auto const home = e->home.load(std::memory_order_acquire);
@@ -500,12 +513,12 @@ asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::
         auto const all = self->all_.lock();
         if (!all) co_return failure(errc::stopped).with_connection(e->id);
         auto const next = all->shards[home];
-        auto forwarded = call(next, std::move(e), std::move(r));
+        auto forwarded = call(next, std::move(e), std::move(r), std::move(b));
         co_return co_await asio::co_spawn(next->executor(), std::move(forwarded), asio::use_awaitable);
     }
     if (!e->state || self->refusing_ || self->timers_.stopped())
         co_return failure(e->removed ? errc::connection_removed : errc::stopped).with_connection(e->id);
-    call_run run(*self, std::move(e), std::move(r));
+    call_run run(*self, std::move(e), std::move(r), std::move(b));
     co_return co_await run.run();
 }
 

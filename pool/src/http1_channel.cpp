@@ -1,6 +1,7 @@
 #include "http1_channel.hpp"
 
 #include "rate_floor.hpp"
+#include "sink_stream.hpp"
 
 #include <jirapool/core/secret.hpp>
 
@@ -209,6 +210,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     http1_expectation expected;
     expected.head_request = in->method == method::head;
     expected.decode = offers_compression(*in);
+    expected.to_sink = in->sink != nullptr;
     reader_.begin(*out, expected);
     auto until = report->written + wire_.first_byte_timeout;
     char const* limit = "no answer began within wire_params::first_byte_timeout";
@@ -218,6 +220,16 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     auto wait_for = tcp::socket::wait_read;
     bool wait = true;
     for (;;) {
+        auto const unpassed = reader_.streams() ? out->body().size() : 0;
+        if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
+            auto const begun = timers_.now();
+            bool const passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline, report);
+            if (!passed) co_return false;
+            // The server is not to blame for the time that the sink took.
+            auto const now = timers_.now();
+            rate.extend(now - begun);
+            until = now + wire_.body_timeout;
+        }
         if (wait) {
             auto const last = std::min(in->deadline, until);
             auto const wake_at = std::min(last, rate.look_at());
@@ -269,13 +281,16 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             co_return false;
         }
         keep(report);
-        co_return true;
+        bool passed = true;
+        if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline, report);
+        co_return passed;
     }
 }
 
 asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* in, response* out) {
     exchange_report report;
     out->clear();
+    if (in->sink != nullptr) in->sink->restart();
     // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.
     bool const open = exchanges == 0 || looked_ || alive();
     looked_ = false;
