@@ -1,5 +1,6 @@
 #include "shard.hpp"
 #include "sink_stream.hpp"
+#include "source_stream.hpp"
 
 #include <jirapool/core/answer.hpp>
 #include <jirapool/core/explanation.hpp>
@@ -30,6 +31,7 @@ public:
           deadline_(started_ + request_.timeout().value_or(state_->config->options().timeout)) {
         if (b.sink)
             sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.timers_, s.executor(), params().wire.max_ratio);
+        if (b.source) source_ = std::make_unique<source_stream>(std::move(b.source), s.timers_, s.executor());
         if (request_.explains()) explanation_ = std::make_shared<explanation>();
         stats_.calls_in_flight.add(1);
     }
@@ -60,7 +62,7 @@ private:
 
     asio::awaitable<answer> until_done() {
         errc code{};
-        if (char const* const rule = why_invalid(request_, code)) co_return fail({code, rule}, stage::check);
+        if (char const* const rule = why_not(code)) co_return fail({code, rule}, stage::check);
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         for (;;) {
@@ -85,6 +87,20 @@ private:
             bool const waited = co_await back_off();
             if (!waited) co_return give_up();
         }
+    }
+
+    // 1. Check
+
+    char const* why_not(errc& code) const noexcept {
+        if (source_ && !request_.body().empty()) {
+            code = errc::invalid_argument;
+            return "a call must not have both a body and a source of one";
+        }
+        if (source_ && (request_.method() == method::get || request_.method() == method::head)) {
+            code = errc::body_not_allowed;
+            return "a source must not be given for GET and HEAD: Jira's edge refuses their bodies";
+        }
+        return why_invalid(request_, code);
     }
 
     // 2. Admit
@@ -263,6 +279,7 @@ private:
         in.headers = &request_.headers();
         in.content_type = request_.content_type();
         in.body = request_.body();
+        in.source = source_.get();
         in.sink = sink_.get();
         in.deadline = deadline_;
         ++exchanges_;
@@ -312,7 +329,7 @@ private:
         give_permit_back();
         have_response_ = true;
         // How long a file takes says nothing of the next call.
-        if (!sink_) site().exchange_time.observe(lap_ - exchange_begun_);
+        if (!sink_ && !source_) site().exchange_time.observe(lap_ - exchange_begun_);
 
         auto const wall = shard_.timers_.wall();
         auto const limits = read_rate_headers(response_, wall);
@@ -389,12 +406,16 @@ private:
     /// Though Jira may have acted on it.
     bool may_resend() const noexcept {
         if (sink_ && !sink_->may_restart()) return false;
+        // Whether a PUT may is read in its body.
+        if (source_ && request_.method() == method::put && route(match_.route).repeat_unsafe_put)
+            return request_.resendable().value_or(false);
         return is_resendable(request_, match_.route);
     }
 
     bool plan_resend(exchange_facts const& facts) {
         auto const after = resend_after(facts, params().retries, shard_.random_);
         if (!after || shard_.timers_.now() + *after >= deadline_) return false;
+        if (source_ && !source_->rewind()) return false;
         if (needs_budget(facts.reason)) {
             auto& origin = state_->origin->budget();
             if (!site().budget.can_take() || !origin.can_take()) {
@@ -488,6 +509,7 @@ private:
     lease lease_;
     std::shared_ptr<bearer const> bearer_;
     std::unique_ptr<sink_stream> sink_;
+    std::unique_ptr<source_stream> source_;
     response response_;
     failure failure_;
     std::shared_ptr<explanation> explanation_;

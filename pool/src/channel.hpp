@@ -19,6 +19,7 @@ namespace jirapool::detail {
 namespace asio = boost::asio;
 
 class sink_stream;
+class source_stream;
 
 /// One request as a channel writes it. Everything it points to outlives the exchange.
 struct exchange_input {
@@ -33,6 +34,8 @@ struct exchange_input {
     std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
     std::string_view content_type;
     std::string_view body;
+    /// What the body is read from in place of `body`; null: it is that.
+    source_stream* source = nullptr;
     /// Where the body of a 2xx answer goes; null: into the response.
     sink_stream* sink = nullptr;
     /// The answer holds a token: the channel keeps no copy of it.
@@ -47,7 +50,7 @@ struct exchange_report {
     bool read = false;           ///< at least one byte of an answer came
     bool reusable = false;       ///< the channel is provably clean
     bool announced = false;      ///< the answer said that the channel closes
-    bool caller_failed = false;  ///< the error is of the call's own sink
+    bool caller_failed = false;  ///< the error is of the call's own sink or source
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
     steady_time written{};     ///< when the last byte of the request was handed to the system

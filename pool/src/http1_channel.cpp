@@ -2,6 +2,7 @@
 
 #include "rate_floor.hpp"
 #include "sink_stream.hpp"
+#include "source_stream.hpp"
 
 #include <jirapool/core/secret.hpp>
 
@@ -155,9 +156,10 @@ void http1_channel::compose(exchange_input const& in) {
         for (auto const& [name, value] : *in.headers) outgoing_.append(name).append(": ").append(value).append("\r\n");
     if (!in.content_type.empty()) outgoing_.append("Content-Type: ").append(in.content_type).append("\r\n");
     bool const has_body = in.method != method::get && in.method != method::head;
-    if (has_body && (!in.body.empty() || in.method != method::delete_)) {
+    auto const length = in.source != nullptr ? in.source->size() : in.body.size();
+    if (has_body && (length > 0 || in.method != method::delete_)) {
         char digits[24];
-        auto const end = std::to_chars(digits, digits + sizeof digits, in.body.size()).ptr;
+        auto const end = std::to_chars(digits, digits + sizeof digits, length).ptr;
         outgoing_.append("Content-Length: ").append(digits, end).append("\r\n");
     }
     outgoing_.append("\r\n");
@@ -194,7 +196,8 @@ asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, st
     co_return true;
 }
 
-asio::awaitable<bool> http1_channel::write(exchange_input const* in, exchange_report* report) {
+/// `piece`: what was read of the source already.
+asio::awaitable<bool> http1_channel::write(exchange_input const* in, std::string_view piece, exchange_report* report) {
     compose(*in);
     auto const until = timers_.now() + wire_.write_timeout;
     bool sent = co_await send(outgoing_.data(), outgoing_.size(), in->deadline, until, report);
@@ -203,6 +206,12 @@ asio::awaitable<bool> http1_channel::write(exchange_input const* in, exchange_re
     if (outgoing_.capacity() > inline_body) outgoing_.shrink_to_fit();
     if (sent && in->body.size() > inline_body)
         sent = co_await send(in->body.data(), in->body.size(), in->deadline, until, report);
+    while (sent && !piece.empty()) {
+        sent = co_await send(piece.data(), piece.size(), in->deadline, timers_.now() + wire_.write_timeout, report);
+        if (!sent || in->source->left() == 0) break;
+        piece = co_await in->source->next(in->deadline, report);
+        sent = !piece.empty();
+    }
     co_return sent;
 }
 
@@ -291,6 +300,13 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     exchange_report report;
     out->clear();
     if (in->sink != nullptr) in->sink->restart();
+    // Before anything is sent: most sources that fail do so at once, as a file that is not there.
+    std::string_view piece;
+    if (in->source != nullptr && in->source->left() > 0) {
+        piece = co_await in->source->next(in->deadline, &report);
+        if (piece.empty()) co_return report;
+        looked_ = false;
+    }
     // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.
     bool const open = exchanges == 0 || looked_ || alive();
     looked_ = false;
@@ -299,7 +315,7 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
         report.error = lost("the server closed the channel, or spoke unasked, while it was idle").at(stage::write);
         co_return report;
     }
-    bool const written = co_await write(in, &report);
+    bool const written = co_await write(in, piece, &report);
     if (!written) co_return report;
     report.written = timers_.now();
     co_await read(in, out, &report);

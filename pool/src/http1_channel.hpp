@@ -65,7 +65,7 @@ private:
     void keep(exchange_report* report) noexcept;
     void compose(exchange_input const& in);
     bool offers_compression(exchange_input const& in) const noexcept;
-    asio::awaitable<bool> write(exchange_input const* in, exchange_report* report);
+    asio::awaitable<bool> write(exchange_input const* in, std::string_view first, exchange_report* report);
     asio::awaitable<bool> send(char const* data, std::size_t size, steady_time deadline, steady_time until,
                                exchange_report* report);
     asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);

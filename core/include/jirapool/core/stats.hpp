@@ -72,7 +72,7 @@ enum class outcome : std::uint8_t {
     timeout,
     cancelled,
     refused,  ///< before anything was sent: bad request, queue full, stopping, credential refused
-    failed,   ///< the wire, the token endpoint, or the caller's own sink
+    failed,   ///< the wire, the token endpoint, or the caller's own sink or source
 };
 inline constexpr std::size_t outcome_count = 9;
 char const* to_string(outcome o) noexcept;
@@ -86,7 +86,7 @@ enum class close_reason : std::uint8_t {
     peer_closed,   ///< the server closed it while idle
     keep_alive,    ///< idle for as long as the server announced (`Keep-Alive: timeout`): before it closes it
     announced,     ///< the answer said `Connection: close`
-    abandoned,     ///< its call ended in the middle: cancelled, timed out, or failed by its own sink
+    abandoned,     ///< its call ended in the middle: cancelled, timed out, or failed by its sink or source
     broken,        ///< reset, cut off, or not valid HTTP
     stopped,       ///< the client stops
 };

@@ -59,7 +59,8 @@ public:
     /** The same with a body that is streamed: `acme.call(std::move(export), std::make_shared<my_sink>(…))`. A body of that
         kind takes longer than most: mind request::timeout.
 
-        @par Errors   Those of the sink (body_sink), and sink_failed. */
+        @par Errors   Those of the sink and the source; sink_failed, source_failed; invalid_argument: the request has a body
+                      beside its source. */
     asio::awaitable<result<response>> call(request r, body_streams b) const;
 
     /// The same for any completion token of signature void(result<response>).

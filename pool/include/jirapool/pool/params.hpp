@@ -56,7 +56,8 @@ struct wire_params {
     std::chrono::seconds tcp_keep_alive_idle{20};
     std::chrono::seconds tcp_keep_alive_interval{5};
     std::uint32_t tcp_keep_alive_probes = 3;
-    /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s.
+    /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s. Of a body that comes from a
+    /// source: for each piece of 64 KiB.
     std::chrono::milliseconds write_timeout{60'000};
     /// From the request's last byte to the answer's first. Searches of large sites were seen to take 30 s and more.
     std::chrono::milliseconds first_byte_timeout{60'000};

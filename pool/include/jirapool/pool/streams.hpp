@@ -53,13 +53,43 @@ public:
     virtual bool can_restart() const noexcept { return false; }
 };
 
-/// What a call streams. Converts from a shared pointer to a sink, which may be null.
+/** Where a call reads its request's body from, in place of request::body(): for bodies that are too large to hold. The type is
+    the request's: `request::post(target).body({}, "multipart/form-data; boundary=…")`.
+
+    @par Errors      What `read` returns ends the call with that failure; an exception, too few bytes or more than were asked
+                     for with source_failed. failure::maybe_processed is false when nothing was sent yet: the first piece is
+                     read before that. The channel is closed and the request not sent again.
+    @par Limits      write_timeout is for each piece, less the time in the source; the call's deadline for all.
+    @par Threads, Lifetime   As for body_sink. */
+class body_source {
+public:
+    body_source() = default;
+    body_source(body_source const&) = delete;
+    body_source& operator=(body_source const&) = delete;
+    virtual ~body_source() = default;
+
+    /// Bytes of the whole body: Content-Length. The same at all times.
+    virtual std::uint64_t size() const noexcept = 0;
+    /// Puts the next bytes to `to` and completes with how many: 1 to `max`, which is at most 64 KiB and what is left.
+    virtual asio::awaitable<result<std::size_t>> read(char* to, std::size_t max) = 0;
+    /// Back to the start, to be sent again (after a 429, a 503, an expired token, a lost channel). False: it cannot, and the
+    /// call ends with what it has.
+    virtual bool rewind() noexcept = 0;
+};
+
+/// A call's source and sink; either may be null. Converts from a shared pointer to one of them.
 class body_streams {
 public:
     body_streams() = default;
+    body_streams(std::shared_ptr<body_source> from, std::shared_ptr<body_sink> to) noexcept
+        : source(std::move(from)), sink(std::move(to)) {}
     template <std::derived_from<body_sink> Sink>
     body_streams(std::shared_ptr<Sink> to) noexcept : sink(std::move(to)) {}  // NOLINT(google-explicit-constructor)
+    template <std::derived_from<body_source> Source>
+    body_streams(std::shared_ptr<Source> from) noexcept  // NOLINT(google-explicit-constructor)
+        : source(std::move(from)) {}
 
+    std::shared_ptr<body_source> source;
     std::shared_ptr<body_sink> sink;
 };
 
