@@ -215,12 +215,41 @@ asio::awaitable<bool> http1_channel::write(exchange_input const* in, std::string
     co_return sent;
 }
 
+http1_expectation http1_channel::expectation(exchange_input const& in) const noexcept {
+    http1_expectation e;
+    e.head_request = in.method == method::head;
+    e.decode = offers_compression(in);
+    e.to_sink = in.sink != nullptr;
+    return e;
+}
+
+// Who refuses a body (413, 401) says so before it has all of it, and takes no more: that is there to be read, and says more than
+// that the request was not taken.
+void http1_channel::read_early_answer(exchange_input const& in, response* out, exchange_report* report) {
+    auto const ec = report->error.code();
+    bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && timers_.now() < in.deadline);
+    if (!not_taken || !report->wrote || report->caller_failed) return;
+    reader_.begin(*out, expectation(in));
+    auto next = http1_reader::step::more;
+    while (next == http1_reader::step::more) {
+        auto const kept = reader_.restore(scratch_.data());
+        std::size_t got = 0;
+        if (tls_->read(scratch_.data() + kept, scratch_.size() - kept, got) != tls_status::done) break;
+        report->read = true;
+        report->received += got;
+        next = reader_.put(scratch_.data(), kept + got);
+    }
+    if (next != http1_reader::step::done || out->status() < 400) {
+        out->clear();
+        return;
+    }
+    report->error = {};
+    report->announced = true;
+    report->written = report->first_byte = timers_.now();
+}
+
 asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
-    http1_expectation expected;
-    expected.head_request = in->method == method::head;
-    expected.decode = offers_compression(*in);
-    expected.to_sink = in->sink != nullptr;
-    reader_.begin(*out, expected);
+    reader_.begin(*out, expectation(*in));
     auto until = report->written + wire_.first_byte_timeout;
     char const* limit = "no answer began within wire_params::first_byte_timeout";
     rate_floor rate(0, {}, report->written);
@@ -316,9 +345,12 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
         co_return report;
     }
     bool const written = co_await write(in, piece, &report);
-    if (!written) co_return report;
-    report.written = timers_.now();
-    co_await read(in, out, &report);
+    if (written) {
+        report.written = timers_.now();
+        co_await read(in, out, &report);
+    } else {
+        read_early_answer(*in, out, &report);
+    }
     // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
     if (in->secret_answer) wipe(scratch_.data(), scratch_.size());
     co_return report;

@@ -69,6 +69,8 @@ private:
     asio::awaitable<bool> send(char const* data, std::size_t size, steady_time deadline, steady_time until,
                                exchange_report* report);
     asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);
+    void read_early_answer(exchange_input const& in, response* out, exchange_report* report);
+    http1_expectation expectation(exchange_input const& in) const noexcept;
     failure late(error_code const& ec, steady_time deadline, char const* limit) const;
 
     std::unique_ptr<timed_socket> socket_;

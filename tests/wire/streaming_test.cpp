@@ -782,3 +782,40 @@ TEST_CASE("streaming: 200 MB leave a source in little memory") {
     std::printf("streaming upload: %.0f MiB, %.2f MiB more memory, %.2f s\n", static_cast<double>(size) / (1 << 20),
                 memory, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
 }
+
+TEST_CASE("streaming: an answer that comes before the whole body is read, also when nothing more is taken") {
+    auto const body = noise(20'000'000);
+    auto const refusal = sized("too large", "Connection: close\r\n", 413);
+    bool const stalls = GENERATE(false, true);
+    bool const streams = GENERATE(false, true);
+    INFO(stalls << streams);
+    // What is sent meets a reset, as by a server that closes with much unread.
+    tls_server server(gateway_identity(), [&](tls_peer& peer) {
+        if (!peer.handshake()) return;
+        std::string head;
+        while (head.find("\r\n\r\n") == head.npos) {
+            char byte;
+            std::size_t n = 0;
+            if (SSL_read_ex(peer.ssl(), &byte, 1, &n) != 1) return;
+            head += byte;
+        }
+        peer.write(refusal);
+        std::promise<void> never;
+        if (stalls) never.get_future().wait_for(1s);
+    });
+    ca_file const ca(test_authority().pem());
+    client_params params;
+    params.tls.ca_file = ca.path();
+    params.connect_to.push_back({"", "127.0.0.1", server.port()});
+    if (stalls) params.wire.write_timeout = 300ms;
+    runtime client(1, params);
+    auto const c = gateway::of(client);
+    auto const r = streams ? call(c, upload(), std::make_shared<text_source>(body))
+                           : wire_test::call(c, request::post("/rest/api/3/issue").json(body));
+    if (!r) INFO(r.error().describe());
+    REQUIRE(r.has_value());
+    CHECK(r->status() == 413);
+    CHECK(std::string_view(r->body()) == "too large");
+    CHECK(closed(client, close_reason::announced) == 1);
+    CHECK(server.accepted() == 1);
+}
