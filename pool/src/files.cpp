@@ -44,7 +44,7 @@ class part_file {
 public:
     explicit part_file(std::string path) : path_(std::move(path)) {}
     ~part_file() {
-        close();
+        [[maybe_unused]] auto const unread = close();
         if (!name_.empty()) ::unlink(name_.c_str());
     }
     part_file(part_file const&) = delete;

@@ -6,8 +6,15 @@
 
 namespace jirapool::test {
 
-/// Address sanitizer keeps what was freed.
-#ifdef __SANITIZE_ADDRESS__
+// A sanitizer keeps what was freed, and notes of its own.
+#ifdef __has_feature
+#define JIRAPOOL_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define JIRAPOOL_SANITIZED 1
+#else
+#define JIRAPOOL_SANITIZED 0
+#endif
+#if JIRAPOOL_SANITIZED
 inline constexpr bool peak_means_something = false;
 #else
 inline constexpr bool peak_means_something = true;
