@@ -45,6 +45,9 @@ constexpr errc_text text_of(errc e) noexcept {
     case errc::token_unavailable: return {"token_unavailable", "no access token could be had in time"};
     case errc::anonymous_answer: return {"anonymous_answer", "Jira ignored the credential and answered as to anybody"};
 
+    case errc::sink_failed: return {"sink_failed", "the sink of the answer's body failed"};
+    case errc::source_failed: return {"source_failed", "the source of the request's body failed"};
+
     case errc::resolve_failed: return {"resolve_failed", "the host's name could not be resolved"};
     case errc::connect_failed: return {"connect_failed", "no address of the host accepted a connection"};
     case errc::tls_failed: return {"tls_failed", "the TLS handshake failed"};
@@ -98,6 +101,8 @@ constexpr std::optional<advice> advice_for(errc e) noexcept {
     case errc::cancelled:
     case errc::stopped:
     case errc::connection_removed:
+    case errc::sink_failed:
+    case errc::source_failed:
     case errc::certificate_refused:
     case errc::protocol_error:
     case errc::response_too_large:

@@ -39,6 +39,7 @@ char const* to_string(close_reason r) noexcept {
     case close_reason::idle_timeout: return "idle_timeout";
     case close_reason::lifetime: return "lifetime";
     case close_reason::peer_closed: return "peer_closed";
+    case close_reason::keep_alive: return "keep_alive";
     case close_reason::announced: return "announced";
     case close_reason::abandoned: return "abandoned";
     case close_reason::broken: return "broken";

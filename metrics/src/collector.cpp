@@ -135,6 +135,7 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
                   [](stats s, index, index) -> auto& { return s.call_duration; });
     out.durations(row("jirapool_call_stage_duration_seconds"),
                   [](stats s, index stage, index) -> auto& { return s.stage_duration[stage]; });
+    out.numbers(row("jirapool_timeouts_total"), [](stats s, index stage, index) -> auto& { return s.timeouts[stage]; });
 
     out.numbers(row("jirapool_answers_total"), [](stats s, index what, index) -> auto& { return s.answers[what]; });
     out.numbers(row("jirapool_answers_401_total"), [](stats s, index, index) -> auto& { return s.answered_401; });
@@ -184,6 +185,8 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
     out.numbers(row("jirapool_dials_total"), [](stats s, index why, index) -> auto& { return s.dials[why]; });
     out.numbers(row("jirapool_dial_failures_total"),
                 [](stats s, index stage, index) -> auto& { return s.dial_failures[stage]; });
+    out.numbers(row("jirapool_dial_timeouts_total"),
+                [](stats s, index stage, index) -> auto& { return s.dial_timeouts[stage]; });
     out.numbers(row("jirapool_dial_backoffs_total"), [](stats s, index, index) -> auto& { return s.dial_backoffs; });
     out.durations(row("jirapool_dial_duration_seconds"),
                   [](stats s, index stage, index) -> auto& { return s.dial_duration[stage]; });

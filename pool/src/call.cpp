@@ -1,4 +1,6 @@
 #include "shard.hpp"
+#include "sink_stream.hpp"
+#include "source_stream.hpp"
 
 #include <jirapool/core/answer.hpp>
 #include <jirapool/core/explanation.hpp>
@@ -33,7 +35,7 @@ private:
     Lives in the call's coroutine. */
 class call_run {
 public:
-    call_run(shard& s, std::shared_ptr<connection_entry> e, request r)
+    call_run(shard& s, std::shared_ptr<connection_entry> e, request r, body_streams b)
         : shard_(s),
           stats_(*s.stats_),
           entry_(std::move(e)),
@@ -43,6 +45,9 @@ public:
           started_(s.timers_.now()),
           lap_(started_),
           deadline_(started_ + request_.timeout().value_or(state_->options.timeout)) {
+        if (b.sink)
+            sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.timers_, s.executor(), params().wire.max_ratio);
+        if (b.source) source_ = std::make_unique<source_stream>(std::move(b.source), s.timers_, s.executor());
         if (request_.explains()) explanation_ = std::make_shared<explanation>();
         stats_.calls_in_flight.add(1);
     }
@@ -82,7 +87,7 @@ private:
 
     asio::awaitable<answer> until_done() {
         errc code{};
-        if (char const* const rule = why_invalid(request_, code)) co_return fail({code, rule}, stage::check);
+        if (char const* const rule = why_not(code)) co_return fail({code, rule}, stage::check);
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         for (;;) {
@@ -107,6 +112,20 @@ private:
             bool const waited = co_await back_off();
             if (!waited) co_return give_up();
         }
+    }
+
+    // 1. Check
+
+    char const* why_not(errc& code) const noexcept {
+        if (source_ && !request_.body().empty()) {
+            code = errc::invalid_argument;
+            return "a call must not have both a body and a source of one";
+        }
+        if (source_ && (request_.method() == method::get || request_.method() == method::head)) {
+            code = errc::body_not_allowed;
+            return "a source must not be given for GET and HEAD: Jira's edge refuses their bodies";
+        }
+        return why_invalid(request_, code);
     }
 
     // 2. Admit
@@ -177,9 +196,8 @@ private:
 
     // 3. Token
 
-    /// True: the connection needs none, or a usable one is held now.
+    /// Of an OAuth connection. True: a usable one is held now.
     asio::awaitable<bool> have_token() {
-        if (!entry_->token) co_return true;
         auto& source = *entry_->token;
         bool waited = false;
         for (;;) {
@@ -225,9 +243,14 @@ private:
     asio::awaitable<bool> take_lease() {
         dial_failed_ = false;
         for (;;) {
-            bool const ready = co_await have_token();
-            if (!ready) co_return false;
-            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_);
+            if (entry_->token) {
+                bool const ready = co_await have_token();
+                if (!ready) co_return false;
+            }
+            // Mostly one is there, and a coroutine that has nothing to wait for costs as much as all else in here.
+            lease_result got;
+            got.lease = state_->origin->try_acquire(state_->flow());
+            if (!got.lease) got = co_await state_->origin->acquire(&state_->flow(), deadline_);
             lap(stage::lease);
             if (!got.lease) {
                 auto const ec = got.error.code();
@@ -237,8 +260,8 @@ private:
                 co_return false;
             }
             lease_ = std::move(got.lease);
-            bool const cancelled = co_await cancellation_requested();
-            if (cancelled) {
+            auto const state = co_await asio::this_coro::cancellation_state;
+            if (state.cancelled() != asio::cancellation_type::none) {
                 lease_.give_back();
                 failure_ = interrupted(wake::cancelled, stage::lease);
                 co_return false;
@@ -286,6 +309,8 @@ private:
         in.headers = &request_.headers();
         in.content_type = request_.content_type();
         in.body = request_.body();
+        in.source = source_.get();
+        in.sink = sink_.get();
         in.deadline = deadline_;
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
@@ -312,17 +337,18 @@ private:
 
     next settle_failure(exchange_report& report) {
         auto const ec = report.error.code();
-        bool const interrupted = ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped;
+        bool const interrupted = report.caller_failed || ec == errc::timeout || ec == errc::cancelled ||
+                                 ec == errc::stopped;
         lease_.close(interrupted ? close_reason::abandoned : close_reason::broken);
         give_permit_back();
         auto const where = report.error.stage();
         failure_ = fail(std::move(report.error), where).with_maybe_processed(report.wrote);
-        if (ec != errc::channel_lost) return next::fail;
+        if (ec != errc::channel_lost || report.caller_failed) return next::fail;
         exchange_facts facts;
         facts.reason = resend_reason::channel_lost;
         facts.exchanges = exchanges_;
         facts.limited = limited_;
-        facts.resendable = is_resendable(request_, match_.route);
+        facts.resendable = may_resend();
         facts.unprocessed = !report.wrote;
         facts.reused_silent = reused_ && !report.read;
         have_response_ = false;
@@ -334,7 +360,8 @@ private:
         else lease_.close(report.announced ? close_reason::announced : close_reason::broken);
         give_permit_back();
         have_response_ = true;
-        site().exchange_time.observe(lap_ - exchange_begun_);
+        // How long a file takes says nothing of the next call.
+        if (!sink_ && !source_) site().exchange_time.observe(lap_ - exchange_begun_);
 
         auto const wall = shard_.timers_.wall();
         auto const limits = read_rate_headers(response_, wall);
@@ -364,7 +391,7 @@ private:
         facts.reason = resend_reason::transient_answer;
         facts.exchanges = exchanges_;
         facts.limited = limited_;
-        facts.resendable = is_resendable(request_, match_.route);
+        facts.resendable = may_resend();
         facts.retry_after = limits.retry_after;
         return plan_resend(facts) ? next::resend : next::deliver;
     }
@@ -408,9 +435,19 @@ private:
 
     // Resending
 
+    /// Though Jira may have acted on it.
+    bool may_resend() const noexcept {
+        if (sink_ && !sink_->may_restart()) return false;
+        // Whether a PUT may is read in its body.
+        if (source_ && request_.method() == method::put && route(match_.route).repeat_unsafe_put)
+            return request_.resendable().value_or(false);
+        return is_resendable(request_, match_.route);
+    }
+
     bool plan_resend(exchange_facts const& facts) {
         auto const after = resend_after(facts, params().retries, shard_.random_);
         if (!after || shard_.timers_.now() + *after >= deadline_) return false;
+        if (source_ && !source_->rewind()) return false;
         if (needs_budget(facts.reason)) {
             auto& origin = state_->origin->budget();
             auto const channels = static_cast<double>(params().pool.max_channels);
@@ -483,6 +520,7 @@ private:
     void count(answer const& a) noexcept {
         auto const o = a ? outcome_of(a->status()) : outcome_of(a.error().code());
         stats_.calls[static_cast<std::size_t>(entry_->kind)][static_cast<std::size_t>(o)].add();
+        if (o == outcome::timeout) stats_.timeouts[static_cast<std::size_t>(a.error().stage())].add();
         stats_.call_duration.observe(lap_ - started_);
         for (std::size_t i = 0; i < stage_count; ++i)
             if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
@@ -505,6 +543,8 @@ private:
 
     lease lease_;
     std::shared_ptr<bearer const> bearer_;
+    std::unique_ptr<sink_stream> sink_;
+    std::unique_ptr<source_stream> source_;
     response response_;
     failure failure_;
     std::shared_ptr<explanation> explanation_;
@@ -522,7 +562,7 @@ private:
 };
 
 asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
-                                              request r) {
+                                              request r, body_streams b) {
     co_await asio::this_coro::throw_if_cancelled(false);
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     auto const home = e->home.load(std::memory_order_acquire);
@@ -531,12 +571,12 @@ asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::
         auto const all = self->all_.lock();
         if (!all) co_return failure(errc::stopped).with_connection(e->id);
         auto const next = all->shards[home];
-        auto forwarded = call(next, std::move(e), std::move(r));
+        auto forwarded = call(next, std::move(e), std::move(r), std::move(b));
         co_return co_await asio::co_spawn(next->executor(), std::move(forwarded), asio::use_awaitable);
     }
     if (!e->state || self->refusing_ || self->timers_.stopped())
         co_return failure(e->removed ? errc::connection_removed : errc::stopped).with_connection(e->id);
-    call_run run(*self, std::move(e), std::move(r));
+    call_run run(*self, std::move(e), std::move(r), std::move(b));
     co_return co_await run.run();
 }
 

@@ -18,6 +18,9 @@ namespace jirapool::detail {
 
 namespace asio = boost::asio;
 
+class sink_stream;
+class source_stream;
+
 /// One request as a channel writes it. Everything it points to outlives the exchange.
 struct exchange_input {
     jirapool::method method = jirapool::method::get;
@@ -31,6 +34,10 @@ struct exchange_input {
     std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
     std::string_view content_type;
     std::string_view body;
+    /// What the body is read from in place of `body`; null: it is that.
+    source_stream* source = nullptr;
+    /// Where the body of a 2xx answer goes; null: into the response.
+    sink_stream* sink = nullptr;
     /// The answer holds a token: the channel keeps no copy of it.
     bool secret_answer = false;
     steady_time deadline{};
@@ -38,11 +45,12 @@ struct exchange_input {
 
 /// How an exchange went.
 struct exchange_report {
-    failure error;           ///< no code: the response is whole
-    bool wrote = false;      ///< at least one byte of the request left us
-    bool read = false;       ///< at least one byte of an answer came
-    bool reusable = false;   ///< the channel is provably clean
-    bool announced = false;  ///< the answer said that the channel closes
+    failure error;               ///< no code: the response is whole
+    bool wrote = false;          ///< at least one byte of the request left us
+    bool read = false;           ///< at least one byte of an answer came
+    bool reusable = false;       ///< the channel is provably clean
+    bool announced = false;      ///< the answer said that the channel closes
+    bool caller_failed = false;  ///< the error is of the call's own sink or source
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
     steady_time written{};     ///< when the last byte of the request was handed to the system
@@ -65,6 +73,7 @@ public:
     // Kept by the pool.
     steady_time idle_since{};
     steady_time retire_at{};
+    steady_time usable_until = steady_time::max();  ///< of the channel: what the server announced, less a margin
     bool successor_dialled = false;
     std::uint64_t exchanges = 0;
 };
@@ -76,6 +85,7 @@ public:
     failure error;
     dial_stage failed_at = dial_stage::resolve;
     steady_duration took[dial_stage_count] = {};
+    bool timed_out = false;  ///< the step's limit passed
     bool resumed = false;
 };
 

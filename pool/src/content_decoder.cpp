@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace jirapool::detail {
 
@@ -87,28 +88,31 @@ content_decoder::step content_decoder::unbrotli(std::string_view& in, char* out,
 }
 
 content_decoder::problem content_decoder::put(std::string_view data, padded_buffer& out) {
-    if (data.empty()) return {};
+    do {
+        if (auto const p = put_some(data, out, most_room)) return p;
+    } while (more_);
+    return {};
+}
+
+content_decoder::problem content_decoder::put_some(std::string_view& data, padded_buffer& out, std::size_t most) {
+    if (!std::exchange(more_, false) && data.empty()) return {};
     if (ended_) return {"bytes follow the compressed body's end"};
-    for (;;) {
-        auto* const to = out.prepare(least_room);
-        auto size = std::min(out.capacity() - out.size(), most_room);
-        auto const before = data.size();
-        auto const next = gzip_ ? gunzip(data, to, size) : unbrotli(data, to, size);
-        out.commit(size);
-        consumed_ += before - data.size();
-        decoded_ += size;
-        if (next == step::corrupt) return {"the compressed body is corrupt"};
-        if (decoded_ > limits_.max_body)
-            return {"the decoded body is over wire_params::max_body", errc::response_too_large};
-        if (decoded_ > free_of_ratio && decoded_ / limits_.max_ratio > consumed_)
-            return {"the body decodes to more than wire_params::max_ratio times its size", errc::response_too_large};
-        if (next == step::ended) {
-            ended_ = true;
-            if (data.empty()) return {};
-            return {"bytes follow the compressed body's end"};
-        }
-        if (next == step::more_input) return {};
-    }
+    auto* const to = out.prepare(std::min(most, least_room));
+    auto size = std::min(out.capacity() - out.size(), most);
+    auto const before = data.size();
+    auto const next = gzip_ ? gunzip(data, to, size) : unbrotli(data, to, size);
+    out.commit(size);
+    consumed_ += before - data.size();
+    decoded_ += size;
+    if (next == step::corrupt) return {"the compressed body is corrupt"};
+    if (decoded_ > limits_.max_body)
+        return {"the decoded body is over wire_params::max_body", errc::response_too_large};
+    if (decoded_ > free_of_ratio && decoded_ / limits_.max_ratio > consumed_)
+        return {"the body decodes to more than wire_params::max_ratio times its size", errc::response_too_large};
+    more_ = next == step::more_output;
+    ended_ = next == step::ended;
+    if (ended_ && !data.empty()) return {"bytes follow the compressed body's end"};
+    return {};
 }
 
 content_decoder::problem content_decoder::finish() const noexcept {

@@ -40,6 +40,10 @@ public:
 
     /// Appends what `data` means to `out`. After a problem it must not be called again.
     problem put(std::string_view data, padded_buffer& out);
+    /// As `put`, but at most `most` bytes: takes off the front of `data` what that needs, and `has_more` says whether to go on,
+    /// which may be without any data.
+    problem put_some(std::string_view& data, padded_buffer& out, std::size_t most);
+    bool has_more() const noexcept { return more_; }
     /// Whether the end came. A body of no bytes at all is whole: servers send it beside a Content-Encoding.
     problem finish() const noexcept;
 
@@ -56,6 +60,7 @@ private:
     std::unique_ptr<brotli_state> brotli_;
     std::uint64_t consumed_ = 0;
     std::uint64_t decoded_ = 0;
+    bool more_ = false;  // the output's room was used up
     bool ended_ = false;
 };
 

@@ -21,9 +21,10 @@ using asio::ip::tcp;
 namespace {
 
 // errc::timeout is for calls: a stage of a dial that took too long is that stage's failure.
-failure interrupted(error_code const& ec, errc otherwise, char const* limit) {
-    if (ec == errc::cancelled || ec == errc::stopped) return {ec};
-    return {otherwise, ec == errc::timeout ? std::string(limit) : ec.message()};
+void interrupt(dial_result& r, error_code const& ec, errc otherwise, char const* limit) {
+    r.timed_out = ec == errc::timeout;
+    if (ec == errc::cancelled || ec == errc::stopped) r.error = ec;
+    else r.error = {otherwise, r.timed_out ? std::string(limit) : ec.message()};
 }
 
 constexpr char const* over_connect = "no address took the connection within wire_params::connect_timeout";
@@ -120,8 +121,7 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
     while (!lookup->answer() && w == wake::notified) w = co_await done.wait(deadline);
     auto const answer = lookup->answer();
     if (!answer) {
-        result->error = interrupted(w == wake::timeout ? errc::timeout : errc::cancelled, errc::resolve_failed,
-                                    over_resolve);
+        interrupt(*result, w == wake::timeout ? errc::timeout : errc::cancelled, errc::resolve_failed, over_resolve);
         co_return false;
     }
     if (answer->endpoints.empty()) {
@@ -221,9 +221,7 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
             set_up(socket->socket(), params_->wire);
         }
     }
-    if (!socket) {
-        result->error = interrupted(stopped_by, errc::connect_failed, over_connect);
-    }
+    if (!socket) interrupt(*result, stopped_by, errc::connect_failed, over_connect);
     co_return socket;
 }
 
@@ -240,7 +238,7 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
         auto const ec = co_await socket->wait(
             status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
         if (ec) {
-            result->error = interrupted(ec, errc::tls_failed, over_tls);
+            interrupt(*result, ec, errc::tls_failed, over_tls);
             co_return false;
         }
     }

@@ -253,7 +253,8 @@ asio::awaitable<bool> engine::drain(std::shared_ptr<engine> self, std::chrono::m
 std::string const& connection::id() const noexcept { return entry_->id; }
 connection_kind connection::kind() const noexcept { return entry_->kind; }
 
-void connection::start_call(connection self, request r, asio::any_completion_handler<void(result<response>)> handler) {
+void connection::start_call(connection self, request r, body_streams b,
+                            asio::any_completion_handler<void(result<response>)> handler) {
     auto entry = std::move(self.entry_);
     auto const all = entry->shards.lock();
     if (!all) {
@@ -276,12 +277,16 @@ void connection::start_call(connection self, request r, asio::any_completion_han
         }
         std::move(h)(std::move(r2));
     };
-    asio::co_spawn(home->executor(), detail::shard::call(home, std::move(entry), std::move(r)),
+    asio::co_spawn(home->executor(), detail::shard::call(home, std::move(entry), std::move(r), std::move(b)),
                    asio::bind_cancellation_slot(slot, asio::bind_executor(on, std::move(finish))));
 }
 
 asio::awaitable<result<response>> connection::call(request r) const {
     return async_call(std::move(r), asio::use_awaitable);
+}
+
+asio::awaitable<result<response>> connection::call(request r, body_streams b) const {
+    return async_call(std::move(r), std::move(b), asio::use_awaitable);
 }
 
 result<connection> connections::add(std::string id, credential c, connection_options o) {

@@ -2,6 +2,8 @@
 
 #include "handler_memory.hpp"
 #include "rate_floor.hpp"
+#include "sink_stream.hpp"
+#include "source_stream.hpp"
 
 #include <jirapool/core/secret.hpp>
 
@@ -77,22 +79,29 @@ timed_socket::~timed_socket() {
     if (write_) write_->waiter = nullptr;
 }
 
-asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
-    if (timers_.stopped()) co_return errc::stopped;
-    auto& slot = what == tcp::socket::wait_read ? read_ : write_;
+void timed_socket::begin(tcp::socket::wait_type what) {
+    auto& slot = readiness_of(what);
     if (!slot) slot = std::make_shared<readiness>();
-    auto& ready = *slot;
-    if (!ready.pending) {
+    if (!slot->pending) {
         socket_.async_wait(what, readiness::handler(slot));
-        ready.pending = true;
+        slot->pending = true;
     }
-    ready.waiter = &point_;
-    wake const why = co_await point_.wait(deadline);
+    slot->waiter = &point_;
+}
+
+error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
+    auto& ready = *readiness_of(what);
     ready.waiter = nullptr;
     // What happened before the interruption counts.
-    if (!ready.pending) co_return ready.result;
-    if (why == wake::timeout) co_return errc::timeout;
-    co_return timers_.stopped() ? errc::stopped : errc::cancelled;
+    if (!ready.pending) return ready.result;
+    if (why == wake::timeout) return errc::timeout;
+    return timers_.stopped() ? errc::stopped : errc::cancelled;
+}
+
+asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
+    begin(what);
+    wake const why = co_await point_.wait(deadline);
+    co_return end(what, why);
 }
 
 http1_channel::http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
@@ -108,7 +117,7 @@ http1_channel::~http1_channel() { wipe(outgoing_); }
 
 bool http1_channel::alive() noexcept {
     looked_ = false;
-    if (spoken_ || timers_.now() >= usable_until_) return false;
+    if (spoken_ || timers_.now() >= usable_until) return false;
     char byte;
     auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
@@ -128,9 +137,9 @@ bool http1_channel::silent() noexcept {
 void http1_channel::keep(exchange_report* report) noexcept {
     report->announced = reader_.closes();
     report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
-    usable_until_ = steady_time::max();
+    usable_until = steady_time::max();
     if (auto const patience = reader_.keep_alive_timeout()) {
-        usable_until_ = timers_.now() + *patience - keep_alive_margin;
+        usable_until = timers_.now() + *patience - keep_alive_margin;
         report->reusable = report->reusable && *patience > keep_alive_margin;
         report->announced = report->announced || *patience <= keep_alive_margin;
     }
@@ -163,33 +172,40 @@ void http1_channel::compose(exchange_input const& in) {
         for (auto const& [name, value] : *in.headers) outgoing_.append(name).append(": ").append(value).append("\r\n");
     if (!in.content_type.empty()) outgoing_.append("Content-Type: ").append(in.content_type).append("\r\n");
     bool const has_body = in.method != method::get && in.method != method::head;
-    if (has_body && (!in.body.empty() || in.method != method::delete_)) {
+    auto const length = in.source != nullptr ? in.source->size() : in.body.size();
+    if (has_body && (length > 0 || in.method != method::delete_)) {
         char digits[24];
-        auto const end = std::to_chars(digits, digits + sizeof digits, in.body.size()).ptr;
+        auto const end = std::to_chars(digits, digits + sizeof digits, length).ptr;
         outgoing_.append("Content-Length: ").append(digits, end).append("\r\n");
     }
     outgoing_.append("\r\n");
     if (in.body.size() <= inline_body) outgoing_.append(in.body);
 }
 
-asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, steady_time deadline, steady_time until,
-                                          exchange_report* report) {
-    while (size > 0) {
+/// As much as goes at once, taken off `data`. `done`: all of it.
+tls_status http1_channel::send_some(std::string_view& data, exchange_report* report) noexcept {
+    while (!data.empty()) {
         std::size_t n = 0;
-        auto const status = tls_->write(data, size, n);
-        if (status == tls_status::done) {
+        auto const status = tls_->write(data.data(), data.size(), n);
+        // OpenSSL may have handed a part of the record to the system: Jira may know of the request, unless it failed at once.
+        if (status == tls_status::done || status == tls_status::want_read || status == tls_status::want_write)
             report->wrote = true;
-            report->sent += n;
-            data += n;
-            size -= n;
-            continue;
-        }
+        if (status != tls_status::done) return status;
+        report->sent += n;
+        data.remove_prefix(n);
+    }
+    return tls_status::done;
+}
+
+/// The rest, behind a first send_some.
+asio::awaitable<bool> http1_channel::send(tls_status status, std::string_view data, steady_time deadline,
+                                          steady_time until, exchange_report* report) {
+    for (;;) {
+        if (status == tls_status::done) co_return true;
         if (status != tls_status::want_read && status != tls_status::want_write) {
             report->error = lost(tls_->what_happened() + " while the request was sent").at(stage::write);
             co_return false;
         }
-        // OpenSSL may have handed a part of the record to the system: from here on Jira may know of the request.
-        report->wrote = true;
         auto const ec = co_await socket_->wait(status == tls_status::want_read ? tcp::socket::wait_read
                                                                                : tcp::socket::wait_write,
                                                std::min(deadline, until));
@@ -198,27 +214,70 @@ asio::awaitable<bool> http1_channel::send(char const* data, std::size_t size, st
                 late(ec, deadline, "the request was not taken within wire_params::write_timeout").at(stage::write);
             co_return false;
         }
+        status = send_some(data, report);
     }
-    co_return true;
 }
 
-asio::awaitable<bool> http1_channel::write(exchange_input const* in, exchange_report* report) {
-    compose(*in);
-    auto const until = timers_.now() + wire_.write_timeout;
-    bool sent = co_await send(outgoing_.data(), outgoing_.size(), in->deadline, until, report);
+void http1_channel::forget_outgoing() noexcept {
     wipe(outgoing_.data(), outgoing_.size());
     outgoing_.clear();
     if (outgoing_.capacity() > inline_body) outgoing_.shrink_to_fit();
-    if (sent && in->body.size() > inline_body)
-        sent = co_await send(in->body.data(), in->body.size(), in->deadline, until, report);
+}
+
+/// What did not go with the head. `piece`: what was read of the source already.
+asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::string_view piece, steady_time until,
+                                                exchange_report* report) {
+    bool sent = true;
+    if (in->body.size() > inline_body) {
+        auto body = in->body;
+        auto const status = send_some(body, report);
+        sent = co_await send(status, body, in->deadline, until, report);
+    }
+    while (sent && !piece.empty()) {
+        auto const status = send_some(piece, report);
+        sent = co_await send(status, piece, in->deadline, timers_.now() + wire_.write_timeout, report);
+        if (!sent || in->source->left() == 0) break;
+        piece = co_await in->source->next(in->deadline, report);
+        sent = !piece.empty();
+    }
     co_return sent;
 }
 
+http1_expectation http1_channel::expectation(exchange_input const& in) const noexcept {
+    http1_expectation e;
+    e.head_request = in.method == method::head;
+    e.decode = offers_compression(in);
+    e.to_sink = in.sink != nullptr;
+    return e;
+}
+
+// Who refuses a body (413, 401) says so before it has all of it, and takes no more: that is there to be read, and says more than
+// that the request was not taken.
+void http1_channel::read_early_answer(exchange_input const& in, response* out, exchange_report* report) {
+    auto const ec = report->error.code();
+    bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && timers_.now() < in.deadline);
+    if (!not_taken || !report->wrote || report->caller_failed) return;
+    reader_.begin(*out, expectation(in));
+    auto next = http1_reader::step::more;
+    while (next == http1_reader::step::more) {
+        auto const kept = reader_.restore(scratch_.data());
+        std::size_t got = 0;
+        if (tls_->read(scratch_.data() + kept, scratch_.size() - kept, got) != tls_status::done) break;
+        report->read = true;
+        report->received += got;
+        next = reader_.put(scratch_.data(), kept + got);
+    }
+    if (next != http1_reader::step::done || out->status() < 400) {
+        out->clear();
+        return;
+    }
+    report->error = {};
+    report->announced = true;
+    report->written = report->first_byte = timers_.now();
+}
+
 asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
-    http1_expectation expected;
-    expected.head_request = in->method == method::head;
-    expected.decode = offers_compression(*in);
-    reader_.begin(*out, expected);
+    reader_.begin(*out, expectation(*in));
     auto until = report->written + wire_.first_byte_timeout;
     char const* limit = "no answer began within wire_params::first_byte_timeout";
     rate_floor rate(0, {}, report->written);
@@ -227,10 +286,22 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     auto wait_for = tcp::socket::wait_read;
     bool wait = true;
     for (;;) {
+        auto const unpassed = reader_.streams() ? out->body().size() : 0;
+        if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
+            auto const begun = timers_.now();
+            bool const passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline, report);
+            if (!passed) co_return false;
+            // The server is not to blame for the time that the sink took.
+            auto const now = timers_.now();
+            rate.extend(now - begun);
+            until = now + wire_.body_timeout;
+        }
         if (wait) {
             auto const last = std::min(in->deadline, until);
             auto const wake_at = std::min(last, rate.look_at());
-            auto const ec = co_await socket_->wait(wait_for, wake_at);
+            socket_->begin(wait_for);
+            wake const why = co_await socket_->point().wait(wake_at);
+            auto const ec = socket_->end(wait_for, why);
             auto const now = timers_.now();
             if (ec && (ec != errc::timeout || now >= last)) {
                 report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
@@ -278,13 +349,23 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             co_return false;
         }
         keep(report);
-        co_return true;
+        bool passed = true;
+        if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline, report);
+        co_return passed;
     }
 }
 
 asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* in, response* out) {
     exchange_report report;
     out->clear();
+    if (in->sink != nullptr) in->sink->restart();
+    // Before anything is sent: most sources that fail do so at once, as a file that is not there.
+    std::string_view piece;
+    if (in->source != nullptr && in->source->left() > 0) {
+        piece = co_await in->source->next(in->deadline, &report);
+        if (piece.empty()) co_return report;
+        looked_ = false;
+    }
     // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.
     bool const open = exchanges == 0 || looked_ || alive();
     looked_ = false;
@@ -293,10 +374,26 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
         report.error = lost("the server closed the channel, or spoke unasked, while it was idle").at(stage::write);
         co_return report;
     }
-    bool const written = co_await write(in, &report);
-    if (!written) co_return report;
-    report.written = timers_.now();
-    co_await read(in, out, &report);
+    compose(*in);
+    std::string_view head(outgoing_);
+    // Nearly always all of it goes at once.
+    auto const status = send_some(head, &report);
+    bool written = status == tls_status::done;
+    bool const more = in->body.size() > inline_body || !piece.empty();
+    if (!written || more) {
+        auto const until = timers_.now() + wire_.write_timeout;
+        written = co_await send(status, head, in->deadline, until, &report);
+        forget_outgoing();
+        if (written && more) written = co_await write_body(in, piece, until, &report);
+    } else {
+        forget_outgoing();
+    }
+    if (written) {
+        report.written = timers_.now();
+        co_await read(in, out, &report);
+    } else {
+        read_early_answer(*in, out, &report);
+    }
     // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
     if (in->secret_answer) wipe(scratch_.data(), scratch_.size());
     co_return report;

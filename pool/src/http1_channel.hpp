@@ -30,8 +30,16 @@ public:
     /// One at a time. Errors: errc::timeout, errc::cancelled (the operation), errc::stopped, or the system's.
     asio::awaitable<error_code> wait(asio::ip::tcp::socket::wait_type what, steady_time deadline);
 
+    /// The three parts of `wait`, for where a coroutine more would tell: begin, point().wait, end with what that gave.
+    void begin(asio::ip::tcp::socket::wait_type what);
+    wait_point& point() noexcept { return point_; }
+    error_code end(asio::ip::tcp::socket::wait_type what, wake why) noexcept;
+
 private:
     struct readiness;
+    std::shared_ptr<readiness>& readiness_of(asio::ip::tcp::socket::wait_type what) noexcept {
+        return what == asio::ip::tcp::socket::wait_read ? read_ : write_;
+    }
 
     asio::ip::tcp::socket socket_;
     timers& timers_;
@@ -68,10 +76,15 @@ private:
     void keep(exchange_report* report) noexcept;
     void compose(exchange_input const& in);
     bool offers_compression(exchange_input const& in) const noexcept;
-    asio::awaitable<bool> write(exchange_input const* in, exchange_report* report);
-    asio::awaitable<bool> send(char const* data, std::size_t size, steady_time deadline, steady_time until,
+    tls_status send_some(std::string_view& data, exchange_report* report) noexcept;
+    asio::awaitable<bool> send(tls_status so_far, std::string_view data, steady_time deadline, steady_time until,
                                exchange_report* report);
+    asio::awaitable<bool> write_body(exchange_input const* in, std::string_view piece, steady_time until,
+                                     exchange_report* report);
+    void forget_outgoing() noexcept;
     asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);
+    void read_early_answer(exchange_input const& in, response* out, exchange_report* report);
+    http1_expectation expectation(exchange_input const& in) const noexcept;
     failure late(error_code const& ec, steady_time deadline, char const* limit) const;
 
     std::unique_ptr<timed_socket> socket_;
@@ -81,10 +94,9 @@ private:
     read_scratch& scratch_;
     http1_limits limits_;
     http1_reader reader_{limits_};
-    std::string outgoing_;                           // the request's head; holds a credential only while it is written
-    steady_time usable_until_ = steady_time::max();  // what the server said of its patience
-    bool looked_ = false;                            // `alive` said so since the last exchange
-    bool spoken_ = false;                            // the server said something that was no answer
+    std::string outgoing_;  // the request's head; holds a credential only while it is written
+    bool looked_ = false;   // `alive` said so since the last exchange
+    bool spoken_ = false;   // the server said something that was no answer
 };
 
 }  // namespace jirapool::detail

@@ -1,5 +1,7 @@
 #include "http1_parser.hpp"
 
+#include <jirapool/core/answer.hpp>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 
@@ -15,6 +17,8 @@ namespace {
 
 // Interim answers (RFC 9110, section 15.2) before the real one. Jira's edge sends none; 103 comes once or twice elsewhere.
 constexpr int max_interim = 8;
+
+constexpr char const* over_max_body = "the body is over wire_params::max_body";
 
 // "timeout=5, max=100" (RFC 9112, appendix C.2.2, leaves it to the RFC 2068 of old): the number behind timeout, if there is one.
 std::optional<std::chrono::seconds> timeout_of(std::string_view keep_alive) noexcept {
@@ -40,7 +44,8 @@ http1_parser::http1_parser(response& out, http1_limits const& limits, http1_expe
     : out_(out), limits_(limits), expected_(e) {
     // Ours counts all of the head, while Beast's of 1.81 starts anew with each piece: it must never be the one to speak.
     header_limit(limits.max_head + 4);
-    if (e.head_request) body_limit(boost::none);
+    // Beast's limit is for all bodies alike; see bound_body.
+    if (e.head_request || e.to_sink) body_limit(boost::none);
     else body_limit(limits.max_body);
     skip(e.head_request);
     eager(false);
@@ -96,7 +101,7 @@ void http1_parser::look_ahead(std::string_view rest, error_code& ec) noexcept {
 
 failure http1_parser::why(error_code const& ec) const {
     if (refused_ != nullptr) return {refused_as_, refused_};
-    if (ec == http::error::body_limit) return {errc::response_too_large, "the body is over wire_params::max_body"};
+    if (ec == http::error::body_limit) return {errc::response_too_large, over_max_body};
     return {errc::protocol_error, ec.message()};
 }
 
@@ -161,7 +166,9 @@ void http1_parser::read_coding(std::string_view value, error_code& ec) noexcept 
 void http1_parser::begin_decoding() {
     if (coding_ == content_coding::identity || expected_.head_request || out_.status() == 204 || out_.status() == 304)
         return;
-    decoder_ = std::make_unique<content_decoder>(coding_, content_decoder::limits{limits_.max_body, limits_.max_ratio});
+    if (!streams_)
+        decoder_ = std::make_unique<content_decoder>(coding_,
+                                                     content_decoder::limits{limits_.max_body, limits_.max_ratio});
     out_.remove_headers("content-encoding");
     out_.remove_headers("content-length");
 }
@@ -171,17 +178,30 @@ void http1_parser::on_header_impl(error_code& ec) {
     if (out_.status() < 200 && (has_length_ || has_coding_)) refuse("an interim answer has a body", ec);
     // It has no body, whatever the header says: but somebody who believes the header sees one.
     if (out_.status() == 204) doubtful_ = has_coding_ || content_length().value_or(0) > 0;
+    // What an error says is for whoever classifies it, and what Jira tells anybody is not what was asked for.
+    streams_ = expected_.to_sink && out_.ok() &&
+               classify(out_, connection_kind::personal_api_token) == answer_class::delivered;
+    if (!expected_.head_request) bound_body(content_length().value_or(0), ec);
     if (!ec) begin_decoding();
 }
 
+// Where the head may still say that the body has no bound.
+void http1_parser::bound_body(std::uint64_t size, error_code& ec) noexcept {
+    if (expected_.to_sink && !streams_ && size > limits_.max_body) refuse(over_max_body, ec, errc::response_too_large);
+}
+
 void http1_parser::on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) {
-    if (length) out_.mutable_body().reserve(static_cast<std::size_t>(std::min(*length, max_reserve)));
+    if (length && !streams_) out_.mutable_body().reserve(static_cast<std::size_t>(std::min(*length, max_reserve)));
 }
 
 std::size_t http1_parser::on_body_impl(string_view body, error_code& ec) {
-    if (!decoder_) out_.mutable_body().append(body.data(), body.size());
-    else if (auto const problem = decoder_->put(std_view(body), out_.mutable_body()))
-        refuse(problem.rule, ec, problem.code);
+    if (decoder_) {
+        if (auto const problem = decoder_->put(std_view(body), out_.mutable_body()))
+            refuse(problem.rule, ec, problem.code);
+        return body.size();
+    }
+    bound_body(out_.mutable_body().size() + body.size(), ec);
+    if (!ec) out_.mutable_body().append(body.data(), body.size());
     return body.size();
 }
 

@@ -33,6 +33,7 @@ struct http1_limits {
 struct http1_expectation {
     bool head_request = false;  ///< there is no body, whatever the head says
     bool decode = false;        ///< gzip and brotli were offered; otherwise a body is delivered as it came
+    bool to_sink = false;       ///< a good answer's body is only passed through: neither bounded nor decoded here
 };
 
 /** Beast's response parser, filling in a jirapool::response: headers in one buffer instead of a node each, the body reserved
@@ -55,6 +56,10 @@ public:
     bool clean() const noexcept { return keep_alive() && !doubtful_; }
     /// What `Keep-Alive: timeout=` promises.
     std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return keep_alive_timeout_; }
+    /// The head is done, and the body is one that is passed through: whoever reads takes it out of the response bit by bit.
+    bool streams() const noexcept { return streams_; }
+    /// What it is to be decoded from then.
+    content_coding coding() const noexcept { return coding_; }
     /// It failed because of what was read, not for want of more.
     bool refused() const noexcept { return refused_ != nullptr; }
     /// Why `put` failed.
@@ -76,6 +81,7 @@ private:
     void read_framing(field f, std::string_view value, error_code& ec) noexcept;
     void read_coding(std::string_view value, error_code& ec) noexcept;
     void begin_decoding();
+    void bound_body(std::uint64_t size, error_code& ec) noexcept;
 
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int version, error_code& ec) override;
@@ -114,6 +120,7 @@ private:
     bool has_length_ = false;
     bool has_coding_ = false;
     bool in_body_ = false;
+    bool streams_ = false;
     bool last_chunk_ = false;
     bool doubtful_ = false;
 };
@@ -145,6 +152,8 @@ public:
     /// After `done`: the answer itself says that the channel closes.
     bool closes() const noexcept { return closes_; }
     std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return parser_->keep_alive_timeout(); }
+    bool streams() const noexcept { return parser_->streams(); }
+    content_coding coding() const noexcept { return parser_->coding(); }
 
 private:
     step fail(failure f);

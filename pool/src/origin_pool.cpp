@@ -21,6 +21,11 @@ std::uint32_t share(double of_site, std::size_t all) noexcept {
     return static_cast<std::uint32_t>(std::clamp(of_site * static_cast<double>(all), 1.0, most));
 }
 
+/// Of an idle channel that is not alive.
+close_reason why_dead(channel const& c, steady_time now) noexcept {
+    return now >= c.usable_until ? close_reason::keep_alive : close_reason::peer_closed;
+}
+
 template <class Duration>
 steady_duration times(double factor, Duration d) noexcept {
     auto const whole = std::chrono::duration_cast<steady_duration>(d);
@@ -107,6 +112,16 @@ origin_pool::state origin_pool::look() const noexcept {
     return {open_, idle_.size(), dialing_, queue_.size(), queue_.ready(), brake_->scheduled()};
 }
 
+lease origin_pool::try_acquire(fair_flow& flow) noexcept {
+    if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
+    auto c = take_idle();
+    if (!c) return {};
+    queue_.grant(flow, shared_.clock.now());
+    lease taken(shared_from_this(), flow, std::move(c));
+    serve();
+    return taken;
+}
+
 asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline) {
     lease_result result;
     if (stopped_) {
@@ -115,15 +130,9 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
     }
     auto const self = shared_from_this();
     used_ = true;
+    result.lease = try_acquire(*flow);
+    if (result.lease) co_return result;
     bool const capped = !queue_.may_hold(*flow);
-    if (queue_.ready() == 0 && !capped) {
-        if (auto c = take_idle()) {
-            queue_.grant(*flow, shared_.clock.now());
-            result.lease = lease(self, *flow, std::move(c));
-            serve();
-            co_return result;
-        }
-    }
     auto const& limits = shared_.params.pool;
     if (queue_.size() >= limits.max_queue || flow->waiting() >= share(limits.max_share_of_site, limits.max_queue)) {
         shared_.stats.queue_full.add();
@@ -159,7 +168,7 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
             shared_.stats.channels_active.add(1);
             return c;
         }
-        close_idle(std::move(c), close_reason::peer_closed);
+        close_idle(std::move(c), why_dead(*c, shared_.clock.now()));
     }
     return nullptr;
 }
@@ -264,11 +273,12 @@ void origin_pool::reap() {
     auto const now = shared_.clock.now();
     auto const idle_timeout = times(1, shared_.params.pool.idle_timeout);
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
-        auto const why = now - c->idle_since >= idle_timeout ? close_reason::idle_timeout
-                         : now >= c->retire_at               ? close_reason::lifetime
-                                                             : close_reason::peer_closed;
-        if (why == close_reason::peer_closed && c->alive()) return false;
-        close_idle(std::move(c), why);
+        auto const unused = now - c->idle_since >= idle_timeout;
+        auto const old = now >= c->retire_at;
+        if (!unused && !old && c->alive()) return false;
+        close_idle(std::move(c), unused ? close_reason::idle_timeout
+                                 : old  ? close_reason::lifetime
+                                        : why_dead(*c, now));
         return true;
     });
     // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
@@ -334,6 +344,7 @@ void origin_pool::on_dialed(dial_result result) noexcept {
     }
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
+        if (result.timed_out) stats.dial_timeouts[static_cast<std::size_t>(result.failed_at)].add();
         if (stopped_) return;
         back_off();
         // While channels are open the queue moves without this one.

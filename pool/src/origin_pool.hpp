@@ -78,7 +78,9 @@ public:
     std::string const& fixed_headers() const noexcept { return fixed_headers_; }
     retry_budget& budget() noexcept { return budget_; }
 
-    /// `flow` must outlive the lease. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
+    /// One that is idle, if the flow may have it at once; else none. `flow` must outlive the lease.
+    lease try_acquire(fair_flow& flow) noexcept;
+    /// As try_acquire, but waits. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline);
 
     /// Closes what is idle. Nothing is dialled any more.

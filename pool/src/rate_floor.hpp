@@ -14,6 +14,8 @@ public:
         : needed_(std::chrono::duration<double>(window).count() * rate), window_(window), ends_(now + window) {}
 
     void add(std::uint64_t bytes) noexcept { got_ += bytes; }
+    /// The window is that much longer: for so long nothing was asked for.
+    void extend(steady_duration d) noexcept { ends_ += d; }
     /// When to ask next.
     steady_time look_at() const noexcept { return needed_ > 0 ? ends_ : steady_time::max(); }
     /// Begins the next window when this one is over.

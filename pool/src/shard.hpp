@@ -122,7 +122,7 @@ public:
 
     /// The one call coroutine.
     static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
-                                                  request r);
+                                                  request r, body_streams b);
 
     // For tests and the simulator.
     timers& clock() noexcept { return timers_; }

@@ -180,10 +180,17 @@ void engine_world::finish() {
     if (sum([](auto& s) { return s.limit_waiting.value(); }) != 0) model_.note("limit_waiting is not 0 at the end");
     if (sum([](auto& s) { return s.queue_length.value(); }) != 0) model_.note("queue_length is not 0 at the end");
     std::uint64_t counted = 0;
-    for (auto const& s : stats_)
-        for (auto const& kind : s->calls)
+    std::uint64_t timed_out = 0;
+    std::uint64_t by_stage = 0;
+    for (auto const& s : stats_) {
+        for (auto const& kind : s->calls) {
             for (auto const& c : kind) counted += c.value();
+            timed_out += kind[static_cast<std::size_t>(jirapool::outcome::timeout)].value();
+        }
+        for (auto const& c : s->timeouts) by_stage += c.value();
+    }
     if (counted > totals.started) model_.note("more calls were counted than were made");
+    if (timed_out != by_stage) model_.note("the timeouts by stage are not the calls that timed out");
     // Each site's resends stay in its budget; those after a 401 or 429 are outside it.
     for (std::size_t i = 0; i < calls_.size(); ++i) {
         auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_channels_of_site_;

@@ -184,7 +184,11 @@ private:
             world_.pass(std::chrono::seconds(random_() % 900));
         } else if (dice < 990) {
             last_ = "kill";
-            if (!world_.channels.empty()) world_.channels[pick(world_.channels.size())]->open = false;
+            if (!world_.channels.empty()) {
+                auto& c = *world_.channels[pick(world_.channels.size())];
+                if (chance(0.9)) c.open = false;
+                else c.usable_until = world_.now() + std::chrono::seconds(pick(5));
+            }
         } else if (dice < 995) {
             last_ = "weight";
             // The rest of a turn is still of the old weight, which compare_served does not know.

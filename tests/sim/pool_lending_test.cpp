@@ -48,6 +48,23 @@ TEST_CASE("origin_pool: a channel that died while it was idle is not lent") {
     CHECK(closed(w, close_reason::peer_closed) == 1);
 }
 
+TEST_CASE(
+    "origin_pool: a channel is closed unasked when the server's announced patience is over, and that is the reason") {
+    fair_flow site;
+    pool_world w({}, 9);
+    w.lease(site)->lease.give_back();
+    w.channels.front()->usable_until = w.now() + 10s;
+    w.pass(9s);
+    CHECK(w.channels.size() == 1);
+    SECTION("it lies idle") { w.pass(10s); }
+    SECTION("the next call comes first") {
+        w.pass(1s);
+        CHECK(w.lease(site)->is == acquire::state::leased);
+    }
+    CHECK(closed(w, close_reason::keep_alive) == 1);
+    CHECK(closed(w, close_reason::peer_closed) == 0);
+}
+
 TEST_CASE("origin_pool: a dial that succeeds ends the wait that one beside it began by failing") {
     fair_flow site;
     pool_world w({}, 9);

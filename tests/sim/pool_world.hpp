@@ -46,7 +46,7 @@ public:
         asio::awaitable<detail::exchange_report> exchange(detail::exchange_input const*, response*) override {
             co_return detail::exchange_report();
         }
-        bool alive() noexcept override { return open; }
+        bool alive() noexcept override { return open && world_.now() < usable_until; }
         bool open = true;
 
     private:

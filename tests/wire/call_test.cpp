@@ -110,6 +110,9 @@ TEST_CASE("call: its deadline ends it, wherever it is, and says where that was")
     CHECK(r.error().code() == errc::timeout);
     CHECK(r.error().stage() == stage::first_byte);
     CHECK(r.error().maybe_processed());
+    auto const& timeouts = jira.stats().front()->timeouts;
+    for (std::size_t i = 0; i < stage_count; ++i)
+        CHECK(timeouts[i].value() == (i == static_cast<std::size_t>(stage::first_byte) ? 1 : 0));
     CHECK(std::chrono::steady_clock::now() - begun < 10s);
 }
 

@@ -83,12 +83,6 @@ result<response> meet(connection const& c, cut const& of, std::size_t i) {
     }
 }
 
-identity const& gateway_identity() {
-    static identity const leaf = make_certificate({.name = "leaf", .alt_names = "DNS:api.atlassian.com"},
-                                                  &test_authority());
-    return leaf;
-}
-
 }  // namespace
 
 TEST_CASE("cut: at every byte of an answer, a read comes through or says why, and a write is sent once") {

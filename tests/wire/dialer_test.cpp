@@ -101,6 +101,7 @@ TEST_CASE("dialer: when no address connects, the error is the last one's, or nam
         CHECK(dialed.failed_at == dial_stage::connect);
         CHECK(dialed.error.code() == errc::connect_failed);
         CHECK(dialed.error.rule() == "Connection refused");
+        CHECK_FALSE(dialed.timed_out);
     }
     {
         name_resolver names([&](std::string const&) { return found({silent.endpoint(), nobody()}); });
@@ -110,6 +111,7 @@ TEST_CASE("dialer: when no address connects, the error is the last one's, or nam
         auto const dialed = client.dial();
         CHECK(dialed.error.code() == errc::connect_failed);
         CHECK(dialed.error.rule() == "no address took the connection within wire_params::connect_timeout");
+        CHECK(dialed.timed_out);
     }
 }
 
@@ -155,6 +157,7 @@ TEST_CASE("dialer: a resolver that does not answer holds up neither the dial nor
             auto const dialed = client->dial();
             CHECK(dialed.error.code() == errc::resolve_failed);
             CHECK(dialed.error.rule() == "the name was not resolved within wire_params::resolve_timeout");
+            CHECK(dialed.timed_out);
         }
         // Who asks for a name that is being asked for shares the answer: a dead name server costs one thread.
         CHECK(asked == 1);

@@ -1,9 +1,8 @@
 #include "support/compressed.hpp"
+#include "support/peak_memory.hpp"
 #include "wire_client.hpp"
 
-#include <sys/resource.h>
 #include <cstdio>
-#include <fstream>
 
 using namespace jirapool;
 using namespace jirapool::wire_test;
@@ -12,23 +11,6 @@ namespace {
 
 std::string const ok = "HTTP/1.1 200 OK\r\n";
 std::string const endless = ok + "Transfer-Encoding: chunked\r\n\r\n";
-
-/// Bytes of memory at the most, in MiB, since the last `forget_peak`.
-double peak_mib() {
-    std::ifstream status("/proc/self/status");
-    std::string word;
-    while (status >> word) {
-        if (word != "VmHWM:") continue;
-        double kib = 0;
-        status >> kib;
-        return kib / 1024;
-    }
-    rusage u{};
-    getrusage(RUSAGE_SELF, &u);
-    return static_cast<double>(u.ru_maxrss) / 1024;
-}
-// Where this does nothing, the peak is that of all the cases before as well: an upper bound still.
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 
 /// Says the beginning once and the rest for ever, until the client has enough.
 tls_server::script saying(std::string begin, std::string again, std::atomic<std::uint64_t>& said,
@@ -132,13 +114,13 @@ TEST_CASE("hostile: whatever a server sends, it ends early, in little memory, by
         }
         auto dialed = client.dial();
         REQUIRE(dialed.channel);
-        forget_peak();
-        auto const before = peak_mib();
+        test::forget_peak();
+        auto const before = test::peak_mib();
         auto const begun = std::chrono::steady_clock::now();
         response out;
         auto const report = client.exchange(*dialed.channel, out);
         auto const took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-        auto const memory = peak_mib() - before;
+        auto const memory = test::peak_mib() - before;
         CHECK(report.error.code() == a.code);
         CHECK(report.error.rule().find(a.says) != std::string::npos);
         CHECK_FALSE(report.reusable);

@@ -103,6 +103,7 @@ TEST_CASE("tls: a server that is not right is refused in words of its own, withi
         CHECK(dialed.failed_at == dial_stage::tls);
         CHECK(dialed.error.code() == bad.code);
         CHECK(dialed.error.rule() == bad.says);
+        CHECK(dialed.timed_out == (bad.says == "no TLS handshake within wire_params::tls_timeout"));
         said.insert(dialed.error.rule());
         std::printf("tls server %s: %s\n", bad.what, dialed.error.rule().c_str());
     }

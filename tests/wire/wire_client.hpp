@@ -29,6 +29,13 @@ inline identity const& test_identity() {
     return leaf;
 }
 
+/// The same for the gateway of service accounts.
+inline identity const& gateway_identity() {
+    static identity const leaf = make_certificate({.name = "leaf", .alt_names = "DNS:api.atlassian.com"},
+                                                  &test_authority());
+    return leaf;
+}
+
 /// The dialer and the channels by themselves, without a call around them.
 class wire_client {
 public:

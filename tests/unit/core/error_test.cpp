@@ -33,6 +33,7 @@ constexpr errc every_errc[] = {
     errc::tls_failed,         errc::certificate_refused,
     errc::channel_lost,       errc::protocol_error,
     errc::response_too_large, errc::webhook_refused,
+    errc::sink_failed,        errc::source_failed,
 };
 
 }  // namespace

@@ -63,6 +63,29 @@ TEST_CASE("content_decoder: a body comes back as it was, in whatever pieces it c
     }
 }
 
+TEST_CASE(
+    "content_decoder: of a body as much comes at a time as is asked for, though one byte more may mean megabytes") {
+    constexpr std::size_t most = 1000;
+    std::string const text = std::string(300'000, 'x') + some_json;
+    for (auto const& [coding, encode] : codings) {
+        auto const bytes = encode(text, 1);
+        content_decoder d(coding, {1u << 30, 1u << 20});
+        std::string got;
+        for (char const c : bytes) {
+            std::string_view in(&c, 1);
+            do {
+                padded_buffer out;
+                REQUIRE_FALSE(d.put_some(in, out, most));
+                REQUIRE(out.size() <= most);
+                got.append(out.data(), out.size());
+            } while (d.has_more());
+            REQUIRE(in.empty());
+        }
+        CHECK_FALSE(d.finish());
+        CHECK((got == text));
+    }
+}
+
 TEST_CASE("content_decoder: a body that is cut off anywhere is no body") {
     for (auto const& [coding, encode] : codings) {
         auto const bytes = encode("some words, and some words again", 1);

@@ -48,6 +48,9 @@ enum class errc {
     token_unavailable = 47,      ///< No valid token, and the token endpoint did not give one in time.
     anonymous_answer = 48,       ///< Jira ignored the credential and answered as to anybody (x-seraph-loginreason).
 
+    sink_failed = 49,    ///< The call's body_sink threw. What it returned is the call's error as it is.
+    source_failed = 50,  ///< The call's body_source threw, ended before its size, or gave more than it was asked for.
+
     // The wire.
     resolve_failed = 60,       ///< The origin's name has no address.
     connect_failed = 61,       ///< No address accepted a TCP connection.

@@ -93,6 +93,7 @@ public:
 
     /// Decoded when the answer came with gzip or brotli; the headers `Content-Encoding` and `Content-Length`, which would
     /// describe what was on the wire, are gone then. A request with an `Accept-Encoding` of its own gets it as it came.
+    /// Empty when the body went to the call's sink.
     body_view body() const& noexcept { return {body_.data(), body_.size()}; }
     body_view body() && = delete;
 

@@ -72,7 +72,7 @@ enum class outcome : std::uint8_t {
     timeout,
     cancelled,
     refused,  ///< before anything was sent: bad request, queue full, stopping, credential refused
-    failed,   ///< the wire or the token endpoint
+    failed,   ///< the wire, the token endpoint, or the caller's own sink or source
 };
 inline constexpr std::size_t outcome_count = 9;
 char const* to_string(outcome o) noexcept;
@@ -84,12 +84,13 @@ enum class close_reason : std::uint8_t {
     idle_timeout,  ///< unused for too long
     lifetime,      ///< old enough
     peer_closed,   ///< the server closed it while idle
+    keep_alive,    ///< idle for as long as the server announced (`Keep-Alive: timeout`): before it closes it
     announced,     ///< the answer said `Connection: close`
-    abandoned,     ///< its call was cancelled or timed out in the middle
+    abandoned,     ///< its call ended in the middle: cancelled, timed out, or failed by its sink or source
     broken,        ///< reset, cut off, or not valid HTTP
     stopped,       ///< the client stops
 };
-inline constexpr std::size_t close_reason_count = 7;
+inline constexpr std::size_t close_reason_count = 8;
 char const* to_string(close_reason r) noexcept;
 
 /// What a dial is for. Whoever's turn it is gets the channel all the same.
@@ -122,6 +123,7 @@ struct shard_stats {
     by<by<counter, outcome_count>, connection_kind_count> calls;
     histogram call_duration;
     by<histogram, stage_count> stage_duration;  ///< only stages in which the call spent time
+    by<counter, stage_count> timeouts;          ///< calls that ended with errc::timeout, by where they were
     gauge calls_in_flight;
 
     // Exchanges
@@ -155,6 +157,7 @@ struct shard_stats {
     gauge channels_dialing;
     by<counter, dial_purpose_count> dials;  ///< begun
     by<counter, dial_stage_count> dial_failures;
+    by<counter, dial_stage_count> dial_timeouts;  ///< of them those that were over the step's limit
     counter dial_backoffs;  ///< times that an origin was left alone for a while after failed dials
     by<histogram, dial_stage_count> dial_duration;
     counter channels_opened;

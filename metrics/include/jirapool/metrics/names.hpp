@@ -103,6 +103,8 @@ inline constexpr std::array all_series{
            "Time from a call's start to its end, with all its waits and exchanges."},
     series{"jirapool_call_stage_duration_seconds", series_type::histogram, "seconds", {labels::stage},
            "Time that calls spent in each stage; a call counts only in stages it spent time in."},
+    series{"jirapool_timeouts_total", series_type::counter, "calls", {labels::stage},
+           "Calls that ended because their deadline or a stage's limit passed, by where they were."},
 
     series{"jirapool_answers_total", series_type::counter, "answers", {labels::answer_class},
            "Answers of Jira, one per exchange, by what they mean."},
@@ -155,6 +157,8 @@ inline constexpr std::array all_series{
     series{"jirapool_dials_total", series_type::counter, "dials", {labels::dial_purpose}, "Dials begun, by what for."},
     series{"jirapool_dial_failures_total", series_type::counter, "dials", {labels::dial_stage},
            "Dials that opened no channel, by the step that failed."},
+    series{"jirapool_dial_timeouts_total", series_type::counter, "dials", {labels::dial_stage},
+           "Those dial failures for which the step's limit of time passed."},
     series{"jirapool_dial_backoffs_total", series_type::counter, "backoffs", {},
            "Times that an origin was not dialled for a while after failed dials."},
     series{"jirapool_dial_duration_seconds", series_type::histogram, "seconds", {labels::dial_stage},

@@ -6,6 +6,7 @@
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
+#include <jirapool/pool/streams.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace jirapool {
@@ -54,21 +56,33 @@ public:
         @par Threads          Any. The call runs on its site's shard and resumes the caller on the caller's executor. */
     asio::awaitable<result<response>> call(request r) const;
 
+    /** The same with a body that is streamed: `acme.call(std::move(export), std::make_shared<my_sink>(…))`. A body of that
+        kind takes longer than most: mind request::timeout.
+
+        @par Errors   Those of the sink and the source; sink_failed, source_failed; invalid_argument: the request has a body
+                      beside its source. */
+    asio::awaitable<result<response>> call(request r, body_streams b) const;
+
     /// The same for any completion token of signature void(result<response>).
     template <class CompletionToken>
     auto async_call(request r, CompletionToken&& token) const {
+        return async_call(std::move(r), body_streams(), std::forward<CompletionToken>(token));
+    }
+    template <class CompletionToken>
+    auto async_call(request r, body_streams b, CompletionToken&& token) const {
         return asio::async_initiate<CompletionToken, void(result<response>)>(
-            [](auto handler, connection self, request req) {
-                start_call(std::move(self), std::move(req),
+            [](auto handler, connection self, request req, body_streams streams) {
+                start_call(std::move(self), std::move(req), std::move(streams),
                            asio::any_completion_handler<void(result<response>)>(std::move(handler)));
             },
-            token, *this, std::move(r));
+            token, *this, std::move(r), std::move(b));
     }
 
 private:
     friend class detail::engine;
     explicit connection(std::shared_ptr<detail::connection_entry> entry) noexcept : entry_(std::move(entry)) {}
-    static void start_call(connection self, request r, asio::any_completion_handler<void(result<response>)> handler);
+    static void start_call(connection self, request r, body_streams b,
+                           asio::any_completion_handler<void(result<response>)> handler);
 
     std::shared_ptr<detail::connection_entry> entry_;
 };

@@ -56,11 +56,13 @@ struct wire_params {
     std::chrono::seconds tcp_keep_alive_idle{20};
     std::chrono::seconds tcp_keep_alive_interval{5};
     std::uint32_t tcp_keep_alive_probes = 3;
-    /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s.
+    /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s. Of a body that comes from a
+    /// source: for each piece of 64 KiB.
     std::chrono::milliseconds write_timeout{60'000};
     /// From the request's last byte to the answer's first. Searches of large sites were seen to take 30 s and more.
     std::chrono::milliseconds first_byte_timeout{60'000};
-    /// From the answer's first byte to its last. max_body needs a line of 4.5 Mbit/s.
+    /// From the answer's first byte to its last. max_body needs a line of 4.5 Mbit/s. Of a body that goes to a sink: from each
+    /// piece to the next, without the time that the sink takes.
     std::chrono::milliseconds body_timeout{120'000};
     /// Bytes per second that an answer must bring once it began, in each min_rate_window of its own: who drips holds a
     /// channel for nothing. The slowest modems bring 20 times this. 0: no such limit.
@@ -71,7 +73,7 @@ struct wire_params {
     std::uint32_t max_head = 64u << 10;
     /// Headers of an answer, trailers included. Jira's answers have 20 to 40.
     std::uint32_t max_headers = 128;
-    /// Bytes of a body, as it came and decoded. At least 1 KiB.
+    /// Bytes of a body, as it came and decoded; not of one that goes to a sink. At least 1 KiB.
     std::uint64_t max_body = 64u << 20;
     /// How many times its size on the wire a body of more than 1 MiB may be once decoded. JSON of many alike issues reaches
     /// 50; a bomb of zeros 1,000 (gzip) or a million (brotli). At least 1.

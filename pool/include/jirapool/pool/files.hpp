@@ -1,0 +1,68 @@
+#pragma once
+
+#include <jirapool/core/result.hpp>
+#include <jirapool/pool/streams.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace jirapool {
+
+namespace detail {
+class open_file;
+class part_file;
+}  // namespace detail
+
+// A disk may be slow, and a network's file system may not answer at all: files are read and written on threads of their own, at
+// most 16 in the process, which no shard and no program's end waits for. A call that ends meanwhile leaves its last piece to them.
+
+/** A file that an answer's body goes to.
+
+    It is written beside its place, as `path.part-…`, and renamed to `path` when the body is whole: whoever looks there finds the
+    whole or what was there before. The part goes when the body starts again, and at the latest when the sink is destroyed;
+    only a program that is killed leaves one. Nothing is synced: what a power failure leaves is up to the file system.
+
+    Errors: the system's (open, write, rename). Can start again. The folder must exist; the umask says who may read it. */
+class file_sink final : public body_sink {
+public:
+    explicit file_sink(std::string path);
+    ~file_sink() override;
+
+    error_code begin(response const& head) override;
+    asio::awaitable<error_code> write(std::string_view piece) override;
+    asio::awaitable<error_code> end() override;
+    bool can_restart() const noexcept override { return true; }
+
+private:
+    std::string path_;
+    std::shared_ptr<detail::part_file> file_;
+    std::shared_ptr<detail::part_file> void_;  // of a body that started again: removed on a thread
+};
+
+/** A file as a request's body: as large as it was when opened. One that grows is sent up to there, one that shrinks ends the
+    call with source_failed.
+
+    Errors of a call: the system's (read). Can be sent again. */
+class file_source final : public body_source {
+public:
+    /// Opens it, which blocks for as long as the file system takes. Errors: the system's; invalid_argument when it is no
+    /// regular file, such as a pipe, whose size nobody knows.
+    static result<std::shared_ptr<file_source>> open(std::string const& path);
+    ~file_source() override;
+
+    std::uint64_t size() const noexcept override { return size_; }
+    asio::awaitable<result<std::size_t>> read(char* to, std::size_t max) override;
+    bool rewind() noexcept override;
+
+private:
+    file_source(std::shared_ptr<detail::open_file> f, std::uint64_t size) noexcept;
+
+    std::shared_ptr<detail::open_file> file_;
+    std::uint64_t size_;
+    std::uint64_t at_ = 0;
+};
+
+}  // namespace jirapool

@@ -1,0 +1,209 @@
+#include <jirapool/pool/files.hpp>
+
+#include "disk.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <functional>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace jirapool {
+
+namespace {
+
+error_code last_error() noexcept { return {errno, boost::system::generic_category()}; }
+
+// Names that are taken, by a program of our number that was killed, before we give up.
+constexpr int max_names = 1000;
+
+}  // namespace
+
+namespace detail {
+
+class open_file {
+public:
+    explicit open_file(int descriptor) noexcept : descriptor_(descriptor) {}
+    ~open_file() { ::close(descriptor_); }
+    open_file(open_file const&) = delete;
+    open_file& operator=(open_file const&) = delete;
+    int descriptor() const noexcept { return descriptor_; }
+
+private:
+    int descriptor_;
+};
+
+/// A file that is not in its place yet. Goes with its owner, unless it was moved there.
+class part_file {
+public:
+    explicit part_file(std::string path) : path_(std::move(path)) {}
+    ~part_file() {
+        [[maybe_unused]] auto const unread = close();
+        if (!name_.empty()) ::unlink(name_.c_str());
+    }
+    part_file(part_file const&) = delete;
+    part_file& operator=(part_file const&) = delete;
+
+    error_code append(std::string_view bytes) {
+        if (descriptor_ < 0)
+            if (auto const ec = open()) return ec;
+        while (!bytes.empty()) {
+            auto const n = ::write(descriptor_, bytes.data(), bytes.size());
+            if (n >= 0) bytes.remove_prefix(static_cast<std::size_t>(n));
+            else if (errno != EINTR) return last_error();
+        }
+        return {};
+    }
+
+    error_code finish() {
+        if (auto const ec = append({})) return ec;  // a body of no bytes is a file as well
+        if (auto const ec = close()) return ec;
+        if (std::rename(name_.c_str(), path_.c_str()) != 0) return last_error();
+        name_.clear();
+        return {};
+    }
+
+private:
+    error_code open() {
+        static std::atomic<std::uint64_t> next{0};
+        for (int i = 0; i < max_names; ++i) {
+            auto name = path_ + ".part-" + std::to_string(::getpid()) + "-" + std::to_string(next++);
+            descriptor_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+            if (descriptor_ >= 0) {
+                name_ = std::move(name);
+                return {};
+            }
+            if (errno != EEXIST) break;
+        }
+        return last_error();
+    }
+
+    // Some file systems say only here that there was no room.
+    error_code close() noexcept {
+        if (descriptor_ < 0 || ::close(std::exchange(descriptor_, -1)) == 0) return {};
+        return last_error();
+    }
+
+    std::string path_;
+    std::string name_;
+    int descriptor_ = -1;
+};
+
+namespace {
+
+/// What a thread does for a sink. Owns all of it: the call may be over.
+struct write_job {
+    std::shared_ptr<part_file> file;
+    std::shared_ptr<part_file> discarded;
+    std::string bytes;
+    bool last = false;
+    error_code result;
+
+    void run() noexcept {
+        discarded.reset();
+        try {
+            result = last ? file->finish() : file->append(bytes);
+        } catch (std::bad_alloc const&) {
+            result = make_error_code(boost::system::errc::not_enough_memory);
+        }
+        // Here and not when the thread comes to it: who waits for us may want the part to be gone with its sink.
+        file.reset();
+    }
+};
+
+struct read_job {
+    std::shared_ptr<open_file> file;
+    std::vector<char> bytes;
+    std::uint64_t at = 0;
+    std::size_t got = 0;
+    error_code result;
+
+    void run() noexcept {
+        for (;;) {
+            auto const n = ::pread(file->descriptor(), bytes.data(), bytes.size(), static_cast<off_t>(at));
+            if (n >= 0) got = static_cast<std::size_t>(n);
+            else if (errno == EINTR) continue;
+            else result = last_error();
+            return;
+        }
+    }
+};
+
+asio::awaitable<error_code> write_on_disk(std::shared_ptr<write_job> job) {
+    std::function<void()> work = [job] { job->run(); };
+    error_code const ec = co_await on_disk(std::move(work));
+    if (ec) co_return ec;
+    co_return job->result;
+}
+
+}  // namespace
+
+}  // namespace detail
+
+file_sink::file_sink(std::string path) : path_(std::move(path)) {}
+file_sink::~file_sink() = default;
+
+error_code file_sink::begin(response const&) {
+    void_ = std::exchange(file_, std::make_shared<detail::part_file>(path_));
+    return {};
+}
+
+asio::awaitable<error_code> file_sink::write(std::string_view piece) {
+    auto job = std::make_shared<detail::write_job>();
+    job->file = file_;
+    job->discarded = std::move(void_);
+    job->bytes = piece;
+    error_code const ec = co_await detail::write_on_disk(std::move(job));
+    co_return ec;
+}
+
+asio::awaitable<error_code> file_sink::end() {
+    auto job = std::make_shared<detail::write_job>();
+    job->file = file_;
+    job->discarded = std::move(void_);
+    job->last = true;
+    error_code const ec = co_await detail::write_on_disk(std::move(job));
+    co_return ec;
+}
+
+file_source::file_source(std::shared_ptr<detail::open_file> f, std::uint64_t size) noexcept
+    : file_(std::move(f)), size_(size) {}
+file_source::~file_source() = default;
+
+result<std::shared_ptr<file_source>> file_source::open(std::string const& path) {
+    // A pipe would wait for who writes to it.
+    int const descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return failure(last_error()).with_field("path");
+    auto file = std::make_shared<detail::open_file>(descriptor);
+    struct stat s{};
+    if (::fstat(descriptor, &s) != 0) return failure(last_error()).with_field("path");
+    if (!S_ISREG(s.st_mode)) return failure(errc::invalid_argument, "must be a regular file").with_field("path");
+    return std::shared_ptr<file_source>(new file_source(std::move(file), static_cast<std::uint64_t>(s.st_size)));
+}
+
+asio::awaitable<result<std::size_t>> file_source::read(char* to, std::size_t max) {
+    auto const job = std::make_shared<detail::read_job>();
+    job->file = file_;
+    job->bytes.resize(max);
+    job->at = at_;
+    std::function<void()> work = [job] { job->run(); };
+    error_code ec = co_await detail::on_disk(std::move(work));
+    if (!ec) ec = job->result;
+    if (ec) co_return failure(ec).with_rule("the file could not be read");
+    std::copy_n(job->bytes.data(), job->got, to);
+    at_ += job->got;
+    co_return job->got;
+}
+
+bool file_source::rewind() noexcept {
+    at_ = 0;
+    return true;
+}
+
+}  // namespace jirapool
