@@ -168,7 +168,8 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
             shared_.stats.channels_active.add(1);
             return c;
         }
-        close_idle(std::move(c), why_dead(*c, shared_.clock.now()));
+        auto const why = why_dead(*c, shared_.clock.now());
+        close_idle(std::move(c), why);
     }
     return nullptr;
 }
@@ -276,9 +277,8 @@ void origin_pool::reap() {
         auto const unused = now - c->idle_since >= idle_timeout;
         auto const old = now >= c->retire_at;
         if (!unused && !old && c->alive()) return false;
-        close_idle(std::move(c), unused ? close_reason::idle_timeout
-                                 : old  ? close_reason::lifetime
-                                        : why_dead(*c, now));
+        auto const why = unused ? close_reason::idle_timeout : old ? close_reason::lifetime : why_dead(*c, now);
+        close_idle(std::move(c), why);
         return true;
     });
     // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
