@@ -121,13 +121,18 @@ int idle(std::size_t channels) {
     auto const resident = resident_bytes();
     auto const all = static_cast<std::int64_t>(channels);
     ok = ok && jira.run_until([&] { return jira.stats().channels_idle.value() == all; });
+    // Each is used, and then left alone for as long as the pool takes to notice.
+    std::string const target = "/rest/api/3/myself?bytes=500&delay_ms=2000";
+    ok = ok && jira.round(target);
+    auto const used = wall::now();
+    ok = ok && jira.run_until([&] { return seconds_since(used) > 12; });
     auto const open = static_cast<double>(jira.stats().channels_idle.value()) - already;
     std::printf("idle channels %lld\n", static_cast<long long>(jira.stats().channels_idle.value()));
     std::printf("idle own_bytes %.0f\n", static_cast<double>(sim::live_bytes() - own) / open);
     std::printf("idle all_bytes %.0f\n", static_cast<double>(resident_bytes() - resident) / open);
     auto const opened = jira.stats().channels_opened.value();
     auto const before = jira.ended();
-    for (int i = 0; ok && i < 2; ++i) ok = jira.round("/rest/api/3/myself?bytes=500&delay_ms=2000");
+    for (int i = 0; ok && i < 2; ++i) ok = jira.round(target);
     std::printf("idle calls %zu\n", jira.ended() - before);
     std::printf("idle failed %zu\n", jira.failed());
     std::printf("idle dialled_anew %.0f\n", static_cast<double>(jira.stats().channels_opened.value() - opened));

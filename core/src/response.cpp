@@ -87,6 +87,11 @@ std::string_view response::header(std::string_view name) const& noexcept {
 }
 
 void response::add_header(std::string_view name, std::string_view value) {
+    if (fields_.empty()) {
+        // The head of nearly every answer of Jira, in two allocations in place of ten.
+        head_.reserve(1024);
+        fields_.reserve(32);
+    }
     auto const begin = static_cast<std::uint32_t>(head_.size());
     auto const name_size = static_cast<std::uint32_t>(name.size());
     auto const value_size = static_cast<std::uint32_t>(value.size());

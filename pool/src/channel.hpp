@@ -70,6 +70,9 @@ public:
     /// Looks, without waiting, whether the idle channel is still open and silent.
     virtual bool alive() noexcept = 0;
 
+    /// It was not used for a while: gives back what only exchanges need.
+    virtual void rest() noexcept {}
+
     // Kept by the pool.
     steady_time idle_since{};
     steady_time retire_at{};

@@ -28,6 +28,9 @@ constexpr std::size_t fixed_head = 192;
 // A request must not meet the server's close on the wire: it takes time to get there, and clocks differ.
 constexpr auto keep_alive_margin = std::chrono::seconds(1);
 
+// A channel whose exchanges follow one another so closely keeps the memory that TLS reads and writes with.
+constexpr auto busy_gap = std::chrono::milliseconds(100);
+
 failure lost(std::string why) { return {errc::channel_lost, std::move(why)}; }
 
 failure wait_failure(error_code const& ec) {
@@ -117,12 +120,23 @@ http1_channel::~http1_channel() { wipe(outgoing_); }
 
 bool http1_channel::alive() noexcept {
     looked_ = false;
-    if (spoken_ || timers_.now() >= usable_until) return false;
+    auto const now = timers_.now();
+    if (spoken_ || now >= usable_until) return false;
+    if (!busy_ && now - ended_ < busy_gap) {
+        // To free and allocate them for each exchange costs some 5 % of it.
+        busy_ = true;
+        tls_->keep_buffers(true);
+    }
     char byte;
     auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
     else looked_ = n > 0 && silent();
     return looked_;
+}
+
+void http1_channel::rest() noexcept {
+    if (!std::exchange(busy_, false)) return;
+    tls_->keep_buffers(false);
 }
 
 bool http1_channel::silent() noexcept {
@@ -134,12 +148,13 @@ bool http1_channel::silent() noexcept {
 }
 
 /// After a whole answer: may the channel have another request?
-void http1_channel::keep(exchange_report* report) noexcept {
+void http1_channel::keep(steady_time now, exchange_report* report) noexcept {
+    ended_ = now;
     report->announced = reader_.closes();
     report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
     usable_until = steady_time::max();
     if (auto const patience = reader_.keep_alive_timeout()) {
-        usable_until = timers_.now() + *patience - keep_alive_margin;
+        usable_until = now + *patience - keep_alive_margin;
         report->reusable = report->reusable && *patience > keep_alive_margin;
         report->announced = report->announced || *patience <= keep_alive_margin;
     }
@@ -285,6 +300,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     // Nothing can be there yet: wait first, and save a system call that would say so.
     auto wait_for = tcp::socket::wait_read;
     bool wait = true;
+    auto now = report->written;
     for (;;) {
         auto const unpassed = reader_.streams() ? out->body().size() : 0;
         if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
@@ -292,7 +308,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             bool const passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline, report);
             if (!passed) co_return false;
             // The server is not to blame for the time that the sink took.
-            auto const now = timers_.now();
+            now = timers_.now();
             rate.extend(now - begun);
             until = now + wire_.body_timeout;
         }
@@ -302,7 +318,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             socket_->begin(wait_for);
             wake const why = co_await socket_->point().wait(wake_at);
             auto const ec = socket_->end(wait_for, why);
-            auto const now = timers_.now();
+            now = timers_.now();
             if (ec && (ec != errc::timeout || now >= last)) {
                 report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
                 co_return false;
@@ -325,7 +341,6 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
         auto next = http1_reader::step::failed;
         if (status == tls_status::done) {
             if (!report->read) {
-                auto const now = timers_.now();
                 report->first_byte = now;
                 until = now + wire_.body_timeout;
                 limit = "the answer was not whole within wire_params::body_timeout";
@@ -348,7 +363,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             report->error = failure(reader_.error()).at(report->read ? stage::body : stage::first_byte);
             co_return false;
         }
-        keep(report);
+        keep(now, report);
         bool passed = true;
         if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline, report);
         co_return passed;
@@ -374,6 +389,7 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
         report.error = lost("the server closed the channel, or spoke unasked, while it was idle").at(stage::write);
         co_return report;
     }
+    if (in->secret_answer) tls_->wipe_what_was_read();
     compose(*in);
     std::string_view head(outgoing_);
     // Nearly always all of it goes at once.

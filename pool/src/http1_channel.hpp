@@ -70,10 +70,11 @@ public:
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override;
     bool alive() noexcept override;
+    void rest() noexcept override;
 
 private:
     bool silent() noexcept;
-    void keep(exchange_report* report) noexcept;
+    void keep(steady_time now, exchange_report* report) noexcept;
     void compose(exchange_input const& in);
     bool offers_compression(exchange_input const& in) const noexcept;
     tls_status send_some(std::string_view& data, exchange_report* report) noexcept;
@@ -95,6 +96,8 @@ private:
     http1_limits limits_;
     http1_reader reader_{limits_};
     std::string outgoing_;  // the request's head; holds a credential only while it is written
+    steady_time ended_{};   // the last exchange
+    bool busy_ = false;     // one exchange came soon behind another
     bool looked_ = false;   // `alive` said so since the last exchange
     bool spoken_ = false;   // the server said something that was no answer
 };

@@ -276,7 +276,10 @@ void origin_pool::reap() {
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
         auto const unused = now - c->idle_since >= idle_timeout;
         auto const old = now >= c->retire_at;
-        if (!unused && !old && c->alive()) return false;
+        if (!unused && !old && c->alive()) {
+            if (now - c->idle_since >= sweep_interval()) c->rest();
+            return false;
+        }
         auto const why = unused ? close_reason::idle_timeout : old ? close_reason::lifetime : why_dead(*c, now);
         close_idle(std::move(c), why);
         return true;

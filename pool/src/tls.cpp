@@ -240,6 +240,17 @@ tls_status tls_stream::read(char* data, std::size_t size, std::size_t& done) noe
     return result == 1 ? tls_status::done : status_of(result);
 }
 
+void tls_stream::keep_buffers(bool keep) noexcept {
+    if (keep) {
+        SSL_clear_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+    } else {
+        SSL_set_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+        SSL_free_buffers(ssl_);
+    }
+}
+
+void tls_stream::wipe_what_was_read() noexcept { SSL_set_options(ssl_, SSL_OP_CLEANSE_PLAINTEXT); }
+
 bool tls_stream::has_pending() const noexcept { return SSL_has_pending(ssl_) == 1; }
 
 bool tls_stream::resumed() const noexcept { return SSL_session_reused(ssl_) == 1; }

@@ -65,6 +65,11 @@ public:
     /// `closed`: the peer ended the stream with close_notify. A bare end of file is `failed`: the answer may be cut.
     tls_status read(char* data, std::size_t size, std::size_t& done) noexcept;
 
+    /// Whether the memory that reading and writing take, 17 KB each, is kept between them, or freed each time: as at first.
+    void keep_buffers(bool keep) noexcept;
+    /// What was read is wiped there from now on: else OpenSSL has it until the next record comes.
+    void wipe_what_was_read() noexcept;
+
     /// Bytes were received that `read` has not looked at.
     bool has_pending() const noexcept;
     bool resumed() const noexcept;
