@@ -91,7 +91,15 @@ private:
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         for (;;) {
-            bool const admitted = co_await admit();
+            bool admitted = false;
+            {
+                // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
+                admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
+                               shard_.timers_, shard_.executor());
+                admission word;
+                admitted = begin_admit(w, word);
+                if (admitted && !permit_) admitted = co_await wait_for_permit(&w, word);
+            }
             if (!admitted) co_return give_up();
             bool const leased = co_await take_lease();
             if (!leased) {
@@ -105,7 +113,11 @@ private:
                 give_permit_back();
                 continue;
             }
-            exchange_report report = co_await exchange();
+            // From here on total cancellation, which promises no effect, can no longer be kept.
+            co_await asio::this_coro::reset_cancellation_state(asio::enable_partial_cancellation());
+            exchange_input const in = begin_exchange();
+            exchange_report report = co_await lease_.channel().exchange(&in, &response_);
+            end_exchange(report);
             auto const verdict = report.error.code() ? settle_failure(report) : settle_answer(report);
             if (verdict == next::deliver) co_return std::move(response_);
             if (verdict == next::fail) co_return std::move(failure_);
@@ -130,42 +142,44 @@ private:
 
     // 2. Admit
 
-    asio::awaitable<bool> admit() {
+    /// What the limiter says at once. True: a permit is held, or `word` says that `w` is to wait; false: it ends here.
+    bool begin_admit(admit_waiter& w, admission& word) {
         if (entry_->removed) {
             failure_ = fail(errc::connection_removed, stage::admit);
-            co_return false;
+            return false;
         }
-        admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
-                       shard_.timers_, shard_.executor());
         auto const now = shard_.timers_.now();
-        auto const admit_by = last_useful_permit();
-        auto const ahead = site().limiter.waiting();
-        auto const word = site().limiter.admit(w, now, admit_by);
+        ahead_ = site().limiter.waiting();
+        word = site().limiter.admit(w, now, last_useful_permit());
         if (word.shadow == admission::kind::wait) stats_.shadow_waits.observe(word.at - now);
         if (word.shadow == admission::kind::refused) stats_.shadow_refusals.add();
         switch (word.what) {
-        case admission::kind::now: permit_ = true; co_return true;
-        case admission::kind::refused: failure_ = limited_past_deadline(word.at - now); co_return false;
-        case admission::kind::full:
-            stats_.limit_queue_full.add();
-            failure_ = fail({errc::queue_full, "limit_params::max_waiting calls of the site wait for permits"},
-                            stage::admit)
-                           .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
-            co_return false;
-        case admission::kind::wait: break;
+        case admission::kind::now: permit_ = true; return true;
+        case admission::kind::wait: return true;
+        case admission::kind::refused: failure_ = limited_past_deadline(word.at - now); return false;
+        case admission::kind::full: break;
         }
+        stats_.limit_queue_full.add();
+        failure_ = fail({errc::queue_full, "limit_params::max_waiting calls of the site wait for permits"},
+                        stage::admit)
+                       .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(word.at - now));
+        return false;
+    }
+
+    /// Behind a begin_admit that said so.
+    asio::awaitable<bool> wait_for_permit(admit_waiter* w, admission word) {
         stats_.limit_waits.add();
         site().pump();
         wake why = wake::notified;
-        if (!w.permitted) {
+        if (!w->permitted) {
             counted const here(stats_.limit_waiting);
-            why = co_await w.point.wait(admit_by);
+            why = co_await w->point.wait(last_useful_permit());
         }
-        lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead));
-        permit_ = w.permitted;
+        lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead_));
+        permit_ = w->permitted;
         if (permit_ && !entry_->removed) co_return true;
         if (!permit_) {
-            site().limiter.remove(w);
+            site().limiter.remove(*w);
             site().pump();
         }
         failure_ = entry_->removed        ? fail(errc::connection_removed, stage::admit)
@@ -297,9 +311,7 @@ private:
 
     // 5. Exchange
 
-    asio::awaitable<exchange_report> exchange() {
-        // From here on total cancellation, which promises no effect, can no longer be kept.
-        co_await asio::this_coro::reset_cancellation_state(asio::enable_partial_cancellation());
+    exchange_input begin_exchange() {
         exchange_input in;
         in.method = request_.method();
         in.base_path = entry_->base_path();
@@ -318,7 +330,10 @@ private:
         lap(stage::lease);
         exchange_begun_ = lap_;
         exchanging_ = true;
-        exchange_report report = co_await lease_.channel().exchange(&in, &response_);
+        return in;
+    }
+
+    void end_exchange(exchange_report const& report) {
         exchanging_ = false;
         lap_ = shard_.timers_.now();
         auto const written = report.written == steady_time{} ? lap_ : report.written;
@@ -330,7 +345,6 @@ private:
         if (explanation_) explanation_->end_exchange(report.error.code() ? 0 : response_.status(), report.error.code());
         stats_.bytes_sent.add(report.sent);
         stats_.bytes_received.add(report.received);
-        co_return report;
     }
 
     // 6. and 7. Classify, settle
@@ -549,6 +563,7 @@ private:
     failure failure_;
     std::shared_ptr<explanation> explanation_;
     std::array<steady_duration, stage_count> spent_{};
+    std::size_t ahead_ = 0;  // who waited for permits before us
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
     stage last_stage_ = stage::check;

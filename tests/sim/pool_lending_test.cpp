@@ -35,6 +35,18 @@ TEST_CASE("origin_pool: what came back last is lent first, so that what a peak l
     CHECK(closed(w, close_reason::idle_timeout) == 9);
 }
 
+TEST_CASE("origin_pool: a channel that is left alone is told to rest, one that is in use is not") {
+    fair_flow site;
+    pool_world w({}, 9);
+    w.lease(site)->lease.give_back();
+    auto const& c = *w.channels.front();
+    for (auto const end = w.now() + 20s; w.now() < end; w.pass(1s)) w.lease(site)->lease.give_back();
+    REQUIRE(w.channels.size() == 1);
+    CHECK(c.rests == 0);
+    w.pass(10s);
+    CHECK(c.rests > 0);
+}
+
 TEST_CASE("origin_pool: a channel that died while it was idle is not lent") {
     fair_flow site;
     pool_world w({}, 9);
