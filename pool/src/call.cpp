@@ -59,33 +59,8 @@ public:
         shard_.on_call_ended();
     }
 
-    asio::awaitable<result<response>> run() {
-        answer outcome = failure(make_error_code(boost::system::errc::not_enough_memory));
-        try {
-            outcome = co_await until_done();
-        } catch (std::bad_alloc const&) {
-            // The channel goes with it, if there is one: nobody knows how far it came.
-            lease_.close(close_reason::abandoned);
-            outcome = failure(make_error_code(boost::system::errc::not_enough_memory))
-                          .at(last_stage_)
-                          .with_maybe_processed(exchanging_);
-        }
-        lap(last_stage_);
-        count(outcome);
-        if (explanation_) {
-            if (outcome) outcome->set_explanation(std::move(explanation_));
-            else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
-        }
-        co_return outcome;
-    }
-
-private:
-    using answer = result<response>;
-
-    /// What the settling of an exchange leads to.
-    enum class next : std::uint8_t { deliver, fail, resend };
-
-    asio::awaitable<answer> until_done() {
+    /// All but the counting: `finish` does that, whatever this ends with.
+    asio::awaitable<result<response>> until_done() {
         errc code{};
         if (char const* const rule = why_not(code)) co_return fail({code, rule}, stage::check);
         site().budget.on_call(params().retries);
@@ -101,14 +76,24 @@ private:
                 if (admitted && !permit_) admitted = co_await wait_for_permit(&w, word);
             }
             if (!admitted) co_return give_up();
-            bool const leased = co_await take_lease();
+            bool leased = lease_at_once();
+            if (leased) {
+                auto const state = co_await asio::this_coro::cancellation_state;
+                if (state.cancelled() != asio::cancellation_type::none) {
+                    lease_.give_back();
+                    failure_ = interrupted(wake::cancelled, stage::lease);
+                    co_return give_up();
+                }
+            } else {
+                leased = co_await take_lease();
+            }
             if (!leased) {
                 bool const again = co_await after_lost_dial();
                 if (!again) co_return give_up();
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
-            if (!site().limiter.open(match_, shard_.quotas_of(*entry_, *state_), shard_.timers_.now())) {
+            if (!site().limiter.open(match_, shard_.quotas_of(*entry_, *state_), lap_)) {
                 lease_.give_back();
                 give_permit_back();
                 continue;
@@ -125,6 +110,29 @@ private:
             if (!waited) co_return give_up();
         }
     }
+
+    /// What until_done ends with when it throws bad_alloc.
+    failure without_memory() {
+        // The channel goes with it, if there is one: nobody knows how far it came.
+        lease_.close(close_reason::abandoned);
+        return failure(make_error_code(boost::system::errc::not_enough_memory))
+            .at(last_stage_)
+            .with_maybe_processed(exchanging_);
+    }
+
+    void finish(result<response>& outcome) {
+        lap(last_stage_);
+        count(outcome);
+        if (!explanation_) return;
+        if (outcome) outcome->set_explanation(std::move(explanation_));
+        else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
+    }
+
+private:
+    using answer = result<response>;
+
+    /// What the settling of an exchange leads to.
+    enum class next : std::uint8_t { deliver, fail, resend };
 
     // 1. Check
 
@@ -148,7 +156,7 @@ private:
             failure_ = fail(errc::connection_removed, stage::admit);
             return false;
         }
-        auto const now = shard_.timers_.now();
+        auto const now = lap_;  // a moment ago, and a look at the clock is 30 ns
         ahead_ = site().limiter.waiting();
         word = site().limiter.admit(w, now, last_useful_permit());
         if (word.shadow == admission::kind::wait) stats_.shadow_waits.observe(word.at - now);
@@ -253,6 +261,17 @@ private:
 
     // 4. Lease
 
+    /// As nearly always: the token is good, and a channel idle.
+    bool lease_at_once() {
+        if (entry_->removed) return false;
+        auto const* const token = entry_->token.get();
+        if (token != nullptr && (!token->fsm.usable(lap_) || token->fsm.next_refresh() <= lap_)) return false;
+        lease_ = state_->origin->try_acquire(state_->flow());
+        if (!lease_) return false;
+        if (token != nullptr) bearer_ = token->current;
+        return true;
+    }
+
     /// The token comes before the lease, and is looked at once more behind it: it may have run out in the queue.
     asio::awaitable<bool> take_lease() {
         dial_failed_ = false;
@@ -261,10 +280,7 @@ private:
                 bool const ready = co_await have_token();
                 if (!ready) co_return false;
             }
-            // Mostly one is there, and a coroutine that has nothing to wait for costs as much as all else in here.
-            lease_result got;
-            got.lease = state_->origin->try_acquire(state_->flow());
-            if (!got.lease) got = co_await state_->origin->acquire(&state_->flow(), deadline_);
+            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_);
             lap(stage::lease);
             if (!got.lease) {
                 auto const ec = got.error.code();
@@ -327,7 +343,6 @@ private:
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
         if (explanation_) explanation_->begin_exchange(reused_, bearer_ ? bearer_->generation : 0);
-        lap(stage::lease);
         exchange_begun_ = lap_;
         exchanging_ = true;
         return in;
@@ -413,7 +428,7 @@ private:
     void learn(rate_headers const& limits, wall_time wall) {
         shard_.learn_quotas(*entry_, *state_, limits);
         auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
-                                                     limits, shard_.timers_.now(), wall, shard_.random_);
+                                                     limits, lap_, wall, shard_.random_);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
@@ -481,17 +496,16 @@ private:
     }
 
     asio::awaitable<bool> back_off() {
+        wake why = wake::timeout;
         if (resend_at_ > shard_.timers_.now()) {
             wait_point point(shard_.timers_, shard_.executor());
-            wake const why = co_await point.wait(resend_at_);
-            lap(stage::backoff);
-            if (why == wake::cancelled) {
-                failure_ = interrupted(why, stage::backoff);
-                have_response_ = false;
-                co_return false;
-            }
+            why = co_await point.wait(resend_at_);
         }
-        co_return true;
+        lap(stage::backoff);
+        if (why != wake::cancelled) co_return true;
+        failure_ = interrupted(why, stage::backoff);
+        have_response_ = false;
+        co_return false;
     }
 
     // Ends
@@ -592,7 +606,14 @@ asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::
     if (!e->state || self->refusing_ || self->timers_.stopped())
         co_return failure(e->removed ? errc::connection_removed : errc::stopped).with_connection(e->id);
     call_run run(*self, std::move(e), std::move(r), std::move(b));
-    co_return co_await run.run();
+    result<response> outcome = failure(make_error_code(boost::system::errc::not_enough_memory));
+    try {
+        outcome = co_await run.until_done();
+    } catch (std::bad_alloc const&) {
+        outcome = run.without_memory();
+    }
+    run.finish(outcome);
+    co_return outcome;
 }
 
 }  // namespace jirapool::detail

@@ -71,6 +71,11 @@ int stream_index() {
     return index;
 }
 
+// Somebody else's, on this thread, would be taken for ours. To clear costs more than to look.
+void forget_errors() noexcept {
+    if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 std::string openssl_text(unsigned long error) {
     if (ERR_SYSTEM_ERROR(error)) return std::generic_category().message(ERR_GET_REASON(error));
     char const* const reason = ERR_reason_error_string(error);
@@ -225,7 +230,7 @@ tls_status tls_stream::handshake() noexcept {
 }
 
 tls_status tls_stream::write(char const* data, std::size_t size, std::size_t& done) noexcept {
-    ERR_clear_error();
+    forget_errors();
     errno = 0;
     done = 0;
     int const result = SSL_write_ex(ssl_, data, size, &done);
@@ -233,7 +238,7 @@ tls_status tls_stream::write(char const* data, std::size_t size, std::size_t& do
 }
 
 tls_status tls_stream::read(char* data, std::size_t size, std::size_t& done) noexcept {
-    ERR_clear_error();
+    forget_errors();
     errno = 0;
     done = 0;
     int const result = SSL_read_ex(ssl_, data, size, &done);

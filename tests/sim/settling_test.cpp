@@ -220,9 +220,7 @@ TEST_CASE("sim: the resends of all sites of an origin stay in its budget, howeve
     w.check_books();
 }
 
-TEST_CASE(
-    "sim: when all channels die at once no read is lost, and the debt at the budgets is earned back before more is "
-    "sent again") {
+TEST_CASE("sim: when all channels die at once no read is lost, and the debt is earned back first") {
     auto m = settled_world::one_site();
     m.sites = 100;
     client_params p;

@@ -324,9 +324,7 @@ private:
 
 }  // namespace
 
-TEST_CASE(
-    "keys: no request travels on a channel or session of another host or TLS setting, no credential reaches another "
-    "origin or cloud ID") {
+TEST_CASE("keys: no request on a channel or session of another key, no credential at another origin or cloud ID") {
     char const* const replay = std::getenv("JIRAPOOL_FUZZ_SEED");
     std::size_t requests = 0;
     std::size_t connections = 0;
