@@ -180,7 +180,7 @@ int kill(std::size_t channels) {
     auto const ideal = (dial_seconds(s) - dialled) / static_cast<double>(max_dialing);
     ok = ok && run_for(2.5);
     over = true;
-    ok = ok && jira.run_until([&] { return ends.size() > 0 && s.calls_in_flight.value() == 0; });
+    ok = ok && jira.run_until([&] { return !ends.empty() && s.calls_in_flight.value() == 0; });
 
     auto const killed = std::chrono::duration<double>(at_kill - begun).count();
     auto const rate = [&](double from, double to) {

@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     };
     constexpr std::array<contender, 3> contenders = {{{"ours", run_ours}, {"bare", run_bare}, {"beast", run_beast}}};
     bool failed = false;
-    for (std::size_t const kib : {1, 8, 100}) {
+    for (std::size_t const kib : {1u, 8u, 100u}) {
         std::array<std::vector<double>, contenders.size()> took;
         task t;
         t.port = server.port();

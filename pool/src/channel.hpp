@@ -97,6 +97,8 @@ public:
     virtual ~dialer() = default;
     /// Ends in bounded time (wire_params), and when the shard stops.
     virtual asio::awaitable<dial_result> dial(std::string host) = 0;
+    /// No channel to the host is left, and none is being dialled: what was kept for the next dial may go.
+    virtual void forget([[maybe_unused]] std::string const& host) noexcept {}
 };
 
 }  // namespace jirapool::detail

@@ -21,6 +21,7 @@ public:
     tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
                std::shared_ptr<client_params const> params, name_resolver& names = system_resolver());
     asio::awaitable<dial_result> dial(std::string host) override;
+    void forget(std::string const& host) noexcept override { sessions_.erase(host); }
 
     using endpoints = std::vector<asio::ip::tcp::endpoint>;
     /// The race for the first connection, by itself for tests. Null: `result` says why.

@@ -196,10 +196,10 @@ bool engine::remove(std::string_view id) {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return false;
-    auto const entry = *found;
-    registry_.erase(found);
+    auto const taken_out = registry_.extract(found);
+    auto const& entry = taken_out.value();
     entry->removed = true;
-    at_home(shards_, entry, [entry](shard& s) { s.remove(entry); });
+    at_home(shards_, entry, [e = entry](shard& s) { s.remove(e); });
     return true;
 }
 

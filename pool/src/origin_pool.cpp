@@ -371,7 +371,7 @@ void origin_pool::report_failed(dial_result const& result) noexcept {
                         {},
                         host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
     } catch (std::bad_alloc const&) {
-        // The counter has it.
+        return;  // the counter has it
     }
 }
 

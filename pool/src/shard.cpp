@@ -129,9 +129,16 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
 // What removed connections leave behind. Looked at when the number has doubled, so that it costs nothing per call.
 void shard::forget_unused() {
     std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
-    std::erase_if(origins_, [](auto const& o) {
-        return o.second.use_count() == 1 && o.first != gateway_host && o.first != auth_host;
-    });
+    for (auto o = origins_.begin(); o != origins_.end();) {
+        bool const used = o->second.use_count() > 1 || o->first == gateway_host || o->first == auth_host;
+        if (used) {
+            ++o;
+            continue;
+        }
+        auto unused = origins_.extract(o++);
+        unused.mapped().reset();  // first: its idle channels go with it
+        dialer_->forget(unused.key());
+    }
     forget_at_ = 2 * sites_.size() + 64;
 }
 
@@ -401,6 +408,20 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
 }
 
+void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept {
+    try {
+        bool const good = outcome == refresh_result::ok;
+        e.token->note_failure(good ? std::string() : reason);
+        if (!e.token->retired) note_refused(e.id, outcome == refresh_result::permanent);
+        if (good || timers_.stopped()) return;
+        report({outcome == refresh_result::permanent ? event::kind::credential_refused
+                                                     : event::kind::token_refresh_failed,
+                e.id, reason});
+    } catch (std::bad_alloc const&) {
+        return;  // the counter has it
+    }
+}
+
 asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                          std::shared_ptr<connection_state> s) {
     auto& source = *e->token;
@@ -431,17 +452,7 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
     source.wake_all();  // they run behind this
-    try {
-        source.note_failure(outcome == refresh_result::ok ? std::string() : answer.reason);
-        if (!source.retired) self->note_refused(e->id, outcome == refresh_result::permanent);
-        if (outcome != refresh_result::ok && !self->timers_.stopped()) {
-            self->report({outcome == refresh_result::permanent ? event::kind::credential_refused
-                                                               : event::kind::token_refresh_failed,
-                          e->id, answer.reason});
-        }
-    } catch (std::bad_alloc const&) {
-        // The counter has it.
-    }
+    self->tell_refreshed(*e, outcome, answer.reason);
     source.schedule();
 }
 

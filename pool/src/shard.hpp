@@ -137,6 +137,7 @@ private:
     void start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
     /// Once the token machine said that one is to begin.
     void spawn_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    void tell_refreshed(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept;
     static asio::awaitable<void> run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,

@@ -13,7 +13,9 @@ void* checked(void* p) {
 }
 
 void count() {
-    if (left > 0 && --left == 0) throw std::bad_alloc();
+    if (left == 0) return;
+    --left;
+    if (left == 0) throw std::bad_alloc();
 }
 
 }  // namespace

@@ -337,7 +337,7 @@ TEST_CASE("keys: no request on a channel or session of another key, no credentia
         edge e(random);
         std::vector<std::unique_ptr<tenant>> tenants;
         // Who trusts one authority, the other, and both: each meets hosts that the others have sessions with.
-        for (std::size_t trusts : {0, 1, 2})
+        for (std::size_t const trusts : {0u, 1u, 2u})
             tenants.push_back(std::make_unique<tenant>(e, "tenant" + std::to_string(trusts), trusts, random));
         for (int i = 0; i < 8; ++i)
             for (auto& t : tenants) t->round(random);

@@ -38,7 +38,8 @@ std::vector<connection> add_all(runtime& jira, fixture const& f) {
 /// A call of one connection starts, on its shard's thread, a call of the next connection: from each shard into each.
 class relay {
 public:
-    relay(std::vector<connection> c, std::size_t calls) : connections_(std::move(c)), left_(calls) {}
+    relay(std::vector<connection> c, std::size_t calls)
+        : connections_(std::move(c)), left_(static_cast<std::ptrdiff_t>(calls)) {}
 
     /// Until all calls were made; `runners` of them at a time.
     void run(std::size_t runners) {

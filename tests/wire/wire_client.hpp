@@ -57,6 +57,8 @@ public:
         return run(dialer_->dial(host));
     }
 
+    void forget(std::string const& host) { dialer_->forget(host); }
+
     std::unique_ptr<detail::timed_socket> connect(detail::tls_dialer::endpoints to) {
         start();
         detail::dial_result result;
