@@ -24,7 +24,7 @@ public:
     }
 
 private:
-    // Asio 1.88's wait for a descriptor takes 176 bytes with an any_io_executor.
+    // More than a wait for a descriptor takes; what does not fit comes from the heap.
     alignas(std::max_align_t) std::byte storage_[256];
     bool used_ = false;
 };

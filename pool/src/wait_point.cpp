@@ -92,9 +92,4 @@ asio::awaitable<wake> wait_point::wait(steady_time deadline) {
     }
 }
 
-asio::awaitable<bool> cancellation_requested() {
-    auto const state = co_await asio::this_coro::cancellation_state;
-    co_return state.cancelled() != asio::cancellation_type::none;
-}
-
 }  // namespace jirapool::detail

@@ -56,7 +56,4 @@ private:
     bool posted_ = false;
 };
 
-/// True when the running coroutine's operation was cancelled before now: a wait begun later would not notice.
-asio::awaitable<bool> cancellation_requested();
-
 }  // namespace jirapool::detail
