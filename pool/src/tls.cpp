@@ -246,6 +246,8 @@ tls_status tls_stream::read(char* data, std::size_t size, std::size_t& done) noe
 }
 
 void tls_stream::keep_buffers(bool keep) noexcept {
+    // OpenSSL 3.5 would wipe what SSL_free_buffers finds freed already, and crash.
+    if ((SSL_get_options(ssl_) & SSL_OP_CLEANSE_PLAINTEXT) != 0) return;
     if (keep) {
         SSL_clear_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
     } else {
@@ -254,7 +256,10 @@ void tls_stream::keep_buffers(bool keep) noexcept {
     }
 }
 
-void tls_stream::wipe_what_was_read() noexcept { SSL_set_options(ssl_, SSL_OP_CLEANSE_PLAINTEXT); }
+void tls_stream::wipe_what_was_read() noexcept {
+    SSL_set_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+    SSL_set_options(ssl_, SSL_OP_CLEANSE_PLAINTEXT);
+}
 
 bool tls_stream::has_pending() const noexcept { return SSL_has_pending(ssl_) == 1; }
 

@@ -67,7 +67,7 @@ public:
 
     /// Whether the memory that reading and writing take, 17 KB each, is kept between them, or freed each time: as at first.
     void keep_buffers(bool keep) noexcept;
-    /// What was read is wiped there from now on: else OpenSSL has it until the next record comes.
+    /// What was read is wiped there from now on: else OpenSSL has it until the next record comes. No buffer is kept then.
     void wipe_what_was_read() noexcept;
 
     /// Bytes were received that `read` has not looked at.

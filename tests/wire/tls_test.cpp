@@ -202,3 +202,27 @@ TEST_CASE("tls: a session is resumed for its own host only") {
     CHECK(dial_and_call("b.atlassian.net"));
     CHECK(resumed == 3);
 }
+
+TEST_CASE("tls: a channel rests between its exchanges, also one that carries tokens") {
+    tls_server server(test_identity(), [](tls_peer& peer) {
+        if (!peer.handshake()) return;
+        while (peer.read_request() && peer.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) {
+        }
+    });
+    wire_client client(server.port());
+    for (bool const secret : {false, true}) {
+        auto const dialed = client.dial();
+        REQUIRE(dialed.channel);
+        for (int i = 0; i < 3; ++i) {
+            response out;
+            auto const report = client.exchange(*dialed.channel, out, method::get, 20s, {}, secret);
+            REQUIRE_FALSE(report.error.code());
+            REQUIRE(report.reusable);
+            // Lent and given back unused, and left alone for long.
+            for (int rest = 0; rest < 2; ++rest) {
+                CHECK(dialed.channel->alive());
+                dialed.channel->rest();
+            }
+        }
+    }
+}

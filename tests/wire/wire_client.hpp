@@ -67,12 +67,13 @@ public:
 
     detail::exchange_report exchange(detail::channel& c, response& out, method m = method::get,
                                      std::chrono::milliseconds limit = std::chrono::seconds(20),
-                                     std::string_view body = {}) {
+                                     std::string_view body = {}, bool secret_answer = false) {
         detail::exchange_input in;
         in.method = m;
         in.target = "/rest/api/3/myself";
         in.fixed_headers = "Host: site.atlassian.net\r\n";
         in.body = body;
+        in.secret_answer = secret_answer;
         in.deadline = timers_->now() + limit;
         return run(c.exchange(&in, &out));
     }
