@@ -115,9 +115,7 @@ public:
     failure without_memory() {
         // The channel goes with it, if there is one: nobody knows how far it came.
         lease_.close(close_reason::abandoned);
-        return failure(make_error_code(boost::system::errc::not_enough_memory))
-            .at(last_stage_)
-            .with_maybe_processed(exchanging_);
+        return fail(make_error_code(boost::system::errc::not_enough_memory), last_stage_);
     }
 
     void finish(result<response>& outcome) {
@@ -344,12 +342,11 @@ private:
         reused_ = lease_.channel().exchanges > 0;
         if (explanation_) explanation_->begin_exchange(reused_, bearer_ ? bearer_->generation : 0);
         exchange_begun_ = lap_;
-        exchanging_ = true;
+        processed_before_ = std::exchange(maybe_processed_, true);
         return in;
     }
 
     void end_exchange(exchange_report const& report) {
-        exchanging_ = false;
         lap_ = shard_.timers_.now();
         auto const written = report.written == steady_time{} ? lap_ : report.written;
         auto const first = report.first_byte == steady_time{} ? lap_ : report.first_byte;
@@ -370,8 +367,9 @@ private:
                                  ec == errc::stopped;
         lease_.close(interrupted ? close_reason::abandoned : close_reason::broken);
         give_permit_back();
+        if (!report.wrote) did_nothing();
         auto const where = report.error.stage();
-        failure_ = fail(std::move(report.error), where).with_maybe_processed(report.wrote);
+        failure_ = fail(std::move(report.error), where);
         if (ec != errc::channel_lost || report.caller_failed) return next::fail;
         exchange_facts facts;
         facts.reason = resend_reason::channel_lost;
@@ -406,8 +404,7 @@ private:
                 shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
             failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"},
                             stage::body)
-                           .with_trace_id(std::string(response_.trace_id()))
-                           .with_maybe_processed(true);
+                           .with_trace_id(std::string(response_.trace_id()));
             return next::fail;
         case answer_class::maybe_expired:
             if (!entry_->token || entry_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
@@ -441,6 +438,7 @@ private:
 
     next renew_token() {
         if (renewed_ || !bearer_) return next::deliver;
+        did_nothing();
         auto& fsm = entry_->token->fsm;
         if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
         auto const word = fsm.on_rejected(bearer_->generation, shard_.timers_.now());
@@ -453,6 +451,7 @@ private:
     }
 
     next settle_limited() {
+        did_nothing();
         ++limited_;
         exchange_facts facts;
         facts.reason = resend_reason::limited;
@@ -516,7 +515,13 @@ private:
         return std::move(failure_);
     }
 
-    failure fail(failure f, stage where) const { return std::move(f).with_connection(entry_->id).at(where); }
+    /// An earlier exchange may have done something, whatever the call ends with.
+    failure fail(failure f, stage where) const {
+        return std::move(f).with_connection(entry_->id).at(where).with_maybe_processed(maybe_processed_);
+    }
+
+    /// The last exchange, provably.
+    void did_nothing() noexcept { maybe_processed_ = processed_before_; }
 
     failure interrupted(wake why, stage where) const {
         errc const code = why == wake::timeout       ? errc::timeout
@@ -586,7 +591,8 @@ private:
     bool have_response_ = false;
     bool renewed_ = false;
     bool dial_failed_ = false;
-    bool exchanging_ = false;
+    bool maybe_processed_ = false;  ///< by Jira: an exchange is under way, or ended without proof that nothing was done
+    bool processed_before_ = false;  ///< the same, before the last exchange
     bool waited_for_token_ = false;
 };
 

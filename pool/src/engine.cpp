@@ -273,7 +273,9 @@ void connection::start_call(connection self, request r, body_streams b,
     auto finish = [h = std::move(handler), id = entry->id](std::exception_ptr e, result<response> r2) mutable {
         // Only allocation failure can bring one: every step of a call reports by value.
         if (e) {
-            r2 = failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(id);
+            r2 = failure(make_error_code(boost::system::errc::not_enough_memory))
+                     .with_connection(id)
+                     .with_maybe_processed(true);
         }
         std::move(h)(std::move(r2));
     };

@@ -2,6 +2,9 @@
 
 #include "engine_world.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+
+#include <optional>
 #include <string>
 
 using namespace jirapool;
@@ -63,6 +66,33 @@ TEST_CASE("sim: a write whose answer was lost is on the wire once, one that was 
     CHECK(w.jira().requests == 40);
     CHECK(w.totals.succeeded == 20);
     w.check_books();
+}
+
+TEST_CASE("sim: a call that ends behind an exchange whose outcome is unknown says so, however it ends") {
+    client_params p;
+    p.retries.backoff = p.retries.backoff_max = 100s;
+    settled_world w(settled_world::one_site(), p);
+    w.open_channel();
+    for (bool const answered : {false, true}) {
+        INFO(answered);
+        // Behind a lost answer, or a 503.
+        (answered ? w.jira().params().faults.transient : w.jira().params().faults.lost_after) = 1;
+        asio::cancellation_signal cancel;
+        std::optional<failure> why;
+        w.site(0).async_call(request::put("/rest/api/3/issue/PROJ-1").json("{}").timeout(300s),
+                             asio::bind_cancellation_slot(cancel.slot(), [&](result<response> r) {
+                                 REQUIRE_FALSE(r.has_value());
+                                 why = r.error();
+                             }));
+        w.pass(1s);
+        REQUIRE_FALSE(why);
+        cancel.emit(asio::cancellation_type::terminal);
+        w.pass(1s);
+        REQUIRE(why);
+        CHECK(why->code() == errc::cancelled);
+        CHECK(why->maybe_processed());
+        w.jira().params().faults.transient = w.jira().params().faults.lost_after = 0;
+    }
 }
 
 TEST_CASE("sim: an answer as to anybody is a failure of the call, however good its status") {

@@ -39,7 +39,10 @@ private:
             if (request->starts_with("POST /oauth/token"))
                 body = R"({"access_token":"the-token","expires_in":3600,"token_type":"Bearer"})";
             else if (request->starts_with("POST ")) ++posts_;
-            if (!peer.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+            // A limit to be learned: to settle an answer takes memory too.
+            if (!peer.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-RateLimit-Limit: 100\r\n"
+                            "X-RateLimit-Remaining: 99\r\nX-RateLimit-NearLimit: true\r\n"
+                            "Content-Length: " +
                             std::to_string(body.size()) + "\r\n\r\n" + body))
                 return;
         }

@@ -51,6 +51,8 @@ public:
                               anonymous_answer: Jira ignored the credential.
                               timeout, cancelled, channel_lost, …: failure::stage says where, failure::maybe_processed
                               whether Jira may have acted on it. An HTTP status is not an error: 404 is an answer.
+                              boost::system::errc::not_enough_memory: likewise. To begin a call may throw std::bad_alloc:
+                              then there is none.
         @par Cancellation     terminal, partial: at any moment; the channel is closed if bytes moved. total: until the first
                               byte is written.
         @par Threads          Any. The call runs on its site's shard and resumes the caller on the caller's executor. */
