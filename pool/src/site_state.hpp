@@ -12,6 +12,7 @@
 
 #include <forward_list>
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace jirapool::detail {
@@ -64,7 +65,17 @@ public:
     }
 
 private:
-    void on_time() override { pump(); }
+    // Until it is tried again.
+    static constexpr steady_duration without_memory = std::chrono::milliseconds(10);
+
+    void on_time() override {
+        try {
+            pump();
+        } catch (std::bad_alloc const&) {
+            // Those whose turn it is must not wait for somebody else's call to come by.
+            timers_.set(*this, timers_.now() + without_memory);
+        }
+    }
     void on_stop() override {}
 
 public:

@@ -116,13 +116,25 @@ void timers::run_due() {
     running_ = true;
     armed_ = steady_time::max();
     auto const now = clock_.now();
+    // Also when one of them throws: the others still wait for their times.
+    class at_end {
+    public:
+        explicit at_end(timers& t) noexcept : timers_(t) {}
+        ~at_end() {
+            timers_.running_ = false;
+            if (!timers_.stopped_) timers_.rearm();
+        }
+        at_end(at_end const&) = delete;
+        at_end& operator=(at_end const&) = delete;
+
+    private:
+        timers& timers_;
+    } const rearming(*this);
     while (!heap_.empty() && heap_.front()->at_ <= now) {
         auto& t = *heap_.front();
         take_out(t);
         t.on_time();
     }
-    running_ = false;
-    if (!stopped_) rearm();
 }
 
 void timers::rearm() noexcept {
