@@ -120,13 +120,7 @@ http1_channel::~http1_channel() { wipe(outgoing_); }
 
 bool http1_channel::alive() noexcept {
     looked_ = false;
-    auto const now = timers_.now();
-    if (spoken_ || now >= usable_until) return false;
-    if (!busy_ && now - ended_ < busy_gap) {
-        // To free and allocate them for each exchange costs some 5 % of it.
-        busy_ = true;
-        tls_->keep_buffers(true);
-    }
+    if (spoken_ || timers_.now() >= usable_until) return false;
     char byte;
     auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
@@ -149,7 +143,10 @@ bool http1_channel::silent() noexcept {
 
 /// After a whole answer: may the channel have another request?
 void http1_channel::keep(steady_time now, exchange_report* report) noexcept {
+    bool const soon = report->written - ended_ < busy_gap;
     ended_ = now;
+    // To free and allocate them for each exchange costs some 5 % of it.
+    if (soon && !std::exchange(busy_, true)) tls_->keep_buffers(true);
     report->announced = reader_.closes();
     report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
     usable_until = steady_time::max();
@@ -396,14 +393,11 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     auto const status = send_some(head, &report);
     bool written = status == tls_status::done;
     bool const more = in->body.size() > inline_body || !piece.empty();
-    if (!written || more) {
-        auto const until = timers_.now() + wire_.write_timeout;
-        written = co_await send(status, head, in->deadline, until, &report);
-        forget_outgoing();
-        if (written && more) written = co_await write_body(in, piece, until, &report);
-    } else {
-        forget_outgoing();
-    }
+    steady_time until{};
+    if (!written || more) until = timers_.now() + wire_.write_timeout;
+    if (!written) written = co_await send(status, head, in->deadline, until, &report);
+    forget_outgoing();
+    if (written && more) written = co_await write_body(in, piece, until, &report);
     if (written) {
         report.written = timers_.now();
         co_await read(in, out, &report);
