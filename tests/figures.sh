@@ -294,33 +294,32 @@ wire() {
         tail -n 30 "$scratch/build.log" >&2
         exit 2
     }
-    build/release/tests/wire_tests 'cut: *' >"$scratch/cut.txt" 2>&1
-    figure cut_status $? == 0
+    wire_tests() { # GROUP: leaves what it printed in $scratch/GROUP.txt
+        build/release/tests/wire_tests "$1: *" >"$scratch/$1.txt" 2>&1
+        figure "$1_status" $? == 0
+    }
+    wire_tests cut
     # "cut close: 412 cuts, 206 reads came through, 0 writes sent twice, …": reads behind a stall fail, as nothing says they may not be late.
     figure cut_faults "$(grep -c '^cut ' "$scratch/cut.txt")" == 4
     figure cut_cuts "$(awk '/^cut / { n += $3 } END { print n + 0 }' "$scratch/cut.txt")" '>=' 1600
     figure cut_reads_lost "$(awk '/^cut / && !/stall/ { n += $3 / 2 - $5 } END { print n + 0 }' "$scratch/cut.txt")" == 0
     figure cut_writes_sent_twice "$(awk '/^cut / { n += $9 } END { print n + 0 }' "$scratch/cut.txt")" == 0
 
-    build/release/tests/wire_tests 'tls: *' >"$scratch/tls.txt" 2>&1
-    figure tls_status $? == 0
+    wire_tests tls
     figure tls_refused_servers "$(grep -c '^tls server' "$scratch/tls.txt")" '>=' 13
     figure tls_distinct_errors "$(sed -n 's/^tls server [^:]*: //p' "$scratch/tls.txt" | sort -u | wc -l)" '>=' 12
 
-    build/release/tests/wire_tests 'hostile: *' >"$scratch/hostile.txt" 2>&1
-    figure hostile_status $? == 0
+    wire_tests hostile
     figure hostile_answers "$(grep -c '^hostile .* MiB read' "$scratch/hostile.txt")" '>=' 19
     figure hostile_peak_mib "$(sed -n 's/.* MiB read, \([0-9.]*\) MiB more.*/\1/p' "$scratch/hostile.txt" | sort -g | tail -n 1)" '<=' 200
     figure hostile_bomb_peak_mib "$(sed -n 's/.*bomb: .* MiB read, \([0-9.]*\) MiB more.*/\1/p' "$scratch/hostile.txt" | sort -g | tail -n 1)" '<=' 32
     figure hostile_bomb_bytes_for_10_gb "$(sed -n 's/^hostile bomb: 10 GB from \([0-9]*\) bytes/\1/p' "$scratch/hostile.txt" | sort -g | head -n 1)" '<=' 1000000
 
-    build/release/tests/wire_tests 'nth: *' >"$scratch/nth.txt" 2>&1
-    figure nth_status $? == 0
+    wire_tests nth
     figure nth_cancelled_calls "$(awk '/^nth cancelled/ { n += $(NF - 1) } END { print n + 0 }' "$scratch/nth.txt")" '>=' 5
     figure nth_failed_allocations "$(awk '/^nth allocation/ { n += $6 } END { print n + 0 }' "$scratch/nth.txt")" '>=' 30
 
-    build/release/tests/wire_tests 'keys: *' >"$scratch/keys.txt" 2>&1
-    figure keys_status $? == 0
+    wire_tests keys
     # "keys: 1344 requests, 979 connections, 277 resumed, 1046 calls refused": none of them where it does not belong.
     figure keys_requests "$(awk '/^keys: / { print $2 }' "$scratch/keys.txt")" '>=' 1000
     figure keys_resumed_sessions "$(awk '/^keys: / { print $6 }' "$scratch/keys.txt")" '>=' 50

@@ -135,7 +135,13 @@ struct read_job {
     }
 };
 
-asio::awaitable<error_code> write_on_disk(std::shared_ptr<write_job> job) {
+asio::awaitable<error_code> write_on_disk(std::shared_ptr<part_file> file, std::shared_ptr<part_file> discarded,
+                                          std::string bytes, bool last) {
+    auto const job = std::make_shared<write_job>();
+    job->file = std::move(file);
+    job->discarded = std::move(discarded);
+    job->bytes = std::move(bytes);
+    job->last = last;
     std::function<void()> work = [job] { job->run(); };
     error_code const ec = co_await on_disk(std::move(work));
     if (ec) co_return ec;
@@ -155,20 +161,14 @@ error_code file_sink::begin(response const&) {
 }
 
 asio::awaitable<error_code> file_sink::write(std::string_view piece) {
-    auto job = std::make_shared<detail::write_job>();
-    job->file = file_;
-    job->discarded = std::move(void_);
-    job->bytes = piece;
-    error_code const ec = co_await detail::write_on_disk(std::move(job));
+    auto writing = detail::write_on_disk(file_, std::move(void_), std::string(piece), false);
+    error_code const ec = co_await std::move(writing);
     co_return ec;
 }
 
 asio::awaitable<error_code> file_sink::end() {
-    auto job = std::make_shared<detail::write_job>();
-    job->file = file_;
-    job->discarded = std::move(void_);
-    job->last = true;
-    error_code const ec = co_await detail::write_on_disk(std::move(job));
+    auto ending = detail::write_on_disk(file_, std::move(void_), {}, true);
+    error_code const ec = co_await std::move(ending);
     co_return ec;
 }
 

@@ -21,7 +21,8 @@ struct retry_params {
     /// Each call earns this much of a resend, per site and per origin. With what was saved up, an outage of 1,000 calls or
     /// more is answered with 10 % more load at most (https://sre.google/sre-book/handling-overload/).
     double budget_ratio = 0.09;
-    /// What a site or origin may have saved up: enough for the odd lost channel of a quiet one.
+    /// What a site or origin may have saved up: enough for the odd lost channel of a quiet one. When all channels are lost at
+    /// once it is overdrawn by as many; see `overdraft`.
     double budget_max = 10;
     /// Times that one call may be answered 429 and wait again before the answer is delivered.
     unsigned max_limited = 3;
