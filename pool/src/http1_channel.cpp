@@ -103,7 +103,7 @@ error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
 
 asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
     begin(what);
-    wake const why = co_await point_.wait(deadline);
+    wake const why = co_await point_.wait(deadline, while_exchanging);
     co_return end(what, why);
 }
 
@@ -313,7 +313,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             auto const last = std::min(in->deadline, until);
             auto const wake_at = std::min(last, rate.look_at());
             socket_->begin(wait_for);
-            wake const why = co_await socket_->point().wait(wake_at);
+            wake const why = co_await socket_->point().wait(wake_at, while_exchanging);
             auto const ec = socket_->end(wait_for, why);
             now = timers_.now();
             if (ec && (ec != errc::timeout || now >= last)) {

@@ -75,13 +75,16 @@ void wait_point::on_abandoned() noexcept {
     handler_.reset();
 }
 
-asio::awaitable<wake> wait_point::wait(steady_time deadline) {
+asio::awaitable<wake> wait_point::wait(steady_time deadline, asio::cancellation_type heeds) {
     // A coroutine that was cancelled while it ran has no pending operation to be told so.
     auto const state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none || timers_.stopped()) co_return wake::cancelled;
+    if ((state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped()) co_return wake::cancelled;
     timers_.make_room();
     auto slot = state.slot();
-    if (slot.is_connected()) slot.assign([this](asio::cancellation_type) { complete(wake::cancelled); });
+    if (slot.is_connected())
+        slot.assign([this, heeds](asio::cancellation_type t) {
+            if ((t & heeds) != asio::cancellation_type::none) complete(wake::cancelled);
+        });
     try {
         wake const w = co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
             [this, deadline](handler h) { start(std::move(h), deadline); }, asio::use_awaitable);

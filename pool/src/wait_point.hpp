@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstdint>
@@ -31,7 +32,8 @@ public:
     wait_point(timers& t, asio::any_io_executor ex) : timers_(t), executor_(std::move(ex)) {}
     ~wait_point() override;
 
-    asio::awaitable<wake> wait(steady_time deadline);
+    /// `heeds`: the types of cancellation that end it.
+    asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds = asio::cancellation_type::all);
     /// Wakes who waits; nothing when nobody does.
     void notify() noexcept { complete(wake::notified); }
     /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.

@@ -106,6 +106,7 @@ struct event {
         limit_pause,           ///< a scope is paused
         dial_failed,
         site_unresolved,  ///< a site's cloud ID could not be learned; its limits are kept by host name
+        handler_threw,    ///< an exception of a handler of the caller's, on a thread of a runtime, which goes on
     };
     kind what;
     std::string connection;  ///< empty when it concerns none
@@ -122,7 +123,7 @@ struct client_params {
     token_params tokens;
     retry_params retries;
     std::vector<address_override> connect_to;
-    /// Called on a shard's thread; must not block or throw. Rare events only.
+    /// Called on a shard's thread; must not block. What it throws is ignored. Rare events only.
     std::function<void(event const&)> on_event;
     /// True: the executor given to `client` already runs one handler at a time, and no strand is made.
     bool executor_is_serial = false;
