@@ -231,12 +231,17 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
     for (;;) {
         auto const status = tls->handshake();
         if (status == tls_status::done) co_return true;
-        if (status != tls_status::want_read && status != tls_status::want_write) {
+        if (over(status)) {
             result->error = tls->why();
             co_return false;
         }
-        auto const ec = co_await socket->wait(
-            status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
+        error_code ec;
+        // A peer that always has something to say keeps neither the shard nor the dial.
+        if (timers_.now() >= deadline) ec = errc::timeout;
+        else if (status == tls_status::again) ec = co_await socket->give_way();
+        else
+            ec = co_await socket->wait(
+                status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
         if (ec) {
             interrupt(*result, ec, errc::tls_failed, over_tls);
             co_return false;

@@ -32,6 +32,8 @@ public:
     ~wait_point() override;
 
     asio::awaitable<wake> wait(steady_time deadline);
+    /// Lets everything that is ready have its turn. `cancelled`, as of `wait`, or `notified`.
+    asio::awaitable<wake> yield();
     /// Wakes who waits; nothing when nobody does.
     void notify() noexcept { complete(wake::notified); }
     /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.
@@ -41,7 +43,7 @@ private:
     using handler = asio::async_result<asio::use_awaitable_t<>, void(wake)>::handler_type;
     class resumption;
 
-    void start(handler h, steady_time deadline) noexcept;
+    void start(handler h) noexcept;
     void complete(wake w) noexcept;
     void resume();
     void on_time() override;
