@@ -9,8 +9,11 @@
 
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
+#include <cerrno>
+#include <new>
 #include <optional>
 #include <stdexcept>
 
@@ -30,6 +33,17 @@ void interrupt(dial_result& r, error_code const& ec, errc otherwise, char const*
 constexpr char const* over_connect = "no address took the connection within wire_params::connect_timeout";
 constexpr char const* over_resolve = "the name was not resolved within wire_params::resolve_timeout";
 constexpr char const* over_tls = "no TLS handshake within wire_params::tls_timeout";
+
+/// The socket has the descriptor from then on, or it is closed.
+void take(tcp::socket& s, tcp const& protocol, int descriptor, error_code& ec) {
+    try {
+        s.assign(protocol, descriptor, ec);
+    } catch (std::bad_alloc const&) {
+        ::close(descriptor);
+        throw;
+    }
+    if (ec) ::close(descriptor);
+}
 
 void set_up(tcp::socket& s, wire_params const& wire) noexcept {
     error_code ignored;
@@ -139,6 +153,12 @@ public:
 
     static void start(std::shared_ptr<race> const& self, std::size_t i, tcp::endpoint const& to) {
         auto& socket = self->sockets[i].emplace(self->executor);
+        // Asio opens sockets that a child process of the service inherits, and holds open.
+        int const descriptor = ::socket(to.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        error_code problem;
+        if (descriptor < 0) problem.assign(errno, boost::system::system_category());
+        else take(socket, to.protocol(), descriptor, problem);
+        if (problem) return self->on_ended(i, problem);
         socket.async_connect(to, [self, i](error_code ec) { self->on_ended(i, ec); });
     }
 
@@ -213,8 +233,7 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
         tcp::socket fresh(executor_);
         error_code ec;
         auto const descriptor = run->sockets[*run->winner]->release(ec);
-        if (!ec) fresh.assign(to[*run->winner].protocol(), descriptor, ec);
-        if (ec && descriptor >= 0) ::close(descriptor);
+        if (!ec) take(fresh, to[*run->winner].protocol(), descriptor, ec);
         stopped_by = ec;
         if (!ec) {
             socket = std::make_unique<timed_socket>(timers_, std::move(fresh));
