@@ -49,6 +49,10 @@ void set_up(tcp::socket& s, wire_params const& wire) noexcept {
     error_code ignored;
     s.set_option(tcp::no_delay(true), ignored);
     s.non_blocking(true, ignored);
+    if (wire.tcp_user_timeout.count() > 0) {
+        using user_timeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+        s.set_option(user_timeout(static_cast<int>(wire.tcp_user_timeout.count())), ignored);
+    }
     if (wire.tcp_keep_alive_idle.count() == 0) return;
     using keep_idle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
     using keep_interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
