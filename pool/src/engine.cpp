@@ -46,6 +46,8 @@ char const* why_invalid(wire_params const& p) noexcept {
         return "wire_params::tcp_keep_alive_interval must be 1 to 32767 s";
     if (p.tcp_keep_alive_probes < 1 || p.tcp_keep_alive_probes > 127)
         return "wire_params::tcp_keep_alive_probes must be 1 to 127";
+    if (p.tcp_user_timeout < 0ms || p.tcp_user_timeout > 2'147'483'647ms)
+        return "wire_params::tcp_user_timeout must be 0 to 2147483647 ms";
     if (p.tls_timeout <= 0ms) return "wire_params::tls_timeout must be greater than 0";
     if (p.write_timeout <= 0ms) return "wire_params::write_timeout must be greater than 0";
     if (p.first_byte_timeout <= 0ms) return "wire_params::first_byte_timeout must be greater than 0";

@@ -34,6 +34,8 @@ public:
 
     /// `heeds`: the types of cancellation that end it.
     asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds = asio::cancellation_type::all);
+    /// Lets everything that is ready have its turn. `cancelled`, as of `wait`, or `notified`.
+    asio::awaitable<wake> yield(asio::cancellation_type heeds);
     /// Wakes who waits; nothing when nobody does.
     void notify() noexcept { complete(wake::notified); }
     /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.
@@ -43,7 +45,7 @@ private:
     using handler = asio::async_result<asio::use_awaitable_t<>, void(wake)>::handler_type;
     class resumption;
 
-    void start(handler h, steady_time deadline) noexcept;
+    void start(handler h) noexcept;
     void complete(wake w) noexcept;
     void resume();
     void on_time() override;
