@@ -1,0 +1,92 @@
+#pragma once
+
+#include "programs.hpp"
+
+#include <jirapool/pool/client.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace jirapool::border_test {
+
+class host;
+
+/// What a user's handler throws.
+struct thrown : std::runtime_error {
+    thrown() : std::runtime_error("thrown by the user") {}
+};
+
+/// What is known of a user's context, also when it is gone.
+struct context_state {
+    std::size_t index = 0;
+    std::atomic<bool> going{false};
+    /// Not once it is going.
+    std::function<bool()> runs_here;
+    asio::any_io_executor plain;
+    asio::any_io_executor serial;  ///< one handler at a time
+    /// An exception that leaves a handler ends the process: Asio's thread_pool has nobody to catch it.
+    bool must_not_throw = false;
+};
+
+/// A thread of the program's own: no shard's, unless a client was given its context.
+inline thread_local bool users_thread = false;
+/// How many destructors of hosts are under way on this thread.
+inline thread_local int ending_hosts = 0;
+
+/// One call or drain: what was asked, and what became of its handler.
+struct ticket {
+    std::size_t number = 0;
+    char const* what = "";
+    std::uint8_t reaction = 0;
+    bool serial = true;                   ///< its executor is the context's serial one
+    std::shared_ptr<context_state> own;   ///< that of the handler's own executor; null: it has none
+    std::shared_ptr<context_state> base;  ///< the client's; null: it is a runtime
+    std::shared_ptr<context_state> from;  ///< the context that is to start it; null: it is started where it is made
+    std::weak_ptr<border_test::host> host;
+    std::optional<connection> handle;
+    std::atomic<std::thread::id> caller;
+    std::atomic<bool> begun{false};
+    std::atomic<bool> starting{false};
+    std::atomic<int> completed{0};
+    std::atomic<int> dropped{0};
+    std::future<result<response>> answer;  ///< in place of a handler
+
+    bool over() const {
+        if (!begun) return from && from->going;
+        if (answer.valid()) return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+        return completed != 0 || dropped != 0;
+    }
+};
+
+/** A handler: each ends in just one of two ways, called or destroyed uncalled, and the second only with its own context. */
+class completion {
+public:
+    completion(world& w, std::shared_ptr<ticket> t) noexcept : world_(&w), ticket_(std::move(t)) {}
+    completion(completion&& other) noexcept : world_(other.world_), ticket_(std::move(other.ticket_)) {}
+    completion& operator=(completion&&) = delete;
+    ~completion();
+
+    void operator()(result<response> r) { called(!r && r.error().code() == errc::stopped); }
+    void operator()(bool) { called(true); }
+
+private:
+    /// `at_once`: what may come inside of the function that starts it.
+    void called(bool at_once);
+
+    world* world_;
+    std::shared_ptr<ticket> ticket_;
+};
+
+}  // namespace jirapool::border_test
