@@ -186,7 +186,7 @@ bool start_call(world& w, step const& s) {
     p.b = make_streams(w, p.t, sh.source, sh.sink, v[6]);
     std::atomic_ref(w.report.forms[number]).fetch_add(1);
     // A signal's slot is touched where the signal is; anything else may be started from anywhere, a future's from here.
-    bool const posted = f.own_executor ? p.signal || v[7] != 0
+    bool const posted = f.own_executor ? v[7] != 0 || (p.signal && !context->is_polled())
                                        : context && !p.signal && v[7] != 0 && number != future_form;
     auto const t = p.t;
     if (posted) {
