@@ -147,19 +147,6 @@ form const forms[] = {
 };
 constexpr std::size_t future_form = 3;
 
-/// What a handler throws inside of the function that starts its call comes out of that.
-template <class Start>
-void begin(ticket& t, Start starts) {
-    t.caller = std::this_thread::get_id();
-    t.begun = true;
-    t.starting = true;
-    try {
-        starts();
-    } catch (thrown const&) {
-    }
-    t.starting = false;
-}
-
 asio::awaitable<void> await_drain(std::shared_ptr<host> h, std::chrono::milliseconds patience, completion done) {
     auto waiting = (*h)->drain(patience);
     h.reset();

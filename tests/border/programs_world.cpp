@@ -196,7 +196,7 @@ void world::check_place(ticket const& t, bool at_once) {
         if (!runs(*t.own)) complain(std::string(t.what) + ": its handler ran outside of its own executor");
         return;
     }
-    if (t.starting && std::this_thread::get_id() == t.caller) {
+    if (starting > 0) {
         if (!at_once) complain(std::string(t.what) + ": its handler ran inside of what started it, not with `stopped`");
         return;
     }
