@@ -37,17 +37,19 @@ class call_run {
 public:
     call_run(shard& s, std::shared_ptr<connection_entry> e, request r, body_streams b)
         : shard_(s),
+          context_(*s.context_),
           stats_(*s.stats_),
           entry_(std::move(e)),
           state_(entry_->state),
           request_(std::move(r)),
           match_(classify_route(request_.method(), request_.target())),
-          started_(s.timers_.now()),
+          started_(s.context_->clock.now()),
           lap_(started_),
           deadline_(started_ + request_.timeout().value_or(state_->options.timeout)) {
         if (b.sink)
-            sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.timers_, s.executor(), params().wire.max_ratio);
-        if (b.source) source_ = std::make_unique<source_stream>(std::move(b.source), s.timers_, s.executor());
+            sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.context_->clock, s.executor(),
+                                                  params().wire.max_ratio);
+        if (b.source) source_ = std::make_unique<source_stream>(std::move(b.source), s.context_->clock, s.executor());
         if (request_.explains()) explanation_ = std::make_shared<explanation>();
         stats_.calls_in_flight.add(1);
     }
@@ -70,7 +72,7 @@ public:
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
                 admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
-                               shard_.timers_, shard_.executor());
+                               context_.clock, context_.executor);
                 admission word;
                 admitted = begin_admit(w, word);
                 if (admitted && !permit_) admitted = co_await wait_for_permit(&w, word);
@@ -79,7 +81,7 @@ public:
             bool leased = lease_at_once();
             if (leased) {
                 auto const state = co_await asio::this_coro::cancellation_state;
-                if (state.cancelled() != asio::cancellation_type::none) {
+                if ((state.cancelled() & heeds_) != asio::cancellation_type::none) {
                     lease_.give_back();
                     failure_ = interrupted(wake::cancelled, stage::lease);
                     co_return give_up();
@@ -98,8 +100,14 @@ public:
                 give_permit_back();
                 continue;
             }
+            // In time for the deadline when it was permitted, and perhaps no more.
+            if (lap_ >= deadline_) {
+                lease_.give_back();
+                failure_ = interrupted(wake::timeout, stage::lease);
+                co_return give_up();
+            }
             // From here on total cancellation, which promises no effect, can no longer be kept.
-            co_await asio::this_coro::reset_cancellation_state(asio::enable_partial_cancellation());
+            heeds_ = while_exchanging;
             exchange_input const in = begin_exchange();
             exchange_report report = co_await lease_.channel().exchange(&in, &response_);
             end_exchange(report);
@@ -179,7 +187,7 @@ private:
         wake why = wake::notified;
         if (!w->permitted) {
             counted const here(stats_.limit_waiting);
-            why = co_await w->point.wait(last_useful_permit());
+            why = co_await w->point.wait(last_useful_permit(), heeds_);
         }
         lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead_));
         permit_ = w->permitted;
@@ -189,7 +197,7 @@ private:
             site().pump();
         }
         failure_ = entry_->removed        ? fail(errc::connection_removed, stage::admit)
-                   : why == wake::timeout ? limited_past_deadline(word.at - shard_.timers_.now())
+                   : why == wake::timeout ? limited_past_deadline(word.at - context_.clock.now())
                                           : interrupted(why, stage::admit);
         co_return false;
     }
@@ -221,7 +229,7 @@ private:
         auto& source = *entry_->token;
         bool waited = false;
         for (;;) {
-            auto const now = shard_.timers_.now();
+            auto const now = context_.clock.now();
             auto const need = source.fsm.on_need(now);
             if (need == token_need::use_and_refresh || need == token_need::refresh_then_wait)
                 shard_.spawn_refresh(entry_, state_);
@@ -244,7 +252,7 @@ private:
                 stats_.token_waits.add();
                 if (source.fsm.generation() == 0) stats_.token_waits_at_start.add();
             }
-            wake const why = co_await source.wait(deadline_);
+            wake const why = co_await source.wait(deadline_, heeds_);
             lap(stage::token);
             if (why == wake::timeout) {
                 failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token);
@@ -278,7 +286,7 @@ private:
                 bool const ready = co_await have_token();
                 if (!ready) co_return false;
             }
-            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_);
+            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_, heeds_);
             lap(stage::lease);
             if (!got.lease) {
                 auto const ec = got.error.code();
@@ -289,7 +297,7 @@ private:
             }
             lease_ = std::move(got.lease);
             auto const state = co_await asio::this_coro::cancellation_state;
-            if (state.cancelled() != asio::cancellation_type::none) {
+            if ((state.cancelled() & heeds_) != asio::cancellation_type::none) {
                 lease_.give_back();
                 failure_ = interrupted(wake::cancelled, stage::lease);
                 co_return false;
@@ -300,7 +308,7 @@ private:
                 co_return false;
             }
             if (!entry_->token) co_return true;
-            if (entry_->token->fsm.usable(shard_.timers_.now())) {
+            if (entry_->token->fsm.usable(context_.clock.now())) {
                 bearer_ = entry_->token->current;
                 co_return true;
             }
@@ -347,7 +355,7 @@ private:
     }
 
     void end_exchange(exchange_report const& report) {
-        lap_ = shard_.timers_.now();
+        lap_ = context_.clock.now();
         auto const written = report.written == steady_time{} ? lap_ : report.written;
         auto const first = report.first_byte == steady_time{} ? lap_ : report.first_byte;
         spend(stage::write, written - exchange_begun_);
@@ -390,7 +398,7 @@ private:
         // How long a file takes says nothing of the next call.
         if (!sink_ && !source_) site().exchange_time.observe(lap_ - exchange_begun_);
 
-        auto const wall = shard_.timers_.wall();
+        auto const wall = context_.clock.wall();
         auto const limits = read_rate_headers(response_, wall);
         learn(limits, wall);
         auto const what = classify(response_, entry_->kind);
@@ -401,13 +409,13 @@ private:
         case answer_class::scope_mismatch: return next::deliver;
         case answer_class::anonymous:
             if (!entry_->anonymous_reported.exchange(true))
-                shard_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
+                context_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
             failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"},
                             stage::body)
                            .with_trace_id(std::string(response_.trace_id()));
             return next::fail;
         case answer_class::maybe_expired:
-            if (!entry_->token || entry_->token->fsm.expires() > shard_.timers_.now()) return next::deliver;
+            if (!entry_->token || entry_->token->fsm.expires() > context_.clock.now()) return next::deliver;
             return renew_token();
         case answer_class::unauthorized: return entry_->token ? renew_token() : next::deliver;
         case answer_class::limited: return settle_limited();
@@ -425,13 +433,13 @@ private:
     void learn(rate_headers const& limits, wall_time wall) {
         shard_.learn_quotas(*entry_, *state_, limits);
         auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
-                                                     limits, lap_, wall, shard_.random_);
+                                                     limits, lap_, wall, context_.random);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
             stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
             if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*entry_, lesson.until);
-            shard_.report({event::kind::limit_pause, entry_->id, to_string(lesson.pause)});
+            context_.report({event::kind::limit_pause, entry_->id, to_string(lesson.pause)});
         }
         if (site().limiter.waiting() > 0) site().pump();
     }
@@ -441,7 +449,7 @@ private:
         did_nothing();
         auto& fsm = entry_->token->fsm;
         if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
-        auto const word = fsm.on_rejected(bearer_->generation, shard_.timers_.now());
+        auto const word = fsm.on_rejected(bearer_->generation, context_.clock.now());
         bearer_.reset();
         if (word == token_rejection::deliver) return next::deliver;
         renewed_ = true;
@@ -473,8 +481,8 @@ private:
     }
 
     bool plan_resend(exchange_facts const& facts) {
-        auto const after = resend_after(facts, params().retries, shard_.random_);
-        if (!after || shard_.timers_.now() + *after >= deadline_) return false;
+        auto const after = resend_after(facts, params().retries, context_.random);
+        if (!after || context_.clock.now() + *after >= deadline_) return false;
         if (source_ && !source_->rewind()) return false;
         if (needs_budget(facts.reason)) {
             auto& origin = state_->origin->budget();
@@ -490,15 +498,15 @@ private:
         }
         stats_.resends[static_cast<std::size_t>(facts.reason)].add();
         if (explanation_) explanation_->will_resend(facts.reason);
-        resend_at_ = shard_.timers_.now() + *after;
+        resend_at_ = context_.clock.now() + *after;
         return true;
     }
 
     asio::awaitable<bool> back_off() {
         wake why = wake::timeout;
-        if (resend_at_ > shard_.timers_.now()) {
-            wait_point point(shard_.timers_, shard_.executor());
-            why = co_await point.wait(resend_at_);
+        if (resend_at_ > context_.clock.now()) {
+            wait_point point(context_.clock, context_.executor);
+            why = co_await point.wait(resend_at_, heeds_);
         }
         lap(stage::backoff);
         if (why != wake::cancelled) co_return true;
@@ -525,7 +533,7 @@ private:
 
     failure interrupted(wake why, stage where) const {
         errc const code = why == wake::timeout       ? errc::timeout
-                          : shard_.timers_.stopped() ? errc::stopped
+                          : context_.clock.stopped() ? errc::stopped
                                                      : errc::cancelled;
         return fail(code, where);
     }
@@ -534,7 +542,7 @@ private:
 
     /// All time since the last lap was spent in this stage.
     void lap(stage s, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0) {
-        auto const now = shard_.timers_.now();
+        auto const now = context_.clock.now();
         spend(s, now - lap_, scope, ahead);
         lap_ = now;
         last_stage_ = s;
@@ -560,9 +568,10 @@ private:
     }
 
     site_state& site() const noexcept { return *state_->site; }
-    client_params const& params() const noexcept { return *shard_.params_; }
+    client_params const& params() const noexcept { return *context_.params; }
 
     shard& shard_;
+    shard_context& context_;  // its site holds it
     shard_stats& stats_;
     std::shared_ptr<connection_entry> entry_;
     std::shared_ptr<connection_state> state_;
@@ -585,6 +594,7 @@ private:
     std::size_t ahead_ = 0;  // who waited for permits before us
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
+    asio::cancellation_type heeds_ = asio::cancellation_type::all;
     stage last_stage_ = stage::check;
     bool permit_ = false;
     bool reused_ = false;
@@ -598,19 +608,12 @@ private:
 
 asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                               request r, body_streams b) {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    auto const home = e->home.load(std::memory_order_acquire);
-    if (home != self->index_) {
-        // Its site turned out to be one that another shard has.
-        auto const all = self->all_.lock();
-        if (!all) co_return failure(errc::stopped).with_connection(e->id);
-        auto const next = all->shards[home];
-        auto forwarded = call(next, std::move(e), std::move(r), std::move(b));
-        co_return co_await asio::co_spawn(next->executor(), std::move(forwarded), asio::use_awaitable);
-    }
-    if (!e->state || self->refusing_ || self->timers_.stopped())
-        co_return failure(e->removed ? errc::connection_removed : errc::stopped).with_connection(e->id);
+    if (e->removed) co_return failure(errc::connection_removed).with_connection(e->id);
+    if (!e->state || self->refusing_ || self->context_->clock.stopped())
+        co_return failure(errc::stopped).with_connection(e->id);
+    // When it was added there was no memory for that.
+    if (!e->state->site && !self->begin_with(e))
+        co_return failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(e->id);
     call_run run(*self, std::move(e), std::move(r), std::move(b));
     result<response> outcome = failure(make_error_code(boost::system::errc::not_enough_memory));
     try {

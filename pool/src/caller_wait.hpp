@@ -1,5 +1,6 @@
 #pragma once
 
+#include "channel.hpp"
 #include "timers.hpp"
 #include "wait_point.hpp"
 
@@ -58,7 +59,7 @@ asio::awaitable<failure> wait_for_caller(timers* t, asio::any_io_executor ex, as
     auto cancellable = asio::bind_cancellation_slot(w->cancel.slot(), std::move(finish));
     asio::co_spawn(ex, std::move(what), std::move(cancellable));
     wake why = wake::notified;
-    while (!w->ended && why == wake::notified) why = co_await w->done.wait(deadline);
+    while (!w->ended && why == wake::notified) why = co_await w->done.wait(deadline, while_exchanging);
     if (!w->ended) {
         w->cancel.emit(asio::cancellation_type::terminal);
         co_return why == wake::timeout ? errc::timeout : t->stopped() ? errc::stopped : errc::cancelled;

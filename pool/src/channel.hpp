@@ -7,6 +7,7 @@
 #include <jirapool/core/time.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 
 #include <memory>
 #include <string>
@@ -20,6 +21,9 @@ namespace asio = boost::asio;
 
 class sink_stream;
 class source_stream;
+
+/// The types of cancellation that end an exchange. Not total, which promises that nothing was done.
+inline constexpr auto while_exchanging = asio::cancellation_type::terminal | asio::cancellation_type::partial;
 
 /// One request as a channel writes it. Everything it points to outlives the exchange.
 struct exchange_input {

@@ -18,19 +18,15 @@ public:
 /// CLOCK_BOOTTIME, which counts suspended time as well, and the system's wall clock.
 engine_clock const& system_clock() noexcept;
 
-/** Wakes a shard at one moment: the only timer it has. The simulator has its own.
-
-    When the executor's context is destroyed with the alarm armed, `abandoned` is called: that is how a shard learns that
-    nobody will ever resume the coroutines that wait in it. */
+/// Wakes a shard at one moment: the only timer it has. The simulator has its own.
 class alarm {
 public:
     virtual ~alarm() = default;
-    /// Replaces the moment set before. Needs no memory: whoever waits relies on it.
+    /// Replaces the moment set before. Needs no memory: whoever waits relies on it. From any thread.
     virtual void arm(steady_time at) noexcept = 0;
     virtual void disarm() noexcept = 0;
 
     std::function<void()> on_ring;
-    std::function<void()> on_abandoned;
 };
 
 }  // namespace jirapool::detail

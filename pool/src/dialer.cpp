@@ -9,8 +9,11 @@
 
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
+#include <cerrno>
+#include <new>
 #include <optional>
 #include <stdexcept>
 
@@ -31,10 +34,25 @@ constexpr char const* over_connect = "no address took the connection within wire
 constexpr char const* over_resolve = "the name was not resolved within wire_params::resolve_timeout";
 constexpr char const* over_tls = "no TLS handshake within wire_params::tls_timeout";
 
+/// The socket has the descriptor from then on, or it is closed.
+void take(tcp::socket& s, tcp const& protocol, int descriptor, error_code& ec) {
+    try {
+        s.assign(protocol, descriptor, ec);
+    } catch (std::bad_alloc const&) {
+        ::close(descriptor);
+        throw;
+    }
+    if (ec) ::close(descriptor);
+}
+
 void set_up(tcp::socket& s, wire_params const& wire) noexcept {
     error_code ignored;
     s.set_option(tcp::no_delay(true), ignored);
     s.non_blocking(true, ignored);
+    if (wire.tcp_user_timeout.count() > 0) {
+        using user_timeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+        s.set_option(user_timeout(static_cast<int>(wire.tcp_user_timeout.count())), ignored);
+    }
     if (wire.tcp_keep_alive_idle.count() == 0) return;
     using keep_idle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
     using keep_interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
@@ -139,6 +157,12 @@ public:
 
     static void start(std::shared_ptr<race> const& self, std::size_t i, tcp::endpoint const& to) {
         auto& socket = self->sockets[i].emplace(self->executor);
+        // Asio opens sockets that a child process of the service inherits, and holds open.
+        int const descriptor = ::socket(to.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        error_code problem;
+        if (descriptor < 0) problem.assign(errno, boost::system::system_category());
+        else take(socket, to.protocol(), descriptor, problem);
+        if (problem) return self->on_ended(i, problem);
         socket.async_connect(to, [self, i](error_code ec) { self->on_ended(i, ec); });
     }
 
@@ -213,8 +237,7 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
         tcp::socket fresh(executor_);
         error_code ec;
         auto const descriptor = run->sockets[*run->winner]->release(ec);
-        if (!ec) fresh.assign(to[*run->winner].protocol(), descriptor, ec);
-        if (ec && descriptor >= 0) ::close(descriptor);
+        if (!ec) take(fresh, to[*run->winner].protocol(), descriptor, ec);
         stopped_by = ec;
         if (!ec) {
             socket = std::make_unique<timed_socket>(timers_, std::move(fresh));
@@ -231,12 +254,17 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
     for (;;) {
         auto const status = tls->handshake();
         if (status == tls_status::done) co_return true;
-        if (status != tls_status::want_read && status != tls_status::want_write) {
+        if (over(status)) {
             result->error = tls->why();
             co_return false;
         }
-        auto const ec = co_await socket->wait(
-            status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
+        error_code ec;
+        // A peer that always has something to say keeps neither the shard nor the dial.
+        if (timers_.now() >= deadline) ec = errc::timeout;
+        else if (status == tls_status::again) ec = co_await socket->give_way();
+        else
+            ec = co_await socket->wait(
+                status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
         if (ec) {
             interrupt(*result, ec, errc::tls_failed, over_tls);
             co_return false;

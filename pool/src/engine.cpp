@@ -4,26 +4,11 @@
 #include "dialer.hpp"
 #include "timer_alarm.hpp"
 
-#include <jirapool/pool/runtime.hpp>
-
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/asio/system_executor.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
+#include <new>
 #include <random>
 #include <stdexcept>
-#include <thread>
 
 namespace jirapool {
 
@@ -61,6 +46,8 @@ char const* why_invalid(wire_params const& p) noexcept {
         return "wire_params::tcp_keep_alive_interval must be 1 to 32767 s";
     if (p.tcp_keep_alive_probes < 1 || p.tcp_keep_alive_probes > 127)
         return "wire_params::tcp_keep_alive_probes must be 1 to 127";
+    if (p.tcp_user_timeout < 0ms || p.tcp_user_timeout > 2'147'483'647ms)
+        return "wire_params::tcp_user_timeout must be 0 to 2147483647 ms";
     if (p.tls_timeout <= 0ms) return "wire_params::tls_timeout must be greater than 0";
     if (p.write_timeout <= 0ms) return "wire_params::write_timeout must be greater than 0";
     if (p.first_byte_timeout <= 0ms) return "wire_params::first_byte_timeout must be greater than 0";
@@ -151,23 +138,30 @@ result<connection> engine::add(connection_config c) {
             .with_field("id")
             .with_connection(std::string(id));
     auto const entry = std::make_shared<connection_entry>(c, shards_);
-    auto const state = std::make_shared<connection_state>(c);
+    entry->state = std::make_shared<connection_state>(c);
     auto const home = shards_->home_of(entry->site_key());
     entry->home = static_cast<std::uint32_t>(home);
-    registry_.insert(entry);
-    auto const& s = shards_->shards[home];
-    asio::post(s->executor(), [s, entry, state] { s->add(entry, state); });
-    return connection(entry);
+    auto const place = registry_.insert(entry).first;
+    bool posted = false;
+    try {
+        posted = shards_->shards[home]->post([s = shards_->shards[home], entry] { s->begin_with(entry); });
+    } catch (std::bad_alloc const&) {
+        registry_.erase(place);
+        throw;
+    }
+    if (posted) return connection(entry);
+    registry_.erase(place);
+    return failure(errc::stopped).with_connection(std::string(id));
 }
 
 namespace {
 
-/// Does something on the connection's home, wherever that is by the time it gets there.
+/// Does something on the connection's home, wherever that is by the time it gets there. Nothing when that is gone.
 template <class Action>
 void at_home(std::shared_ptr<shard_set> const& all, std::shared_ptr<connection_entry> const& entry, Action action) {
     auto const home = entry->home.load(std::memory_order_acquire);
     auto const s = all->shards[home];
-    asio::post(s->executor(), [all, s, home, entry, action = std::move(action)]() mutable {
+    s->post([all, s, home, entry, action = std::move(action)]() mutable {
         if (entry->home.load(std::memory_order_acquire) != home) at_home(all, entry, std::move(action));
         else action(*s);
     });
@@ -196,10 +190,15 @@ bool engine::remove(std::string_view id) {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return false;
-    auto const taken_out = registry_.extract(found);
-    auto const& entry = taken_out.value();
+    auto const entry = *found;
     entry->removed = true;
-    at_home(shards_, entry, [e = entry](shard& s) { s.remove(e); });
+    try {
+        at_home(shards_, entry, [e = entry](shard& s) { s.remove(e); });
+    } catch (std::bad_alloc const&) {
+        entry->removed = false;
+        throw;
+    }
+    registry_.erase(found);
     return true;
 }
 
@@ -221,160 +220,20 @@ std::vector<std::shared_ptr<shard_stats const>> engine::stats() const {
     return all;
 }
 
-void engine::stop() {
+void engine::close() {
+    std::lock_guard const lock(mutex_);
+    closing_ = true;
+}
+
+void engine::stop() noexcept {
     {
         std::lock_guard const lock(mutex_);
         closing_ = true;
-        if (std::exchange(stopping_, true)) return;
+        if (shards_->ended.exchange(true)) return;
     }
-    for (auto const& s : shards_->shards) asio::post(s->executor(), [s] { s->stop(); });
-}
-
-asio::awaitable<bool> engine::drain(std::shared_ptr<engine> self, std::chrono::milliseconds patience) {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    {
-        std::lock_guard const lock(self->mutex_);
-        self->closing_ = true;
-    }
-    auto const& shards = self->shards_->shards;
-    for (auto const& s : shards) asio::post(s->executor(), [s] { s->refuse_calls(); });
-    auto const deadline = shards.front()->clock().now() + patience;
-    bool all = true;
-    for (auto const& s : shards) {
-        bool const done = co_await asio::co_spawn(s->executor(), shard::drain(s, deadline), asio::use_awaitable);
-        all = all && done;
-    }
-    self->stop();
-    co_return all;
+    for (auto const& s : shards_->shards) s->request_stop();
 }
 
 }  // namespace detail
-
-std::string const& connection::id() const noexcept { return entry_->id; }
-connection_kind connection::kind() const noexcept { return entry_->kind; }
-
-void connection::start_call(connection self, request r, body_streams b,
-                            asio::any_completion_handler<void(result<response>)> handler) {
-    auto entry = std::move(self.entry_);
-    auto const all = entry->shards.lock();
-    if (!all) {
-        // The client is gone, and with it the only executor that we know to be one.
-        asio::post(asio::system_executor(), [h = std::move(handler), id = entry->id]() mutable {
-            auto const ex = asio::get_associated_executor(h);
-            asio::dispatch(ex, [h2 = std::move(h), id]() mutable {
-                std::move(h2)(failure(errc::stopped).with_connection(id));
-            });
-        });
-        return;
-    }
-    auto const& home = all->shards[entry->home.load(std::memory_order_acquire)];
-    auto const on = asio::get_associated_executor(handler, home->executor());
-    auto const slot = asio::get_associated_cancellation_slot(handler);
-    auto finish = [h = std::move(handler), id = entry->id](std::exception_ptr e, result<response> r2) mutable {
-        // Only allocation failure can bring one: every step of a call reports by value.
-        if (e) {
-            r2 = failure(make_error_code(boost::system::errc::not_enough_memory))
-                     .with_connection(id)
-                     .with_maybe_processed(true);
-        }
-        std::move(h)(std::move(r2));
-    };
-    asio::co_spawn(home->executor(), detail::shard::call(home, std::move(entry), std::move(r), std::move(b)),
-                   asio::bind_cancellation_slot(slot, asio::bind_executor(on, std::move(finish))));
-}
-
-asio::awaitable<result<response>> connection::call(request r) const {
-    return async_call(std::move(r), asio::use_awaitable);
-}
-
-asio::awaitable<result<response>> connection::call(request r, body_streams b) const {
-    return async_call(std::move(r), std::move(b), asio::use_awaitable);
-}
-
-result<connection> connections::add(std::string id, credential c, connection_options o) {
-    auto config = make_connection_config(std::move(id), std::move(c), o);
-    if (!config) return std::move(config).error();
-    return engine_->add(std::move(*config));
-}
-result<connection> connections::add(connection_config c) { return engine_->add(std::move(c)); }
-result<connection> connections::replace(connection_config c) { return engine_->replace(std::move(c)); }
-bool connections::remove(std::string_view id) { return engine_->remove(id); }
-std::optional<connection> connections::find(std::string_view id) const { return engine_->find(id); }
-std::size_t connections::size() const { return engine_->size(); }
-std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
-void connections::stop() { engine_->stop(); }
-
-void connections::start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
-                              asio::any_completion_handler<void(bool)> handler) {
-    auto const home = e->shards().shards.front()->executor();
-    auto const on = asio::get_associated_executor(handler, home);
-    auto const slot = asio::get_associated_cancellation_slot(handler);
-    auto finish = [h = std::move(handler)](std::exception_ptr e2, bool drained) mutable {
-        std::move(h)(!e2 && drained);
-    };
-    asio::co_spawn(home, detail::engine::drain(std::move(e), patience),
-                   asio::bind_cancellation_slot(slot, asio::bind_executor(on, std::move(finish))));
-}
-
-asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) {
-    return async_drain(patience, asio::use_awaitable);
-}
-
-namespace {
-
-std::shared_ptr<detail::engine> engine_on(asio::any_io_executor ex, client_params p) {
-    if (!p.executor_is_serial) ex = asio::make_strand(ex);
-    return std::make_shared<detail::engine>(std::vector<asio::any_io_executor>{std::move(ex)}, std::move(p));
-}
-
-}  // namespace
-
-client::client(asio::any_io_executor executor, client_params p)
-    : connections(engine_on(std::move(executor), std::move(p))) {}
-
-client::~client() { stop(); }
-
-class runtime::threads {
-public:
-    explicit threads(unsigned n) {
-        if (n < 1) throw std::invalid_argument("runtime: threads must be at least 1");
-        for (unsigned i = 0; i < n; ++i) {
-            contexts_.push_back(std::make_unique<asio::io_context>(1));
-            work_.push_back(asio::make_work_guard(*contexts_.back()));
-        }
-    }
-    ~threads() { join(); }
-
-    std::vector<asio::any_io_executor> executors() const {
-        std::vector<asio::any_io_executor> all;
-        for (auto const& c : contexts_) all.emplace_back(c->get_executor());
-        return all;
-    }
-    void start() {
-        for (auto const& c : contexts_) threads_.emplace_back([context = c.get()] { context->run(); });
-    }
-    /// Ends when each shard has nothing left to do.
-    void join() {
-        work_.clear();
-        for (auto& t : threads_) t.join();
-        threads_.clear();
-    }
-
-private:
-    std::vector<std::unique_ptr<asio::io_context>> contexts_;
-    std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work_;
-    std::vector<std::thread> threads_;
-};
-
-runtime::runtime(unsigned n, client_params p) : connections(nullptr), threads_(std::make_unique<threads>(n)) {
-    engine_ = std::make_shared<detail::engine>(threads_->executors(), std::move(p));
-    threads_->start();
-}
-
-runtime::~runtime() {
-    stop();
-    threads_->join();
-    engine_.reset();
-}
 
 }  // namespace jirapool

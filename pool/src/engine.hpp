@@ -4,6 +4,7 @@
 
 #include <jirapool/pool/client.hpp>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -28,10 +29,13 @@ public:
     std::optional<connection> find(std::string_view id) const;
     std::size_t size() const;
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
-    void stop();
-    static asio::awaitable<bool> drain(std::shared_ptr<engine> self, std::chrono::milliseconds patience);
+    /// No connection is added any more.
+    void close();
+    void stop() noexcept;
 
-    shard_set& shards() noexcept { return *shards_; }
+    std::shared_ptr<shard_set> const& shards() noexcept { return shards_; }
+    /// A drain came to its end with no call cut off.
+    std::atomic<bool> drained{false};
 
 private:
     struct by_id {
@@ -51,7 +55,6 @@ private:
     mutable std::mutex mutex_;
     std::set<std::shared_ptr<connection_entry>, by_id> registry_;
     bool closing_ = false;  // by a drain or a stop: no connection is added
-    bool stopping_ = false;
 };
 
 }  // namespace jirapool::detail

@@ -31,6 +31,12 @@ constexpr auto keep_alive_margin = std::chrono::seconds(1);
 // A channel whose exchanges follow one another so closely keeps the memory that TLS reads and writes with.
 constexpr auto busy_gap = std::chrono::milliseconds(100);
 
+// A shard's turn: for so long an exchange for which there is always something to read keeps the thread to itself.
+constexpr auto longest_turn = std::chrono::milliseconds(1);
+
+// The same for what is sent to a peer that takes it at once, without a look at the clock: some 16 records of 10 to 20 us.
+constexpr std::size_t most_sent_at_once = 256u << 10;
+
 failure lost(std::string why) { return {errc::channel_lost, std::move(why)}; }
 
 failure wait_failure(error_code const& ec) {
@@ -97,13 +103,17 @@ error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
     ready.waiter = nullptr;
     // What happened before the interruption counts.
     if (!ready.pending) return ready.result;
-    if (why == wake::timeout) return errc::timeout;
-    return timers_.stopped() ? errc::stopped : errc::cancelled;
+    return why == wake::timeout ? error_code(errc::timeout) : interruption();
+}
+
+asio::awaitable<error_code> timed_socket::give_way() {
+    wake const why = co_await point_.yield(while_exchanging);
+    co_return why == wake::notified ? error_code() : interruption();
 }
 
 asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
     begin(what);
-    wake const why = co_await point_.wait(deadline);
+    wake const why = co_await point_.wait(deadline, while_exchanging);
     co_return end(what, why);
 }
 
@@ -137,7 +147,11 @@ bool http1_channel::silent() noexcept {
     // Session tickets are fine; a close_notify or anything of HTTP is not, as it belongs to nothing we asked.
     char byte;
     std::size_t got = 0;
-    spoken_ = tls_->read(&byte, 1, got) != tls_status::want_read;
+    // Each ticket may come by itself; who sends more than a few has nothing good in mind, and is not waited for.
+    constexpr int most = 8;
+    auto status = tls_status::again;
+    for (int i = 0; i < most && status == tls_status::again; ++i) status = tls_->read(&byte, 1, got);
+    spoken_ = status != tls_status::want_read;
     return !spoken_;
 }
 
@@ -160,6 +174,12 @@ void http1_channel::keep(steady_time now, exchange_report* report) noexcept {
 failure http1_channel::late(error_code const& ec, steady_time deadline, char const* limit) const {
     if (ec == errc::timeout && timers_.now() < deadline) return {errc::timeout, limit};
     return wait_failure(ec);
+}
+
+/// TLS will not go on: why, in a sentence that ends with `when`.
+failure http1_channel::ended(tls_status status, char const* when) const {
+    if (status == tls_status::flooded) return {errc::protocol_error, tls_flooded};
+    return lost(tls_->what_happened() + when);
 }
 
 // Not for an answer with a token: it would pass through a decoder's memory, which nobody wipes.
@@ -194,14 +214,15 @@ void http1_channel::compose(exchange_input const& in) {
     if (in.body.size() <= inline_body) outgoing_.append(in.body);
 }
 
-/// As much as goes at once, taken off `data`. `done`: all of it.
+/// As much as goes at once, taken off `data`. `done`: all of it. `again`: enough for one turn.
 tls_status http1_channel::send_some(std::string_view& data, exchange_report* report) noexcept {
+    auto const enough = report->sent + most_sent_at_once;
     while (!data.empty()) {
+        if (report->sent >= enough) return tls_status::again;
         std::size_t n = 0;
         auto const status = tls_->write(data.data(), data.size(), n);
         // OpenSSL may have handed a part of the record to the system: Jira may know of the request, unless it failed at once.
-        if (status == tls_status::done || status == tls_status::want_read || status == tls_status::want_write)
-            report->wrote = true;
+        if (!over(status)) report->wrote = true;
         if (status != tls_status::done) return status;
         report->sent += n;
         data.remove_prefix(n);
@@ -214,13 +235,17 @@ asio::awaitable<bool> http1_channel::send(tls_status status, std::string_view da
                                           steady_time until, exchange_report* report) {
     for (;;) {
         if (status == tls_status::done) co_return true;
-        if (status != tls_status::want_read && status != tls_status::want_write) {
-            report->error = lost(tls_->what_happened() + " while the request was sent").at(stage::write);
+        if (over(status)) {
+            report->error = ended(status, " while the request was sent").at(stage::write);
             co_return false;
         }
-        auto const ec = co_await socket_->wait(status == tls_status::want_read ? tcp::socket::wait_read
-                                                                               : tcp::socket::wait_write,
-                                               std::min(deadline, until));
+        auto const last = std::min(deadline, until);
+        error_code ec;
+        if (timers_.now() >= last) ec = errc::timeout;
+        else if (status == tls_status::again) ec = co_await socket_->give_way();
+        else
+            ec = co_await socket_->wait(
+                status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, last);
         if (ec) {
             report->error =
                 late(ec, deadline, "the request was not taken within wire_params::write_timeout").at(stage::write);
@@ -265,27 +290,39 @@ http1_expectation http1_channel::expectation(exchange_input const& in) const noe
 
 // Who refuses a body (413, 401) says so before it has all of it, and takes no more: that is there to be read, and says more than
 // that the request was not taken.
-void http1_channel::read_early_answer(exchange_input const& in, response* out, exchange_report* report) {
+asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in, response* out,
+                                                       exchange_report* report) {
     auto const ec = report->error.code();
-    bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && timers_.now() < in.deadline);
-    if (!not_taken || !report->wrote || report->caller_failed) return;
-    reader_.begin(*out, expectation(in));
+    auto now = timers_.now();
+    bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && now < in->deadline);
+    if (!not_taken || !report->wrote || report->caller_failed) co_return false;
+    reader_.begin(*out, expectation(*in));
+    auto turn_ends = now + longest_turn;
     auto next = http1_reader::step::more;
-    while (next == http1_reader::step::more) {
+    while (next == http1_reader::step::more && now < in->deadline) {
+        if (now >= turn_ends) {
+            auto const interrupted = co_await socket_->give_way();
+            if (interrupted) break;
+            turn_ends = timers_.now() + longest_turn;
+        }
         auto const kept = reader_.restore(scratch_.data());
         std::size_t got = 0;
-        if (tls_->read(scratch_.data() + kept, scratch_.size() - kept, got) != tls_status::done) break;
+        auto const status = tls_->read(scratch_.data() + kept, scratch_.size() - kept, got);
+        if (status != tls_status::done && status != tls_status::again) break;
+        now = timers_.now();
+        if (status == tls_status::again) continue;
         report->read = true;
         report->received += got;
         next = reader_.put(scratch_.data(), kept + got);
     }
     if (next != http1_reader::step::done || out->status() < 400) {
         out->clear();
-        return;
+        co_return false;
     }
     report->error = {};
     report->announced = true;
-    report->written = report->first_byte = timers_.now();
+    report->written = report->first_byte = now;
+    co_return true;
 }
 
 asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
@@ -298,6 +335,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     auto wait_for = tcp::socket::wait_read;
     bool wait = true;
     auto now = report->written;
+    auto turn_ends = now + longest_turn;
     for (;;) {
         auto const unpassed = reader_.streams() ? out->body().size() : 0;
         if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
@@ -309,24 +347,33 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             rate.extend(now - begun);
             until = now + wire_.body_timeout;
         }
-        if (wait) {
-            auto const last = std::min(in->deadline, until);
+        auto const last = std::min(in->deadline, until);
+        error_code ec;
+        // Also while there is always something to read: what keeps coming hides no deadline, and holds up nobody else's call.
+        if (now >= last) {
+            ec = errc::timeout;
+        } else if (wait) {
             auto const wake_at = std::min(last, rate.look_at());
             socket_->begin(wait_for);
-            wake const why = co_await socket_->point().wait(wake_at);
-            auto const ec = socket_->end(wait_for, why);
+            wake const why = co_await socket_->point().wait(wake_at, while_exchanging);
+            ec = socket_->end(wait_for, why);
             now = timers_.now();
-            if (ec && (ec != errc::timeout || now >= last)) {
-                report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
-                co_return false;
-            }
-            if (rate.too_slow(now)) {
-                report->error =
-                    failure(errc::timeout, "the answer comes slower than wire_params::min_rate").at(stage::body);
-                co_return false;
-            }
-            if (ec) continue;
+            turn_ends = now + longest_turn;
+        } else if (now >= turn_ends) {
+            ec = co_await socket_->give_way();
+            now = timers_.now();
+            turn_ends = now + longest_turn;
         }
+        if (ec && (ec != errc::timeout || now >= last)) {
+            report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
+            co_return false;
+        }
+        if (rate.too_slow(now)) {
+            report->error =
+                failure(errc::timeout, "the answer comes slower than wire_params::min_rate").at(stage::body);
+            co_return false;
+        }
+        if (ec) continue;
         auto const kept = reader_.restore(scratch_.data());
         std::size_t got = 0;
         auto const status = tls_->read(scratch_.data() + kept, scratch_.size() - kept, got);
@@ -336,7 +383,9 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             continue;
         }
         auto next = http1_reader::step::failed;
-        if (status == tls_status::done) {
+        if (status == tls_status::again) {
+            next = http1_reader::step::more;
+        } else if (status == tls_status::done) {
             if (!report->read) {
                 report->first_byte = now;
                 until = now + wire_.body_timeout;
@@ -351,11 +400,14 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             // Only close_notify proves that a body without a length is whole.
             next = reader_.end();
         } else {
-            report->error = lost(tls_->what_happened() + " before the answer was whole")
-                                .at(report->read ? stage::body : stage::first_byte);
+            report->error =
+                ended(status, " before the answer was whole").at(report->read ? stage::body : stage::first_byte);
             co_return false;
         }
-        if (next == http1_reader::step::more) continue;
+        if (next == http1_reader::step::more) {
+            now = timers_.now();
+            continue;
+        }
         if (next == http1_reader::step::failed) {
             report->error = failure(reader_.error()).at(report->read ? stage::body : stage::first_byte);
             co_return false;
@@ -402,7 +454,7 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
         report.written = timers_.now();
         co_await read(in, out, &report);
     } else {
-        read_early_answer(*in, out, &report);
+        co_await read_early_answer(in, out, &report);
     }
     // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
     if (in->secret_answer) wipe(scratch_.data(), scratch_.size());

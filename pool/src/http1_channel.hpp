@@ -35,8 +35,12 @@ public:
     wait_point& point() noexcept { return point_; }
     error_code end(asio::ip::tcp::socket::wait_type what, wake why) noexcept;
 
+    /// Lets the shard's others have their turn. Errors: cancelled or stopped, meanwhile.
+    asio::awaitable<error_code> give_way();
+
 private:
     struct readiness;
+    error_code interruption() const noexcept { return timers_.stopped() ? errc::stopped : errc::cancelled; }
     std::shared_ptr<readiness>& readiness_of(asio::ip::tcp::socket::wait_type what) noexcept {
         return what == asio::ip::tcp::socket::wait_read ? read_ : write_;
     }
@@ -84,8 +88,9 @@ private:
                                      exchange_report* report);
     void forget_outgoing() noexcept;
     asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);
-    void read_early_answer(exchange_input const& in, response* out, exchange_report* report);
+    asio::awaitable<bool> read_early_answer(exchange_input const* in, response* out, exchange_report* report);
     http1_expectation expectation(exchange_input const& in) const noexcept;
+    failure ended(tls_status status, char const* when) const;
     failure late(error_code const& ec, steady_time deadline, char const* limit) const;
 
     std::unique_ptr<timed_socket> socket_;

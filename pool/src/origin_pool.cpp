@@ -55,17 +55,17 @@ void lease::close(close_reason why) noexcept {
 }
 
 struct origin_pool::waiter : fair_waiter {
-    waiter(origin_pool& p, fair_flow& f) : point(p.shared_.clock, p.shared_.executor), pool(p), flow(f) {}
+    waiter(origin_pool& p, fair_flow& f) : point(p.context_->clock, p.context_->executor), pool(p), flow(f) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~waiter() { leave(); }
     void enter() {
-        pool.queue_.push(flow, *this, pool.shared_.clock.now());
-        pool.shared_.stats.queue_length.add(1);
+        pool.queue_.push(flow, *this, pool.context_->clock.now());
+        pool.context_->stats->queue_length.add(1);
     }
     void leave() noexcept {
         if (!queued()) return;
         pool.queue_.remove(*this);
-        pool.shared_.stats.queue_length.add(-1);
+        pool.context_->stats->queue_length.add(-1);
     }
     wait_point point;
     origin_pool& pool;
@@ -77,7 +77,7 @@ struct origin_pool::waiter : fair_waiter {
 
 class origin_pool::reaper final : public timed {
 public:
-    explicit reaper(origin_pool& p) : pool_(p), room_(p.shared_.clock, *this) {}
+    explicit reaper(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
 
 private:
     void on_time() override { pool_.reap(); }
@@ -88,7 +88,7 @@ private:
 
 class origin_pool::brake final : public timed {
 public:
-    explicit brake(origin_pool& p) : pool_(p), room_(p.shared_.clock, *this) {}
+    explicit brake(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
 
 private:
     void on_time() override { pool_.serve(); }
@@ -97,14 +97,14 @@ private:
     timer_room room_;
 };
 
-origin_pool::origin_pool(std::string host, shared const& s)
+origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
     : host_(std::move(host)),
-      fixed_headers_("Host: " + host_ + "\r\nUser-Agent: " + s.params.user_agent + "\r\n"),
-      shared_(s),
-      queue_(share(s.params.pool.max_share_of_site, s.params.pool.max_channels)),
+      fixed_headers_("Host: " + host_ + "\r\nUser-Agent: " + c->params->user_agent + "\r\n"),
+      context_(std::move(c)),
+      queue_(share(context_->params->pool.max_share_of_site, context_->params->pool.max_channels)),
       reaper_(std::make_unique<reaper>(*this)),
       brake_(std::make_unique<brake>(*this)),
-      budget_(s.params.retries) {}
+      budget_(context_->params->retries) {}
 
 origin_pool::~origin_pool() { stop(); }
 
@@ -116,13 +116,14 @@ lease origin_pool::try_acquire(fair_flow& flow) noexcept {
     if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
     auto c = take_idle();
     if (!c) return {};
-    queue_.grant(flow, shared_.clock.now());
+    queue_.grant(flow, context_->clock.now());
     lease taken(shared_from_this(), flow, std::move(c));
     serve();
     return taken;
 }
 
-asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline) {
+asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline,
+                                                   asio::cancellation_type heeds) {
     lease_result result;
     if (stopped_) {
         result.error = errc::stopped;
@@ -133,9 +134,9 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
     result.lease = try_acquire(*flow);
     if (result.lease) co_return result;
     bool const capped = !queue_.may_hold(*flow);
-    auto const& limits = shared_.params.pool;
+    auto const& limits = context_->params->pool;
     if (queue_.size() >= limits.max_queue || flow->waiting() >= share(limits.max_share_of_site, limits.max_queue)) {
-        shared_.stats.queue_full.add();
+        context_->stats->queue_full.add();
         result.error = {errc::queue_full,
                         "pool_params::max_queue calls, or the site's share of them, wait for a channel to " + host_};
         co_return result;
@@ -143,11 +144,11 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
 
     waiter w(*this, *flow);
     w.enter();
-    if (capped) shared_.stats.site_cap_waits.add();
+    if (capped) context_->stats->site_cap_waits.add();
     serve();
     wake why = wake::notified;
     // A dialer that answers at once may have served it.
-    if (w.queued()) why = co_await w.point.wait(deadline);
+    if (w.queued()) why = co_await w.point.wait(deadline, heeds);
     if (w.lease) {
         result.lease = std::move(w.lease);
     } else if (w.error.code()) {
@@ -164,11 +165,11 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
         auto c = std::move(idle_.back());
         idle_.pop_back();
         if (c->alive()) {
-            shared_.stats.channels_idle.add(-1);
-            shared_.stats.channels_active.add(1);
+            context_->stats->channels_idle.add(-1);
+            context_->stats->channels_active.add(1);
             return c;
         }
-        auto const why = why_dead(*c, shared_.clock.now());
+        auto const why = why_dead(*c, context_->clock.now());
         close_idle(std::move(c), why);
     }
     return nullptr;
@@ -192,7 +193,7 @@ void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
         discard(std::move(c), close_reason::stopped);
         return;
     }
-    auto const now = shared_.clock.now();
+    auto const now = context_->clock.now();
     replace_if_due(*c, now);
     if (now >= c->retire_at) {
         discard(std::move(c), close_reason::lifetime);
@@ -205,7 +206,7 @@ void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
 
 void origin_pool::hand_over(std::unique_ptr<channel> c, steady_time now) noexcept {
     auto& next = static_cast<waiter&>(*queue_.pop(now));
-    shared_.stats.queue_length.add(-1);
+    context_->stats->queue_length.add(-1);
     next.lease = lease(shared_from_this(), next.flow, std::move(c));
     next.point.notify();
 }
@@ -213,33 +214,33 @@ void origin_pool::hand_over(std::unique_ptr<channel> c, steady_time now) noexcep
 void origin_pool::park(std::unique_ptr<channel> c, steady_time now) noexcept {
     c->idle_since = now;
     idle_.push_back(std::move(c));
-    shared_.stats.channels_active.add(-1);
-    shared_.stats.channels_idle.add(1);
-    if (!reaper_->scheduled()) shared_.clock.set(*reaper_, now + sweep_interval());
+    context_->stats->channels_active.add(-1);
+    context_->stats->channels_idle.add(1);
+    if (!reaper_->scheduled()) context_->clock.set(*reaper_, now + sweep_interval());
 }
 
 void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept {
     c.reset();
     --open_;
-    shared_.stats.channels_active.add(-1);
-    shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
+    context_->stats->channels_active.add(-1);
+    context_->stats->channels_closed[static_cast<std::size_t>(why)].add();
     serve();
 }
 
 void origin_pool::close_idle(std::unique_ptr<channel> c, close_reason why) noexcept {
     c.reset();
     --open_;
-    shared_.stats.channels_idle.add(-1);
-    shared_.stats.channels_closed[static_cast<std::size_t>(why)].add();
+    context_->stats->channels_idle.add(-1);
+    context_->stats->channels_closed[static_cast<std::size_t>(why)].add();
 }
 
 void origin_pool::serve() noexcept {
     while (queue_.ready() != 0) {
         auto c = take_idle();
         if (!c) break;
-        hand_over(std::move(c), shared_.clock.now());
+        hand_over(std::move(c), context_->clock.now());
     }
-    auto const& limits = shared_.params.pool;
+    auto const& limits = context_->params->pool;
     for (;;) {
         auto const ready = queue_.ready();
         auto const idle_missing = used_ && limits.min_idle > idle_.size() ? limits.min_idle - idle_.size() : 0;
@@ -251,15 +252,15 @@ void origin_pool::serve() noexcept {
 // Age
 
 steady_time origin_pool::lifetime_end() noexcept {
-    return shared_.clock.now() + times(uniform(shared_.random, 0.8, 1.0), shared_.params.pool.max_lifetime);
+    return context_->clock.now() + times(uniform(context_->random, 0.8, 1.0), context_->params->pool.max_lifetime);
 }
 
 steady_duration origin_pool::replace_ahead() const noexcept {
-    return std::min(longest_replace_ahead, times(0.1, shared_.params.pool.max_lifetime));
+    return std::min(longest_replace_ahead, times(0.1, context_->params->pool.max_lifetime));
 }
 
 steady_duration origin_pool::sweep_interval() const noexcept {
-    return std::min({longest_sweep, replace_ahead() / 2, times(1, shared_.params.pool.idle_timeout)});
+    return std::min({longest_sweep, replace_ahead() / 2, times(1, context_->params->pool.idle_timeout)});
 }
 
 void origin_pool::replace_if_due(channel& c, steady_time now) noexcept {
@@ -271,8 +272,8 @@ void origin_pool::replace_if_due(channel& c, steady_time now) noexcept {
 }
 
 void origin_pool::reap() {
-    auto const now = shared_.clock.now();
-    auto const idle_timeout = times(1, shared_.params.pool.idle_timeout);
+    auto const now = context_->clock.now();
+    auto const idle_timeout = times(1, context_->params->pool.idle_timeout);
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
         auto const unused = now - c->idle_since >= idle_timeout;
         auto const old = now >= c->retire_at;
@@ -288,14 +289,14 @@ void origin_pool::reap() {
     for (std::size_t i = 0; i < idle_.size(); ++i)
         if (idle_[i]->idle_since + idle_timeout > idle_[i]->retire_at) replace_if_due(*idle_[i], now);
     serve();
-    if (!idle_.empty()) shared_.clock.set(*reaper_, now + sweep_interval());
+    if (!idle_.empty()) context_->clock.set(*reaper_, now + sweep_interval());
 }
 
 // Dials
 
 bool origin_pool::may_dial() const noexcept {
-    auto const& limits = shared_.params.pool;
-    if (stopped_ || brake_->scheduled() || shared_.clock.stopped()) return false;
+    auto const& limits = context_->params->pool;
+    if (stopped_ || brake_->scheduled() || context_->clock.stopped()) return false;
     // Behind a failure one alone tries.
     auto const at_once = failures_ == 0 ? limits.max_dialing : 1;
     return dialing_ < at_once && open_ + dialing_ < limits.max_channels;
@@ -313,29 +314,28 @@ dial_result no_memory() noexcept {
 
 void origin_pool::start_dial(dial_purpose why) noexcept {
     ++dialing_;
-    shared_.stats.channels_dialing.add(1);
-    shared_.stats.dials[static_cast<std::size_t>(why)].add();
+    context_->stats->channels_dialing.add(1);
+    context_->stats->dials[static_cast<std::size_t>(why)].add();
     try {
-        asio::co_spawn(shared_.executor, run_dial(shared_from_this(), shared_.owner.lock()), [](std::exception_ptr) {});
+        asio::co_spawn(context_->executor, run_dial(shared_from_this()), [](std::exception_ptr) {});
     } catch (std::bad_alloc const&) {
         on_dialed(no_memory());
     }
 }
 
-asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, std::shared_ptr<void> keep_alive) {
+asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self) {
     dial_result result;
     try {
-        result = co_await self->shared_.dial.dial(self->host_);
+        result = co_await self->context_->dial->dial(self->host_);
     } catch (std::bad_alloc const&) {
         result = no_memory();
     }
     self->on_dialed(std::move(result));
-    keep_alive.reset();
 }
 
 void origin_pool::on_dialed(dial_result result) noexcept {
     --dialing_;
-    auto& stats = shared_.stats;
+    auto& stats = *context_->stats;
     stats.channels_dialing.add(-1);
     for (std::size_t i = 0; i < dial_stage_count; ++i)
         if (result.took[i].count() > 0) stats.dial_duration[i].observe(result.took[i]);
@@ -356,7 +356,7 @@ void origin_pool::on_dialed(dial_result result) noexcept {
         return;
     }
     failures_ = 0;
-    shared_.clock.cancel(*brake_);
+    context_->clock.cancel(*brake_);
     ++open_;
     stats.channels_active.add(1);
     stats.channels_opened.add();
@@ -367,9 +367,9 @@ void origin_pool::on_dialed(dial_result result) noexcept {
 
 void origin_pool::report_failed(dial_result const& result) noexcept {
     try {
-        shared_.report({event::kind::dial_failed,
-                        {},
-                        host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
+        context_->report({event::kind::dial_failed,
+                          {},
+                          host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
     }
@@ -378,19 +378,19 @@ void origin_pool::report_failed(dial_result const& result) noexcept {
 void origin_pool::back_off() noexcept {
     // Those that ran beside the first failure say nothing new.
     if (brake_->scheduled()) return;
-    auto const& limits = shared_.params.pool;
+    auto const& limits = context_->params->pool;
     double const doubled = std::min(std::ldexp(1.0, static_cast<int>(std::min(failures_, 30u))),
                                     static_cast<double>(limits.dial_backoff_max.count()) /
                                         static_cast<double>(limits.dial_backoff.count()));
     ++failures_;
-    shared_.stats.dial_backoffs.add();
-    shared_.clock.set(*brake_,
-                      shared_.clock.now() + times(doubled * uniform(shared_.random, 0.5, 1.0), limits.dial_backoff));
+    context_->stats->dial_backoffs.add();
+    context_->clock.set(*brake_, context_->clock.now() +
+                                     times(doubled * uniform(context_->random, 0.5, 1.0), limits.dial_backoff));
 }
 
 void origin_pool::fail_waiters(failure const& why) noexcept {
     while (auto* const w = static_cast<waiter*>(queue_.evict())) {
-        shared_.stats.queue_length.add(-1);
+        context_->stats->queue_length.add(-1);
         try {
             w->error = why;
         } catch (std::bad_alloc const&) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "channel.hpp"
+#include "shard_context.hpp"
 #include "timers.hpp"
 #include "wait_point.hpp"
 
@@ -10,7 +11,6 @@
 #include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,19 +58,7 @@ public:
     there are as many as there may be, or a dial runs, or the timer of a backoff does. */
 class origin_pool : public std::enable_shared_from_this<origin_pool> {
 public:
-    /// What all pools of a shard share.
-    struct shared {
-        asio::any_io_executor executor;
-        timers& clock;
-        dialer& dial;
-        client_params const& params;
-        shard_stats& stats;
-        random_engine& random;
-        std::function<void(event)> report;
-        std::weak_ptr<void> owner;  // the shard: kept alive while a dial runs
-    };
-
-    origin_pool(std::string host, shared const& s);
+    origin_pool(std::string host, std::shared_ptr<shard_context> c);
     ~origin_pool();
 
     std::string const& host() const noexcept { return host_; }
@@ -81,7 +69,9 @@ public:
     /// One that is idle, if the flow may have it at once; else none. `flow` must outlive the lease.
     lease try_acquire(fair_flow& flow) noexcept;
     /// As try_acquire, but waits. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
-    asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline);
+    /// `heeds`: the types of cancellation that end the wait.
+    asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline,
+                                          asio::cancellation_type heeds = asio::cancellation_type::all);
 
     /// Closes what is idle. Nothing is dialled any more.
     void stop() noexcept;
@@ -118,7 +108,7 @@ private:
 
     bool may_dial() const noexcept;
     void start_dial(dial_purpose why) noexcept;
-    static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self, std::shared_ptr<void> keep_alive);
+    static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self);
     void on_dialed(dial_result result) noexcept;
     void report_failed(dial_result const& result) noexcept;
     void back_off() noexcept;
@@ -131,7 +121,7 @@ private:
 
     std::string host_;
     std::string fixed_headers_;
-    shared const& shared_;
+    std::shared_ptr<shard_context> const context_;
     fair_queue queue_;
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used
     std::unique_ptr<reaper> reaper_;

@@ -1,6 +1,7 @@
 #include "shard.hpp"
 
 #include "base64.hpp"
+#include "entry.hpp"
 
 #include <jirapool/core/tenant_info.hpp>
 #include <jirapool/core/token_answer.hpp>
@@ -89,38 +90,99 @@ std::size_t shard_set::home_of(std::string_view site_key) const noexcept {
     return std::hash<std::string_view>{}(site_key) % shards.size();
 }
 
+/// Hears of the end of the executor's context.
+class shard::watcher final : public context_life::member {
+public:
+    explicit watcher(std::weak_ptr<shard> s) noexcept : shard_(std::move(s)) {}
+
+private:
+    void on_context_gone() noexcept override {
+        if (auto const s = shard_.lock()) s->abandon();
+    }
+    std::weak_ptr<shard> shard_;
+};
+
+/// Calls that ended without the memory to be handed to another executor.
+class shard::undelivered final : public timed {
+public:
+    explicit undelivered(shard_context& c) : context_(c), room_(c.clock, *this) {}
+
+    void keep(std::shared_ptr<entry> e) noexcept {
+        e->next = std::move(first_);
+        first_ = std::move(e);
+        context_.clock.set(*this, context_.clock.now() + 10ms);
+    }
+
+private:
+    void on_time() override { deliver(); }
+    void on_stop() override { deliver(); }
+    void deliver() {
+        for (auto e = std::move(first_); e;) {
+            auto const now = std::move(e);
+            e = std::move(now->next);
+            now->finish();
+        }
+    }
+    shard_context& context_;
+    timer_room room_;
+    std::shared_ptr<entry> first_;
+};
+
 shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index)
-    : params_(std::move(p)),
-      stats_(std::make_shared<shard_stats>()),
-      random_(e.seed),
-      timers_(*e.clock, std::move(e.alarm)),
-      dialer_(e.make_dialer(e.executor, timers_)),
-      pool_shared_{
-          e.executor, timers_, *dialer_, *params_, *stats_, random_, [this](event ev) { report(std::move(ev)); }, {}},
+    : context_(std::make_shared<shard_context>(std::move(e), std::move(p))),
+      stats_(context_->stats),
+      place_(&asio::query(context_->executor, asio::execution::context)),
+      life_(context_life::of(asio::query(context_->executor, asio::execution::context))),
+      undelivered_(std::make_unique<undelivered>(*context_)),
       index_(index) {}
 
 shard::~shard() {
+    if (watcher_) life_->leave(*watcher_);
     // Handles may outlive the shard; what hangs on its timers and pools may not.
     while (!entries_.empty()) leave(*entries_.back());
 }
 
 void shard::begin(std::weak_ptr<shard_set> all) {
     all_ = std::move(all);
-    pool_shared_.owner = weak_from_this();
-    timers_.on_abandoned([weak = weak_from_this()] {
-        // Held: the coroutines that are destroyed in here may be the last that keep the shard.
-        if (auto const self = weak.lock()) self->timers_.abandon();
+    watcher_ = std::make_shared<watcher>(weak_from_this());
+    life_->enter(*watcher_);
+    context_->clock.on_stop_request([weak = weak_from_this()] {
+        if (auto const self = weak.lock()) self->stop();
     });
 }
 
-void shard::report(event e) const noexcept {
-    if (params_->on_event) params_->on_event(e);
+void shard::abandon() noexcept {
+    // The coroutines that are destroyed in here may be the last that keep the shard.
+    auto const self = shared_from_this();
+    kept_.reset();
+    context_->clock.abandon();
+    undelivered_.reset();
+    while (!entries_.empty()) leave(*entries_.back());
+    origins_.clear();
+    // Sockets and executors must not outlive their context.
+    context_.reset();
+}
+
+void shard::request_stop() noexcept {
+    life_->while_alive([&] {
+        kept_ = shared_from_this();
+        context_->clock.request_stop();
+    });
+}
+
+bool shard::runs_on(asio::any_io_executor const& ex) const noexcept {
+    // On the same context: so it is there, and with it all that this has.
+    return ex && &asio::query(ex, asio::execution::context) == place_ && ex == context_->executor;
+}
+
+void shard::deliver_later(std::shared_ptr<entry> e) noexcept {
+    if (undelivered_) undelivered_->keep(std::move(e));
 }
 
 std::shared_ptr<site_state> shard::site(std::string const& key) {
     auto& known = sites_[key];
     if (auto s = known.lock()) return s;
-    auto s = std::make_shared<site_state>(timers_, *params_, *stats_);
+    auto s = std::make_shared<site_state>(context_);
     known = s;
     if (sites_.size() >= forget_at_) forget_unused();
     return s;
@@ -137,42 +199,54 @@ void shard::forget_unused() {
         }
         auto unused = origins_.extract(o++);
         unused.mapped().reset();  // first: its idle channels go with it
-        dialer_->forget(unused.key());
+        context_->dial->forget(unused.key());
     }
     forget_at_ = 2 * sites_.size() + 64;
 }
 
 std::shared_ptr<origin_pool> shard::origin(std::string const& host) {
     auto& pool = origins_[host];
-    if (!pool) pool = std::make_shared<origin_pool>(host, pool_shared_);
+    if (!pool) pool = std::make_shared<origin_pool>(host, context_);
     return pool;
 }
 
-void shard::add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
-    if (e->removed || timers_.stopped()) return;
-    std::string const host(e->host());
-    std::string key(e->site_key());
-    if (auto const known = cloud_of_host_.find(key); known != cloud_of_host_.end()) {
-        key = known->second;
-        auto const all = all_.lock();
-        if (!all) return;
-        if (auto const home = all->home_of(key); home != index_) {
-            hand_over(e, std::move(s), home, key);
-            return;
+bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
+    // None: it is removed, or on its way to another shard.
+    if (e->removed || context_->clock.stopped() || !e->state || e->state->site) return true;
+    auto const s = e->state;
+    try {
+        std::string const host(e->host());
+        std::string key(e->site_key());
+        if (auto const known = cloud_of_host_.find(key); known != cloud_of_host_.end()) {
+            key = known->second;
+            auto const all = all_.lock();
+            if (!all) return true;
+            if (auto const home = all->home_of(key); home != index_) {
+                hand_over(e, s, home, key);
+                return true;
+            }
         }
-    }
-    s->origin = origin(host);
-    s->site = site(key);
-    enter(e, s);
-    if (e->kind == connection_kind::service_oauth) {
-        e->token = std::make_unique<token_source>(params_->tokens, *this, *e);
-        e->token->app = std::hash<std::string>{}(s->client_id);
-        start_refresh(e, s);
-    } else if (key == host) {  // a personal token's site, whose cloud ID is not known
-        auto& waiting = by_host_[host];
-        waiting.push_back(e);
-        if (waiting.size() == 1)
-            asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), host), [](std::exception_ptr) {});
+        std::unique_ptr<token_source> token;
+        if (e->kind == connection_kind::service_oauth)
+            token = std::make_unique<token_source>(context_->params->tokens, *this, *e);
+        if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 16);
+        s->origin = origin(host);
+        s->site = site(key);
+        enter(e, s);
+        if (token) {
+            e->token = std::move(token);
+            e->token->app = std::hash<std::string>{}(s->client_id);
+            start_refresh(e, s);
+        } else if (e->kind == connection_kind::personal_api_token && key == host) {
+            ask_for_cloud_id(e, host);
+        }
+        return true;
+    } catch (std::bad_alloc const&) {
+        if (s->site) leave(*e);
+        s->site.reset();
+        s->origin.reset();
+        e->state = s;
+        return false;
     }
 }
 
@@ -193,14 +267,24 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
     if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
 }
 
-void shard::close_quota(std::uint64_t app, steady_time until) { app_quotas_[app].close(until); }
+void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
+    try {
+        app_quotas_[app].close(until);
+    } catch (std::bad_alloc const&) {
+        return;  // Jira will say so here as well
+    }
+}
 
-void shard::close_quota_elsewhere(connection_entry const& e, steady_time until) {
+void shard::close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept {
     auto const all = all_.lock();
     if (!all || !e.token) return;
-    for (auto const& other : all->shards)
-        if (other.get() != this)
-            asio::post(other->executor(), [other, app = e.token->app, until] { other->close_quota(app, until); });
+    try {
+        for (auto const& other : all->shards)
+            if (other.get() != this)
+                other->post([other, app = e.token->app, until] { other->close_quota(app, until); });
+    } catch (std::bad_alloc const&) {
+        return;  // as above
+    }
 }
 
 namespace {
@@ -224,24 +308,29 @@ private:
 
 token_source::token_source(token_params const& p, shard& s, connection_entry& e) : fsm(p), shard_(s), entry_(e) {}
 
-void token_source::schedule() {
-    if (!retired) shard_.timers_.set(*this, fsm.next_refresh());
+void token_source::schedule() noexcept {
+    if (retired) return;
+    try {
+        shard_.context_->clock.set(*this, fsm.next_refresh());
+    } catch (std::bad_alloc const&) {
+        return;  // the next call finds that a refresh is due
+    }
 }
 
 void token_source::retire() noexcept {
     retired = true;
     current.reset();
-    shard_.timers_.cancel(*this);
+    shard_.context_->clock.cancel(*this);
 }
 
 void token_source::note_failure(std::string why) {
     failed_ = why.empty() ? nullptr : std::make_unique<std::string const>(std::move(why));
 }
 
-asio::awaitable<wake> token_source::wait(steady_time deadline) {
+asio::awaitable<wake> token_source::wait(steady_time deadline, asio::cancellation_type heeds) {
     if (!waiting_) waiting_ = std::make_unique<std::vector<wait_point*>>();
-    listed_wait here(*waiting_, shard_.timers_, shard_.executor());
-    wake const why = co_await here.point.wait(deadline);
+    listed_wait here(*waiting_, shard_.context_->clock, shard_.executor());
+    wake const why = co_await here.point.wait(deadline, heeds);
     co_return why;
 }
 
@@ -252,7 +341,7 @@ void token_source::wake_all() {
 }
 
 void token_source::on_time() {
-    fsm.on_timer(shard_.timers_.now(), shard_.random_);
+    fsm.on_timer(shard_.context_->clock.now(), shard_.context_->random);
     shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
 }
 
@@ -275,20 +364,27 @@ std::shared_ptr<connection_state> shard::leave(connection_entry& e) {
 
 void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
     if (e->removed || !e->state) return;
+    if (!e->state->site) {
+        e->state = std::move(s);
+        return;
+    }
     s->origin = e->state->origin;
     s->site = e->state->site;
     e->state = s;
     e->anonymous_reported = false;
     if (e->token) {
         e->token->app = std::hash<std::string>{}(s->client_id);
-        e->token->fsm.on_secret_replaced(timers_.now());
+        e->token->fsm.on_secret_replaced(context_->clock.now());
         note_refused(e->id, false);
         start_refresh(e, s);
     }
 }
 
 void shard::remove(std::shared_ptr<connection_entry> const& e) {
-    if (!e->state) return;
+    if (!e->state || !e->state->site) {
+        e->state.reset();
+        return;
+    }
     auto const s = leave(*e);
     if (e->token) {
         e->token->wake_all();
@@ -298,25 +394,35 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
 }
 
 void shard::stop() {
+    auto const self = std::move(kept_);
     for (auto const& [host, pool] : origins_) pool->stop();
-    timers_.stop();
+    context_->clock.stop();
 }
 
-asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, steady_time deadline) {
-    co_await asio::this_coro::throw_if_cancelled(false);
+asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,
+                                   std::shared_ptr<std::atomic<bool> const> over) {
     self->refuse_calls();
+    auto const deadline = self->context_->clock.now() + patience;
     auto const& calls = self->stats_->calls_in_flight;
     wake why = wake::notified;
-    while (calls.value() > 0 && why == wake::notified) {
-        listed_wait last(self->drains_, self->timers_, self->executor());
+    while (calls.value() > 0 && !*over && why == wake::notified) {
+        listed_wait last(self->drains_, self->context_->clock, self->executor());
         why = co_await last.point.wait(deadline);
     }
     co_return calls.value() == 0;
 }
 
-void shard::on_call_ended() {
-    if (stats_->calls_in_flight.value() > 0) return;
+void shard::wake_drains() noexcept {
     for (auto* const d : drains_) d->notify();
+}
+
+void shard::count_cancelled(connection_kind k) noexcept {
+    stats_->calls[static_cast<std::size_t>(k)][static_cast<std::size_t>(outcome::cancelled)].add();
+    stats_->call_duration.observe(steady_duration::zero());
+}
+
+void shard::on_call_ended() {
+    if (stats_->calls_in_flight.value() == 0) wake_drains();
 }
 
 void shard::note_refused(std::string const& id, bool refused) {
@@ -328,8 +434,8 @@ void shard::note_refused(std::string const& id, bool refused) {
 // Tokens
 
 void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
-    if (timers_.stopped() || e->token->retired) return;
-    if (!e->token->fsm.refresh_due(timers_.now())) {
+    if (context_->clock.stopped() || e->token->retired) return;
+    if (!e->token->fsm.refresh_due(context_->clock.now())) {
         e->token->schedule();
         return;
     }
@@ -341,7 +447,8 @@ void shard::spawn_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<c
         asio::co_spawn(executor(), run_refresh(shared_from_this(), e, std::move(s)), [](std::exception_ptr) {});
     } catch (std::bad_alloc const&) {
         // Or the credential would be taken to be renewing for ever.
-        e->token->fsm.on_refresh_failed(refresh_failure::transient, timers_.now(), std::nullopt, random_);
+        e->token->fsm.on_refresh_failed(refresh_failure::transient, context_->clock.now(), std::nullopt,
+                                        context_->random);
         e->token->schedule();
     }
 }
@@ -366,7 +473,7 @@ struct token_exchange {
 
 asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                             token_exchange* out) {
-    out->asked = self->timers_.now();
+    out->asked = self->context_->clock.now();
     auto const deadline = out->asked + refresh_deadline;
     auto const host = std::string(auth_host);
     auto const pool = self->origin(host);
@@ -394,7 +501,7 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     response answer;
     // Far above any token seen, as a buffer that grows leaves its bytes behind.
     answer.mutable_body().reserve(16u << 10);
-    out->asked = self->timers_.now();
+    out->asked = self->context_->clock.now();
     auto const report = co_await leased.lease.channel().exchange(&in, &answer);
     if (report.error.code()) {
         out->answer.reason = report.error.describe();
@@ -402,7 +509,7 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
         co_return;
     }
     out->answer = read_token_answer(answer.status(), answer.body());
-    out->retry_after = read_rate_headers(answer, self->timers_.wall()).retry_after;
+    out->retry_after = read_rate_headers(answer, self->context_->clock.wall()).retry_after;
     answer.mutable_body().wipe();
     if (report.reusable) leased.lease.give_back();
     else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
@@ -413,10 +520,10 @@ void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::str
         bool const good = outcome == refresh_result::ok;
         e.token->note_failure(good ? std::string() : reason);
         if (!e.token->retired) note_refused(e.id, outcome == refresh_result::permanent);
-        if (good || timers_.stopped()) return;
-        report({outcome == refresh_result::permanent ? event::kind::credential_refused
-                                                     : event::kind::token_refresh_failed,
-                e.id, reason});
+        if (good || context_->clock.stopped()) return;
+        context_->report({outcome == refresh_result::permanent ? event::kind::credential_refused
+                                                               : event::kind::token_refresh_failed,
+                          e.id, reason});
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
     }
@@ -426,7 +533,7 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
                                          std::shared_ptr<connection_state> s) {
     auto& source = *e->token;
     auto& stats = *self->stats_;
-    auto const started = self->timers_.now();
+    auto const started = self->context_->clock.now();
     token_exchange done;
     std::shared_ptr<bearer const> newer;
     try {
@@ -438,12 +545,12 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     }
     auto& answer = done.answer;
 
-    auto const now = self->timers_.now();
+    auto const now = self->context_->clock.now();
     auto outcome = refresh_result::ok;
     if (!answer.ok()) {
         outcome = answer.failed == refresh_failure::permanent ? refresh_result::permanent : refresh_result::transient;
-        source.fsm.on_refresh_failed(answer.failed, now, done.retry_after, self->random_);
-    } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->random_)) {
+        source.fsm.on_refresh_failed(answer.failed, now, done.retry_after, self->context_->random);
+    } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->context_->random)) {
         outcome = refresh_result::transient;
         answer.reason = "the token was as good as expired when it came";
     } else if (!source.retired) {
@@ -458,43 +565,69 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
 
 // Which site a host is
 
-asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std::string host) {
+void shard::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host) {
+    auto& waiting = by_host_[host];
+    waiting.push_back(e);
+    if (waiting.size() > 1) return;
+    try {
+        asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), host), [](std::exception_ptr) {});
+    } catch (std::bad_alloc const&) {
+        by_host_.erase(host);
+        throw;
+    }
+}
+
+/// Asks once. True: the host's connections are where they belong.
+asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why) {
     auto const pool = self->origin(host);
     fair_flow flow;
+    auto const deadline = self->context_->clock.now() + resolve_deadline;
+    auto leased = co_await pool->acquire(&flow, deadline);
+    if (!leased.lease) {
+        *why = std::move(leased.error);
+        co_return false;
+    }
+    exchange_input in;
+    in.target = tenant_info_target;
+    in.fixed_headers = pool->fixed_headers();
+    in.deadline = deadline;
+    response out;
+    auto report = co_await leased.lease.channel().exchange(&in, &out);
+    if (report.error.code()) {
+        *why = std::move(report.error);
+        leased.lease.close(close_reason::broken);
+        co_return false;
+    }
+    if (report.reusable) leased.lease.give_back();
+    else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
+    auto const cloud = read_tenant_info(out.status(), out.body());
+    if (cloud) self->adopt(host, cloud->str());
+    else *why = cloud.error();
+    co_return cloud.has_value();
+}
+
+asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std::string host) {
     steady_duration pause = resolve_retry;
-    for (int attempt = 1; !self->timers_.stopped() && self->anybody_asks_for(host); ++attempt) {
-        auto const deadline = self->timers_.now() + resolve_deadline;
+    for (int attempt = 1; !self->context_->clock.stopped() && self->anybody_asks_for(host); ++attempt) {
         failure why;
-        auto leased = co_await pool->acquire(&flow, deadline);
-        if (!leased.lease) {
-            why = std::move(leased.error);
-        } else {
-            exchange_input in;
-            in.target = tenant_info_target;
-            in.fixed_headers = pool->fixed_headers();
-            in.deadline = deadline;
-            response out;
-            auto report = co_await leased.lease.channel().exchange(&in, &out);
-            if (report.error.code()) {
-                why = std::move(report.error);
-                leased.lease.close(close_reason::broken);
-            } else {
-                if (report.reusable) leased.lease.give_back();
-                else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
-                auto const cloud = read_tenant_info(out.status(), out.body());
-                if (cloud) {
-                    self->adopt(host, cloud->str());
-                    co_return;
-                }
-                why = cloud.error();
-            }
+        try {
+            bool const learned = co_await learn_cloud_id(self, host, &why);
+            if (learned) co_return;
+            if (attempt == 3 && !self->context_->clock.stopped())
+                self->context_->report({event::kind::site_unresolved, {}, host + ": " + why.describe()});
+        } catch (std::bad_alloc const&) {
+            why = make_error_code(boost::system::errc::not_enough_memory);
         }
-        if (attempt == 3 && !self->timers_.stopped())
-            self->report({event::kind::site_unresolved, {}, host + ": " + why.describe()});
-        wait_point point(self->timers_, self->executor());
-        auto const jittered = steady_duration(static_cast<steady_duration::rep>(uniform(self->random_, 0.5, 1.0) *
-                                                                                static_cast<double>(pause.count())));
-        co_await point.wait(self->timers_.now() + jittered);
+        wait_point point(self->context_->clock, self->executor());
+        auto const jittered = steady_duration(static_cast<steady_duration::rep>(
+            uniform(self->context_->random, 0.5, 1.0) * static_cast<double>(pause.count())));
+        try {
+            co_await point.wait(self->context_->clock.now() + jittered);
+        } catch (std::bad_alloc const&) {
+            // The host's next connection begins anew.
+            self->by_host_.erase(host);
+            co_return;
+        }
         pause = std::min<steady_duration>(pause * 2, resolve_retry_max);
     }
 }
@@ -511,15 +644,14 @@ bool shard::anybody_asks_for(std::string const& host) {
 }
 
 void shard::adopt(std::string const& host, std::string const& cloud) {
-    auto const waiting = std::exchange(by_host_[host], {});
-    by_host_.erase(host);
     cloud_of_host_[host] = cloud;
     auto const all = all_.lock();
     if (!all) return;
     auto const home = all->home_of(cloud);
-    for (auto const& weak : waiting) {
-        auto const e = weak.lock();
-        if (!e || e->removed || !e->state) continue;
+    // One after the other, so that lack of memory leaves the rest to be asked for again.
+    for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
+        auto const e = waiting.back().lock();
+        if (!e || e->removed || !e->state || !e->state->site) continue;
         // A new state, so that calls in flight keep the site they were admitted by.
         auto s = e->state->without_site();
         if (home == index_) {
@@ -532,9 +664,15 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
             e->state = s;
             continue;
         }
-        leave(*e);
-        hand_over(e, std::move(s), home, cloud);
+        auto const left = leave(*e);
+        try {
+            hand_over(e, std::move(s), home, cloud);
+        } catch (std::bad_alloc const&) {
+            enter(e, left);
+            throw;
+        }
     }
+    by_host_.erase(host);
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
@@ -542,12 +680,20 @@ void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
-    asio::post(next->executor(), [next, e, s, cloud] {
-        next->cloud_of_host_[std::string(e->host())] = cloud;
-        next->add(e, s);
-    });
+    next->post([next, e, s, cloud] { next->take_over(e, s, cloud); });
     // After the post: a caller that reads the new home posts behind it.
     e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
+}
+
+void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
+                      std::string const& cloud) noexcept {
+    try {
+        cloud_of_host_[std::string(e->host())] = cloud;
+    } catch (std::bad_alloc const&) {
+        // Then it is asked for here once more.
+    }
+    e->state = std::move(s);
+    [[maybe_unused]] bool const begun = begin_with(e);
 }
 
 }  // namespace jirapool::detail

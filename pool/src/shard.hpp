@@ -1,7 +1,8 @@
 #pragma once
 
-#include "channel.hpp"
+#include "context_life.hpp"
 #include "origin_pool.hpp"
+#include "shard_context.hpp"
 #include "site_state.hpp"
 #include "timers.hpp"
 #include "token_source.hpp"
@@ -14,6 +15,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
 
 #include <atomic>
 #include <functional>
@@ -25,6 +27,7 @@
 
 namespace jirapool::detail {
 
+class entry;
 class shard;
 class shard_set;
 struct token_exchange;
@@ -80,24 +83,14 @@ struct connection_entry {
     /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
     std::atomic<std::uint32_t> home{0};
     // The home shard's alone: look at `home` first.
-    std::uint32_t slot = 0;  ///< in the shard's list of those that have a state
+    std::uint32_t slot = 0;  ///< in the shard's list of those that have a site
     std::shared_ptr<connection_state> state;
     std::unique_ptr<token_source> token;  ///< OAuth only; outlives the state, as calls in flight may look at it
 };
 
-/// What a shard stands on: real, or simulated.
-class shard_environment {
-public:
-    asio::any_io_executor executor;
-    engine_clock const* clock = nullptr;
-    std::unique_ptr<jirapool::detail::alarm> alarm;
-    std::function<std::unique_ptr<dialer>(asio::any_io_executor, timers&)> make_dialer;
-    std::uint64_t seed = 0;
-};
-
 /** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.
 
-    @par Threads   Everything but `stats` and `executor` only on its executor. */
+    @par Threads   Everything but `stats`, `life`, `post` and `request_stop` only on its executor. */
 class shard : public std::enable_shared_from_this<shard> {
 public:
     shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index);
@@ -106,26 +99,46 @@ public:
     /// Once, after it is held by a shared_ptr.
     void begin(std::weak_ptr<shard_set> all);
 
-    asio::any_io_executor const& executor() const noexcept { return pool_shared_.executor; }
     std::shared_ptr<shard_stats> const& stats() const noexcept { return stats_; }
+    /// Of the context that its executor is of.
+    std::shared_ptr<context_life> const& life() const noexcept { return life_; }
+    /// Posts to its executor. False: the context is gone. May throw bad_alloc.
+    template <class F>
+    bool post(F f) {
+        return life_->while_alive([&] { asio::post(context_->executor, std::move(f)); });
+    }
+    /// `stop`, soon, on its executor; needs no memory.
+    void request_stop() noexcept;
+    asio::any_io_executor const& executor() const noexcept { return context_->executor; }
+    /// A coroutine on `ex` runs where this does.
+    bool runs_on(asio::any_io_executor const& ex) const noexcept;
 
-    void add(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    /// Begins with a connection that has its state, but no site yet. False: there was no memory, and it is as it was; its next
+    /// call tries again.
+    bool begin_with(std::shared_ptr<connection_entry> const& e) noexcept;
     void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     void remove(std::shared_ptr<connection_entry> const& e);
     void stop();
     /// From now on new calls end with `stopped`.
     void refuse_calls() noexcept { refusing_ = true; }
-    /// True when no call is left, false when some are at the deadline.
-    static asio::awaitable<bool> drain(std::shared_ptr<shard> self, steady_time deadline);
+    /// True when no call is left, false when some are at the deadline, or when it is over before.
+    static asio::awaitable<bool> drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,
+                                       std::shared_ptr<std::atomic<bool> const> over);
+    /// Those who drain look whether it is over.
+    void wake_drains() noexcept;
+    /// A call was cancelled before it began.
+    void count_cancelled(connection_kind k) noexcept;
+    /// One that lacked the memory to be handed to its caller is so a moment later.
+    void deliver_later(std::shared_ptr<entry> e) noexcept;
     /// An app's quota over all its sites is used up: nothing of it before `until`.
-    void close_quota(std::uint64_t app, steady_time until);
+    void close_quota(std::uint64_t app, steady_time until) noexcept;
 
-    /// The one call coroutine.
+    /// The one call coroutine. At the connection's home, in a coroutine that does not throw when it is cancelled.
     static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                                   request r, body_streams b);
 
     // For tests and the simulator.
-    timers& clock() noexcept { return timers_; }
+    timers& clock() noexcept { return context_->clock; }
 
 private:
     friend class call_run;
@@ -147,25 +160,34 @@ private:
     void enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     std::shared_ptr<connection_state> leave(connection_entry& e);
     void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
-    void close_quota_elsewhere(connection_entry const& e, steady_time until);
+    void close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept;
     void note_refused(std::string const& id, bool refused);
 
+    void ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host);
+    static asio::awaitable<bool> learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why);
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
     bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
                    std::string const& cloud);
+    void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
+                   std::string const& cloud) noexcept;
     void forget_unused();
 
     void on_call_ended();
-    void report(event e) const noexcept;
+    /// The executor's context is gone: whoever waits here is never resumed.
+    void abandon() noexcept;
 
-    std::shared_ptr<client_params const> params_;
-    std::shared_ptr<shard_stats> stats_;
-    random_engine random_;
-    timers timers_;
-    std::unique_ptr<dialer> dialer_;
-    origin_pool::shared pool_shared_;
+    class watcher;
+    class undelivered;
+
+    std::shared_ptr<shard_context> context_;  // null once its executor's context is gone
+    std::shared_ptr<shard_stats> const stats_;
+    asio::execution_context const* const place_;
+    std::shared_ptr<context_life> const life_;
+    std::shared_ptr<watcher> watcher_;
+    std::unique_ptr<undelivered> undelivered_;
+    std::shared_ptr<shard> kept_;  // itself, from a request to stop until it is met
     std::weak_ptr<shard_set> all_;
     std::size_t index_;
 
@@ -187,6 +209,8 @@ private:
 class shard_set {
 public:
     std::vector<std::shared_ptr<shard>> shards;
+    /// By stop: no call begins any more.
+    std::atomic<bool> ended{false};
 
     std::size_t home_of(std::string_view site_key) const noexcept;
 };

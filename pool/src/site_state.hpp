@@ -1,5 +1,6 @@
 #pragma once
 
+#include "shard_context.hpp"
 #include "timers.hpp"
 #include "wait_point.hpp"
 
@@ -37,20 +38,23 @@ struct admit_waiter : limiter_waiter {
     connections of the site, whichever way they reach it. */
 class site_state final : public timed {
 public:
-    site_state(timers& t, client_params const& p, shard_stats& s)
-        : limiter(p.limits), budget(p.retries), timers_(t), room_(t, *this), stats_(s) {
-        stats_.sites.add(1);
+    explicit site_state(std::shared_ptr<shard_context> c)
+        : limiter(c->params->limits),
+          budget(c->params->retries),
+          context_(std::move(c)),
+          room_(context_->clock, *this) {
+        context_->stats->sites.add(1);
     }
-    ~site_state() override { stats_.sites.add(-1); }
+    ~site_state() override { context_->stats->sites.add(-1); }
 
     /// Lets go whoever may go now, and looks again when the next one may.
     void pump() {
-        auto const now = timers_.now();
+        auto const now = context_->clock.now();
         while (auto* const w = static_cast<admit_waiter*>(limiter.release(now))) {
             w->permitted = true;
             w->point.notify();
         }
-        timers_.set(*this, limiter.next_release(now));
+        context_->clock.set(*this, limiter.next_release(now));
     }
 
     /// The connection was removed: those of its calls that wait for permits wait no more.
@@ -73,7 +77,7 @@ private:
             pump();
         } catch (std::bad_alloc const&) {
             // Those whose turn it is must not wait for somebody else's call to come by.
-            timers_.set(*this, timers_.now() + without_memory);
+            context_->clock.set(*this, context_->clock.now() + without_memory);
         }
     }
     void on_stop() override {}
@@ -101,9 +105,8 @@ private:
         fair_flow flow;
     };
     std::forward_list<origin_flow> flows_;
-    timers& timers_;
+    std::shared_ptr<shard_context> const context_;
     timer_room room_;
-    shard_stats& stats_;
 };
 
 }  // namespace jirapool::detail

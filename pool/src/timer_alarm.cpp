@@ -43,7 +43,8 @@ public:
     }
 
     void disarm() noexcept override {
-        // From here on a wait that is destroyed instead of completed means nothing.
+        // Once: the last who holds a shard may be on another thread than the ring's.
+        if (timer_->owner == nullptr) return;
         timer_->owner = nullptr;
         boost::system::error_code ignored;
         timer_->descriptor.cancel(ignored);
@@ -52,22 +53,14 @@ public:
 private:
     struct timer;
 
-    /// The wait's handler. Destroyed without having been called, it tells that the executor's context is gone.
     class ring {
     public:
         using allocator_type = handler_allocator<>;
 
         explicit ring(std::shared_ptr<timer> t) noexcept : timer_(std::move(t)) {}
-        ring(ring&&) noexcept = default;
-        ring& operator=(ring&&) = delete;
-        ~ring() {
-            if (!timer_ || timer_->owner == nullptr) return;
-            auto const tell = timer_->owner->on_abandoned;  // a copy: the alarm may be destroyed while it runs
-            if (tell) tell();
-        }
         allocator_type get_allocator() const noexcept { return allocator_type(timer_->memory); }
         void operator()(boost::system::error_code ec) {
-            auto const t = std::exchange(timer_, nullptr);
+            auto const t = std::move(timer_);
             if (ec || t->owner == nullptr) return;
             std::uint64_t rings = 0;
             [[maybe_unused]] auto const n = ::read(t->descriptor.native_handle(), &rings, sizeof rings);

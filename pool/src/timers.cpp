@@ -7,7 +7,7 @@ namespace jirapool::detail {
 
 namespace {
 
-// The alarm is armed even when nothing is due, so that the end of its executor is noticed.
+// The alarm is armed even when nothing is due.
 constexpr auto idle_alarm = std::chrono::hours(24);
 
 }  // namespace
@@ -113,10 +113,16 @@ void timers::cancel(timed& t) noexcept {
 
 void timers::run_due() {
     if (stopped_) return;
+    if (stop_requested_) {
+        // Moved out, as it may end the timers' last owner.
+        auto const stop_all = std::move(on_stop_request_);
+        if (stop_all) stop_all();
+        return;
+    }
     running_ = true;
     armed_ = steady_time::max();
     auto const now = clock_.now();
-    // Also when one of them throws: the others still wait for their times.
+    // Also when one of them throws, as a coroutine of the user's may: the others still wait for their times.
     class at_end {
     public:
         explicit at_end(timers& t) noexcept : timers_(t) {}
@@ -140,6 +146,13 @@ void timers::run_due() {
 void timers::rearm() noexcept {
     armed_ = heap_.empty() ? clock_.now() + idle_alarm : heap_.front()->at_;
     alarm_->arm(armed_);
+    // The request may have armed it just before.
+    if (stop_requested_) alarm_->arm(clock_.now());
+}
+
+void timers::request_stop() noexcept {
+    stop_requested_ = true;
+    alarm_->arm(clock_.now());
 }
 
 void timers::stop() {

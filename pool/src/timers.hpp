@@ -2,8 +2,10 @@
 
 #include "clock.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -61,10 +63,11 @@ public:
 
     void stop();
     bool stopped() const noexcept { return stopped_; }
+    /// Has the alarm's next ring, which comes at once, call what `on_stop_request` was given. From any thread; needs no memory.
+    void request_stop() noexcept;
+    void on_stop_request(std::function<void()> f) { on_stop_request_ = std::move(f); }
     /// Destroys everything that waits: the executor is gone.
     void abandon() noexcept;
-    /// Who calls `abandon` then, and keeps the timers alive meanwhile.
-    void on_abandoned(std::function<void()> f) { alarm_->on_abandoned = std::move(f); }
     std::size_t size() const noexcept { return heap_.size(); }
 
 private:
@@ -84,6 +87,8 @@ private:
     steady_time armed_ = steady_time::max();
     bool running_ = false;
     bool stopped_ = false;
+    std::atomic<bool> stop_requested_{false};
+    std::function<void()> on_stop_request_;
 };
 
 /// A place in the timers, held for who sets itself where nothing may fail. A member of its owner.

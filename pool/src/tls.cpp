@@ -7,36 +7,28 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace jirapool::detail {
 
 namespace {
 
-// A BIO of our own because OpenSSL's socket BIO writes with write(2): a peer that went away would raise SIGPIPE in a
-// process whose signals are not ours to set.
-int descriptor_of(BIO* b) noexcept { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(b))); }
+/* How many handshake messages a peer may send. A handshake has nine at most, and servers send two tickets behind it, hardly one
+   sends more than four; beside them there are KeyUpdates, one for some 2^24 records. OpenSSL takes 10 to 20 us for each: this many
+   are less than a millisecond. It begins with all of it and never has more, or a flood could be saved for. */
+constexpr std::uint32_t most_messages = 32;
+// With each write, so that a server may have its reasons to send a ticket or two with each answer, as long as we ask for answers.
+constexpr std::uint64_t messages_per_write = 4;
+// Reading so much takes longer than dealing with a message.
+constexpr std::uint64_t data_per_message = 64u << 10;
 
-bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
-
-int bio_write(BIO* b, char const* data, int size) {
-    BIO_clear_retry_flags(b);
-    auto const n = ::send(descriptor_of(b), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
-    if (n < 0 && would_block()) BIO_set_retry_write(b);
-    return static_cast<int>(n);
-}
-
-int bio_read(BIO* b, char* data, int size) {
-    BIO_clear_retry_flags(b);
-    auto const n = ::recv(descriptor_of(b), data, static_cast<std::size_t>(size), 0);
-    if (n < 0 && would_block()) BIO_set_retry_read(b);
-    if (n == 0) BIO_set_flags(b, BIO_FLAGS_IN_EOF);
-    return static_cast<int>(n);
-}
+bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
 long bio_ctrl(BIO* b, int command, long, void*) {
     switch (command) {
@@ -44,21 +36,6 @@ long bio_ctrl(BIO* b, int command, long, void*) {
     case BIO_CTRL_EOF: return BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0;
     default: return 0;
     }
-}
-
-BIO_METHOD* socket_method() {
-    static BIO_METHOD* const method = [] {
-        auto* const m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "jirapool socket");
-        BIO_meth_set_write(m, bio_write);
-        BIO_meth_set_read(m, bio_read);
-        BIO_meth_set_ctrl(m, bio_ctrl);
-        BIO_meth_set_create(m, [](BIO* b) {
-            BIO_set_init(b, 1);
-            return 1;
-        });
-        return m;
-    }();
-    return method;
 }
 
 int slot_index() {
@@ -126,12 +103,58 @@ void session_slot::store(ssl_session_st* s) noexcept {
     session_ = s;
 }
 
+// A BIO of our own because OpenSSL's socket BIO writes with write(2), where a peer that went away would raise SIGPIPE in a process
+// whose signals are not ours to set, and because it reads on as long as there is something that is no data of ours.
+tls_stream::wire& tls_stream::wire_of(BIO* b) noexcept { return *static_cast<wire*>(BIO_get_data(b)); }
+
+int tls_stream::bio_write(BIO* b, char const* data, int size) noexcept {
+    BIO_clear_retry_flags(b);
+    auto const n = ::send(wire_of(b).descriptor, data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+    if (n < 0 && (would_block() || errno == EINTR)) BIO_set_retry_write(b);
+    return static_cast<int>(n);
+}
+
+int tls_stream::bio_read(BIO* b, char* data, int size) noexcept {
+    auto& w = wire_of(b);
+    BIO_clear_retry_flags(b);
+    // Once in each operation: a handshake message that comes byte by byte, each in a record of its own, or what OpenSSL skips, would
+    // keep it from returning for as long as the peer likes.
+    if (!std::exchange(w.may_read, false)) {
+        BIO_set_retry_read(b);
+        return -1;
+    }
+    auto const n = ::recv(w.descriptor, data, static_cast<std::size_t>(size), 0);
+    if (n < 0 && (would_block() || errno == EINTR)) {
+        w.empty = errno != EINTR;
+        BIO_set_retry_read(b);
+    }
+    if (n == 0) BIO_set_flags(b, BIO_FLAGS_IN_EOF);
+    return static_cast<int>(n);
+}
+
+BIO_METHOD* tls_stream::socket_method() {
+    static BIO_METHOD* const method = [] {
+        auto* const m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "jirapool socket");
+        BIO_meth_set_write(m, bio_write);
+        BIO_meth_set_read(m, bio_read);
+        BIO_meth_set_ctrl(m, bio_ctrl);
+        BIO_meth_set_create(m, [](BIO* b) {
+            BIO_set_init(b, 1);
+            return 1;
+        });
+        return m;
+    }();
+    return method;
+}
+
 tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_method())) {
     if (context_ == nullptr) throw std::bad_alloc();
     SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
     SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &tls_stream::on_verified);
     SSL_CTX_set_mode(context_,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    // Or it would read on behind a message of its own, and behind the next.
+    SSL_CTX_clear_mode(context_, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_options(context_, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     // A record's head and body in one recv instead of two.
     SSL_CTX_set_read_ahead(context_, 1);
@@ -160,16 +183,18 @@ tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_
 tls_context::~tls_context() { SSL_CTX_free(context_); }
 
 tls_stream::tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot)
-    : host_(host), ssl_(SSL_new(context.context_)) {
+    : host_(host), wire_{descriptor}, ssl_(SSL_new(context.context_)), allowance_(most_messages) {
     auto* const bio = ssl_ != nullptr ? BIO_new(socket_method()) : nullptr;
     if (bio == nullptr) {
         SSL_free(ssl_);
         throw std::bad_alloc();
     }
-    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)));
+    BIO_set_data(bio, &wire_);
     SSL_set_bio(ssl_, bio, bio);
     SSL_set_ex_data(ssl_, slot_index(), &slot);
     SSL_set_ex_data(ssl_, stream_index(), this);
+    SSL_set_msg_callback(ssl_, on_message);
+    SSL_set_msg_callback_arg(ssl_, this);
     // A subject's common name is no host (RFC 9525, section 2): only subject alternative names are looked at.
     SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     // SNI takes names only (RFC 6066, section 3).
@@ -207,10 +232,29 @@ tls_stream::~tls_stream() {
     SSL_free(ssl_);
 }
 
+void tls_stream::on_message(int sent, int, int type, void const*, std::size_t, ssl_st* ssl, void* self) noexcept {
+    if (sent != 0 || type != SSL3_RT_HANDSHAKE) return;
+    auto& s = *static_cast<tls_stream*>(self);
+    auto const earned = messages_per_write * s.writes_ + s.received_ / data_per_message;
+    s.allowance_ = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(most_messages, s.allowance_ + (earned - std::exchange(s.earned_, earned))));
+    if (s.allowance_ > 0) {
+        --s.allowance_;
+        return;
+    }
+    s.flooded_ = true;
+    // OpenSSL looks at this before each record, and at nothing else of ours: it has hundreds of messages in its buffer.
+    SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+
 tls_status tls_stream::status_of(int result) noexcept {
+    if (flooded_) {
+        ERR_clear_error();
+        return tls_status::flooded;
+    }
     switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_NONE: return tls_status::done;
-    case SSL_ERROR_WANT_READ: return tls_status::want_read;
+    case SSL_ERROR_WANT_READ: return wire_.empty ? tls_status::want_read : tls_status::again;
     case SSL_ERROR_WANT_WRITE: return tls_status::want_write;
     case SSL_ERROR_ZERO_RETURN: return tls_status::closed;
     default:
@@ -222,27 +266,35 @@ tls_status tls_stream::status_of(int result) noexcept {
 }
 
 // SSL_get_error looks at the thread's error queue and at errno: both must be empty before each operation.
-tls_status tls_stream::handshake() noexcept {
-    ERR_clear_error();
+void tls_stream::begin() noexcept {
+    forget_errors();
     errno = 0;
+    wire_.may_read = true;
+    wire_.empty = false;
+}
+
+tls_status tls_stream::handshake() noexcept {
+    begin();
     int const result = SSL_do_handshake(ssl_);
     return result == 1 ? tls_status::done : status_of(result);
 }
 
 tls_status tls_stream::write(char const* data, std::size_t size, std::size_t& done) noexcept {
-    forget_errors();
-    errno = 0;
+    begin();
     done = 0;
     int const result = SSL_write_ex(ssl_, data, size, &done);
-    return result == 1 ? tls_status::done : status_of(result);
+    if (result != 1) return status_of(result);
+    ++writes_;
+    return tls_status::done;
 }
 
 tls_status tls_stream::read(char* data, std::size_t size, std::size_t& done) noexcept {
-    forget_errors();
-    errno = 0;
+    begin();
     done = 0;
     int const result = SSL_read_ex(ssl_, data, size, &done);
-    return result == 1 ? tls_status::done : status_of(result);
+    if (result != 1) return status_of(result);
+    received_ += done;
+    return tls_status::done;
 }
 
 void tls_stream::keep_buffers(bool keep) noexcept {
@@ -276,6 +328,7 @@ std::string tls_stream::what_happened() const {
 }
 
 failure tls_stream::why() const {
+    if (flooded_) return {errc::tls_failed, tls_flooded};
     auto const verified = SSL_get_verify_result(ssl_);
     if (verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH)
         return {errc::certificate_refused, "the certificate is for " + peer_names_ + ", not for " + host_};

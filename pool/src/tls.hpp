@@ -9,6 +9,8 @@
 #include <string>
 
 // OpenSSL's types, so that only tls.cpp includes its headers.
+struct bio_method_st;
+struct bio_st;
 struct ssl_ctx_st;
 struct ssl_st;
 struct ssl_session_st;
@@ -45,7 +47,21 @@ private:
     ssl_ctx_st* context_;
 };
 
-enum class tls_status : std::uint8_t { done, want_read, want_write, closed, failed };
+enum class tls_status : std::uint8_t {
+    done,
+    again,  ///< nothing to wait for: TLS had its share of the socket's bytes, or a message of its own; look at the clock, and go on
+    want_read,
+    want_write,
+    closed,
+    flooded,  ///< the peer sends messages of TLS's own without end: see tls_flooded
+    failed
+};
+
+/// TLS does not go on.
+constexpr bool over(tls_status s) noexcept { return s >= tls_status::closed; }
+
+/// The rule that such a peer broke.
+inline constexpr char const* tls_flooded = "the server sent more messages of TLS's own than any has use for";
 
 /** TLS over a non-blocking socket that somebody else owns and waits on.
 
@@ -80,14 +96,34 @@ public:
 
 private:
     friend class tls_context;
+    /// What the BIO works on.
+    struct wire {
+        int descriptor;
+        bool may_read = false;  ///< not yet in this operation
+        bool empty = false;     ///< the descriptor itself said so: only then will it tell of more
+    };
+    static wire& wire_of(bio_st* b) noexcept;
+    static int bio_write(bio_st* b, char const* data, int size) noexcept;
+    static int bio_read(bio_st* b, char* data, int size) noexcept;
+    static bio_method_st* socket_method();
+
+    void begin() noexcept;
     tls_status status_of(int result) noexcept;
+    static void on_message(int sent, int version, int type, void const* data, std::size_t size, ssl_st* ssl,
+                           void* self) noexcept;
     static int on_verified(int good, x509_store_ctx_st* store) noexcept;
 
     std::string host_;
+    wire wire_;
     ssl_st* ssl_;
     std::string peer_names_;   // when the certificate is for somebody else
     unsigned long error_ = 0;  // OpenSSL's, at the moment of `failed`
     int system_error_ = 0;
+    std::uint64_t writes_ = 0;    // that sent something
+    std::uint64_t received_ = 0;  // bytes of the peer's data
+    std::uint64_t earned_ = 0;    // messages by both so far
+    std::uint32_t allowance_;     // messages that the peer may still send
+    bool flooded_ = false;
 };
 
 }  // namespace jirapool::detail

@@ -52,8 +52,9 @@ public:
     /// Of a refresh; empty: it gave a token.
     void note_failure(std::string why);
     /// Looks again when the next refresh is due.
-    void schedule();
-    asio::awaitable<wake> wait(steady_time deadline);
+    void schedule() noexcept;
+    /// `heeds`: the types of cancellation that end it.
+    asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds);
     /// The state changed: each waiting call looks again.
     void wake_all();
 

@@ -27,10 +27,9 @@ private:
 
 wait_point::~wait_point() = default;
 
-void wait_point::start(handler h, steady_time deadline) noexcept {
+void wait_point::start(handler h) noexcept {
     handler_.emplace(std::move(h));
     woken_ = posted_ = false;
-    timers_.set(*this, deadline);
 }
 
 void wait_point::complete(wake w) noexcept {
@@ -75,21 +74,44 @@ void wait_point::on_abandoned() noexcept {
     handler_.reset();
 }
 
-asio::awaitable<wake> wait_point::wait(steady_time deadline) {
+asio::awaitable<wake> wait_point::wait(steady_time deadline, asio::cancellation_type heeds) {
     // A coroutine that was cancelled while it ran has no pending operation to be told so.
     auto const state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none || timers_.stopped()) co_return wake::cancelled;
+    if ((state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped()) co_return wake::cancelled;
     timers_.make_room();
     auto slot = state.slot();
-    if (slot.is_connected()) slot.assign([this](asio::cancellation_type) { complete(wake::cancelled); });
+    if (slot.is_connected())
+        slot.assign([this, heeds](asio::cancellation_type t) {
+            if ((t & heeds) != asio::cancellation_type::none) complete(wake::cancelled);
+        });
     try {
         wake const w = co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
-            [this, deadline](handler h) { start(std::move(h), deadline); }, asio::use_awaitable);
+            [this, deadline](handler h) {
+                start(std::move(h));
+                timers_.set(*this, deadline);
+            },
+            asio::use_awaitable);
         co_return w;
     } catch (std::bad_alloc const&) {
         if (slot.is_connected()) slot.clear();
         throw;
     }
+}
+
+asio::awaitable<wake> wait_point::yield(asio::cancellation_type heeds) {
+    auto const state = co_await asio::this_coro::cancellation_state;
+    auto const cancelled = [&] {
+        return (state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped();
+    };
+    if (cancelled()) co_return wake::cancelled;
+    timers_.make_room();  // for a wake-up that cannot be posted
+    co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
+        [this](handler h) {
+            start(std::move(h));
+            complete(wake::notified);
+        },
+        asio::use_awaitable);
+    co_return cancelled() ? wake::cancelled : wake::notified;
 }
 
 }  // namespace jirapool::detail

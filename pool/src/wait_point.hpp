@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstdint>
@@ -31,7 +32,10 @@ public:
     wait_point(timers& t, asio::any_io_executor ex) : timers_(t), executor_(std::move(ex)) {}
     ~wait_point() override;
 
-    asio::awaitable<wake> wait(steady_time deadline);
+    /// `heeds`: the types of cancellation that end it.
+    asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds = asio::cancellation_type::all);
+    /// Lets everything that is ready have its turn. `cancelled`, as of `wait`, or `notified`.
+    asio::awaitable<wake> yield(asio::cancellation_type heeds);
     /// Wakes who waits; nothing when nobody does.
     void notify() noexcept { complete(wake::notified); }
     /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.
@@ -41,7 +45,7 @@ private:
     using handler = asio::async_result<asio::use_awaitable_t<>, void(wake)>::handler_type;
     class resumption;
 
-    void start(handler h, steady_time deadline) noexcept;
+    void start(handler h) noexcept;
     void complete(wake w) noexcept;
     void resume();
     void on_time() override;

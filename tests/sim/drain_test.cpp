@@ -1,8 +1,7 @@
 #include "support/catch.hpp"
 
+#include "drain_entry.hpp"
 #include "engine_world.hpp"
-
-#include <boost/asio/co_spawn.hpp>
 
 #include <optional>
 
@@ -15,12 +14,11 @@ namespace {
 /// Begins to drain now; what comes of it, and when, once it ends.
 struct draining {
     draining(engine_world& w, std::chrono::milliseconds patience) {
-        asio::co_spawn(w.time().context(), detail::engine::drain(w.engine_shared(), patience),
-                       [this, &w](std::exception_ptr e, bool drained) {
-                           REQUIRE_FALSE(e);
-                           ended = w.time().now();
-                           all = drained;
-                       });
+        auto finish = [this, &w](bool drained) {
+            ended = w.time().now();
+            all = drained;
+        };
+        detail::drain_entry::start(w.engine_shared(), patience, std::move(finish), {});
     }
     std::optional<steady_time> ended;
     bool all = false;

@@ -23,12 +23,12 @@ namespace asio = boost::asio;
 class pool_world {
 public:
     pool_world(client_params p, std::uint64_t seed)
-        : params(std::move(p)),
-          random(seed),
-          timers_(scheduler_.clock(), scheduler_.make_alarm()),
-          dialer_(*this),
-          shared_{scheduler_.context().get_executor(), timers_, dialer_, params, stats, random, [](event) {}, {}},
-          pool(std::make_shared<detail::origin_pool>("origin.example", shared_)) {}
+        : context_(std::make_shared<detail::shard_context>(environment(seed),
+                                                           std::make_shared<client_params const>(std::move(p)))),
+          params(*context_->params),
+          stats(*context_->stats),
+          random(context_->random),
+          pool(std::make_shared<detail::origin_pool>("origin.example", context_)) {}
     ~pool_world() { stop(); }
     pool_world(pool_world const&) = delete;
     pool_world& operator=(pool_world const&) = delete;
@@ -84,7 +84,7 @@ public:
         a->site = site;
         a->started = now();
         a->deadline = now() + timeout;
-        asio::co_spawn(shared_.executor, run(this, pool, &flow, a),
+        asio::co_spawn(context_->executor, run(this, pool, &flow, a),
                        asio::bind_cancellation_slot(a->cancel.slot(), [](std::exception_ptr) {}));
         return a;
     }
@@ -104,15 +104,12 @@ public:
 
     void stop() {
         pool->stop();
-        timers_.stop();
+        context_->clock.stop();
         settle();
     }
 
-    asio::any_io_executor const& executor() const noexcept { return shared_.executor; }
+    asio::any_io_executor const& executor() const noexcept { return context_->executor; }
 
-    client_params params;
-    shard_stats stats;
-    random_engine random;
     std::function<plan()> next_dial = [] { return plan{}; };
     std::vector<fake_channel*> channels;  // that exist, the oldest first
 
@@ -134,7 +131,7 @@ private:
             detail::dial_result result;
             result.failed_at = dial_stage::connect;
             auto const p = world_.next_dial();
-            detail::wait_point point(world_.timers_, world_.shared_.executor);
+            detail::wait_point point(world_.context_->clock, world_.context_->executor);
             detail::wake const w = co_await point.wait(world_.now() + p.after);
             if (w == detail::wake::cancelled) result.error = errc::stopped;
             else if (!p.succeeds) result.error = errc::connect_failed;
@@ -146,12 +143,23 @@ private:
         pool_world& world_;
     };
 
+    detail::shard_environment environment(std::uint64_t seed) {
+        detail::shard_environment e;
+        e.executor = scheduler_.context().get_executor();
+        e.clock = &scheduler_.clock();
+        e.alarm = scheduler_.make_alarm();
+        e.make_dialer = [this](asio::any_io_executor, detail::timers&) { return std::make_unique<fake_dialer>(*this); };
+        e.seed = seed;
+        return e;
+    }
+
     scheduler scheduler_;
-    detail::timers timers_;
-    fake_dialer dialer_;
-    detail::origin_pool::shared shared_;
+    std::shared_ptr<detail::shard_context> context_;
 
 public:
+    client_params const& params;
+    shard_stats& stats;
+    random_engine& random;
     std::shared_ptr<detail::origin_pool> pool;
 
 private:

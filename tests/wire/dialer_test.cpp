@@ -226,6 +226,7 @@ TEST_CASE("dialer: sockets send at once, and probe a silent peer as the params s
     client.params.wire.tcp_keep_alive_idle = std::chrono::seconds(7);
     client.params.wire.tcp_keep_alive_interval = std::chrono::seconds(3);
     client.params.wire.tcp_keep_alive_probes = 2;
+    client.params.wire.tcp_user_timeout = 12'345ms;
     auto const socket = client.connect({at(server.port())});
     REQUIRE(socket);
     auto const option = [&](int level, int name) {
@@ -239,4 +240,28 @@ TEST_CASE("dialer: sockets send at once, and probe a silent peer as the params s
     CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) == 7);
     CHECK(option(IPPROTO_TCP, TCP_KEEPINTVL) == 3);
     CHECK(option(IPPROTO_TCP, TCP_KEEPCNT) == 2);
+    CHECK(option(IPPROTO_TCP, TCP_USER_TIMEOUT) == 12'345);
+}
+
+TEST_CASE("dialer: what was sent and not acknowledged has a limit, unless it is set to none") {
+    for (auto const [set, expected] : {std::pair(wire_params().tcp_user_timeout, 35'000), std::pair(0ms, 0)}) {
+        tls_server server(test_identity(), serve);
+        wire_client client(server.port());
+        client.params.wire.tcp_user_timeout = set;
+        client.params.wire.tcp_keep_alive_idle = 0s;
+        auto const socket = client.connect({at(server.port())});
+        REQUIRE(socket);
+        int value = -1;
+        socklen_t size = sizeof value;
+        CHECK(::getsockopt(socket->socket().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size) == 0);
+        CHECK(value == expected);
+    }
+    client_params p;
+    p.user_agent = "jirapool-tests/1 (+tests@example.com)";
+    for (auto const wrong : {-1ms, std::chrono::milliseconds::max(), 2'147'483'648ms}) {
+        p.wire.tcp_user_timeout = wrong;
+        CHECK(std::string(why_invalid(p)) == "wire_params::tcp_user_timeout must be 0 to 2147483647 ms");
+    }
+    p.wire.tcp_user_timeout = 2'147'483'647ms;
+    CHECK(why_invalid(p) == nullptr);
 }

@@ -9,8 +9,11 @@
 
 #include <atomic>
 #include <cstdio>
+#include <functional>
 #include <new>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 using namespace jirapool;
 using namespace jirapool::wire_test;
@@ -86,6 +89,8 @@ public:
     }
     /// The client is stopped and destroyed; its context runs on.
     void destroy_client() { client_.reset(); }
+    client& jira() { return *client_; }
+    void use(connection c) { connection_ = std::move(c); }
     void run_to_end() { io_->run_for(10s); }
     /// And its context does not run on: what waits in it goes with it.
     void destroy_both() {
@@ -206,7 +211,79 @@ void fail_each_allocation(bool warm, bool oauth) {
                 oauth ? "oauth" : "service", warm ? "reused" : "new", n - 2, failures, refused);
 }
 
+connection_config service(char const* key) {
+    return make_connection_config("c", service_api_token(cloud, secret(key))).value();
+}
+connection_config oauth(char const* key) {
+    return make_connection_config("c", service_oauth(cloud, "id", secret(key))).value();
+}
+
+/// Something that a user does with a client that has the connection "c", or none.
+struct registry_step {
+    char const* name;
+    bool has_connection;
+    std::function<void(stepped_client&)> act;
+    /// Whether the connection is there behind it, if it did not throw.
+    bool leaves_connection;
+};
+
+std::vector<registry_step> registry_steps() {
+    auto const drains = [](stepped_client& c) { c.jira().async_drain(1s, [](bool) {}); };
+    return {{"add service", false, [](stepped_client& c) { c.jira().add(service("k")).value(); }, true},
+            {"add oauth", false, [](stepped_client& c) { c.jira().add(oauth("k")).value(); }, true},
+            {"replace service", true, [](stepped_client& c) { c.jira().replace(service("other")).value(); }, true},
+            {"remove", true, [](stepped_client& c) { c.jira().remove("c"); }, false},
+            {"find", true, [](stepped_client& c) { c.jira().find("c"); }, true},
+            {"stats", true, [](stepped_client& c) { c.jira().stats(); }, true},
+            {"drain", true, drains, true},
+            {"stop", true, [](stepped_client& c) { c.jira().stop(); }, true}};
+}
+
 }  // namespace
+
+TEST_CASE("nth: what a user does with a client survives the failure of any allocation, whole or not at all") {
+    gateway jira;
+    std::size_t failed = 0;
+    for (auto const& step : registry_steps()) {
+        INFO(step.name);
+        std::size_t n = 1;
+        std::size_t refused = 0;
+        for (bool reached = true; reached; ++n) {
+            INFO("allocation " << n << " failed");
+            stepped_client c(jira.port());
+            if (step.has_connection) c.use(c.jira().add(service("k")).value());
+            c.run_ready();
+            bool done = false;
+            {
+                failing_allocation const failing(n);
+                try {
+                    step.act(c);
+                    done = true;
+                } catch (std::bad_alloc const&) {
+                    ++refused;
+                }
+                // What it posted must not throw out of the context either.
+                c.run_ready();
+                reached = failing.failed();
+            }
+            bool const there = done ? step.leaves_connection : step.has_connection;
+            CHECK(c.jira().size() == (there ? 1 : 0));
+            CHECK(c.jira().find("c").has_value() == there);
+            bool const open = !done ||
+                              (std::string_view(step.name) != "drain" && std::string_view(step.name) != "stop");
+            if (!there && open) c.jira().add(service("k")).value();
+            if (auto const found = c.jira().find("c")) c.use(*found);
+            c.begin();
+            c.finish();
+            REQUIRE(c.outcome);
+            if (open) CHECK(c.outcome->has_value());
+            else CHECK(c.outcome->error().code() == errc::stopped);
+            failed += reached ? 1 : 0;
+        }
+        std::printf("nth registry (%s): %zu allocations, %zu times refused\n", step.name, n - 2, refused);
+    }
+    CHECK(failed > 30);
+}
 
 TEST_CASE(
     "nth: a call that is cancelled at any step ends, says whether Jira may know of it, and leaves nothing behind") {

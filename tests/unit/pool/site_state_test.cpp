@@ -11,15 +11,16 @@ using namespace jirapool::detail;
 
 TEST_CASE("site_state: a site stands in each origin's queue with a flow of its own") {
     boost::asio::io_context io;
-    timers t(system_clock(), make_timer_alarm(io.get_executor()));
-    client_params const params;
-    shard_stats stats;
-    site_state site(t, params, stats);
-    random_engine random;
     struct no_dialer final : dialer {
         boost::asio::awaitable<dial_result> dial(std::string) override { co_return dial_result(); }
-    } dial;
-    origin_pool::shared const shared{io.get_executor(), t, dial, params, stats, random, {}, {}};
+    };
+    shard_environment e;
+    e.executor = io.get_executor();
+    e.clock = &system_clock();
+    e.alarm = make_timer_alarm(io.get_executor());
+    e.make_dialer = [](boost::asio::any_io_executor, timers&) { return std::make_unique<no_dialer>(); };
+    auto const shared = std::make_shared<shard_context>(std::move(e), std::make_shared<client_params const>());
+    site_state site(shared);
     auto old_origin = std::make_shared<origin_pool>("old.atlassian.net", shared);
     auto const new_origin = std::make_shared<origin_pool>("new.atlassian.net", shared);
     auto* const old_name = &site.flow_at(old_origin);

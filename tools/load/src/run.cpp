@@ -68,6 +68,7 @@ char const* name_of(event::kind k) noexcept {
     case event::kind::limit_pause: return "limit_pause";
     case event::kind::dial_failed: return "dial_failed";
     case event::kind::site_unresolved: return "site_unresolved";
+    case event::kind::handler_threw: return "handler_threw";
     }
     return "unknown";
 }

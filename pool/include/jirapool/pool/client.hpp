@@ -10,14 +10,17 @@
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/system_executor.hpp>
 
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,8 +29,37 @@ namespace jirapool {
 namespace asio = boost::asio;
 
 namespace detail {
+
 class engine;
 struct connection_entry;
+
+/// What Asio is told to take for the executor of a handler that has none of its own.
+class no_executor : public asio::system_executor {};
+
+/// Where a completion handler is to be called: on an executor of its own, if it has one.
+class handler_place {
+public:
+    handler_place() = default;
+    template <class Handler>
+    static handler_place of(Handler const& h) {
+        using type = asio::associated_executor_t<Handler, no_executor>;
+        handler_place p;
+        if constexpr (!std::is_same_v<type, no_executor>) {
+            type const ex = asio::get_associated_executor(h, no_executor());
+            p.own = true;
+            // Type-erased, it may still be ours.
+            if constexpr (requires { ex.template target<no_executor>(); })
+                p.own = ex.template target<no_executor>() == nullptr;
+            if constexpr (std::is_constructible_v<asio::any_io_executor, type>)
+                if (p.own) p.executor = asio::any_io_executor(ex);
+        }
+        return p;
+    }
+
+    bool own = false;
+    asio::any_io_executor executor;  ///< its own; none where it is of a kind that does not tell its context
+};
+
 }  // namespace detail
 
 /** A handle to a configured connection of a client or runtime: small, copied freely.
@@ -65,28 +97,59 @@ public:
                       beside its source. */
     asio::awaitable<result<response>> call(request r, body_streams b) const;
 
-    /// The same for any completion token of signature void(result<response>).
+    /** The same for any completion token of signature void(result<response>): a callback, asio::use_future, asio::deferred,
+        asio::cancel_after(5s) (Boost 1.86) and so on.
+
+        @par Completes        once, never before this returns, but for a handler without an executor of its own when the
+                              client is stopped or gone: there is no other thread left that could call it, so it is called
+                              in here, with `stopped`. On the handler's associated executor, if it has one of its own;
+                              without one, on the thread on which the call ended, a shard's.
+        @par Cancellation     by the handler's associated slot, as `call`; emitted where the handler is called, or, when it
+                              has no executor of its own, by any one thread. The slot is cleared before a handler with an
+                              executor of its own is called; what stays in the slot of one without does nothing any more.
+                              The signal may be destroyed before the call ends, and after all else.
+        @par Lifetime         neither the client nor this handle need to outlive the call. If the context of the handler's
+                              executor is destroyed first, the handler is destroyed uncalled, and the call cancelled. A
+                              handler without one belongs to the client's executor. */
     template <class CompletionToken>
     auto async_call(request r, CompletionToken&& token) const {
         return async_call(std::move(r), body_streams(), std::forward<CompletionToken>(token));
     }
     template <class CompletionToken>
     auto async_call(request r, body_streams b, CompletionToken&& token) const {
-        return asio::async_initiate<CompletionToken, void(result<response>)>(
-            [](auto handler, connection self, request req, body_streams streams) {
-                start_call(std::move(self), std::move(req), std::move(streams),
-                           asio::any_completion_handler<void(result<response>)>(std::move(handler)));
-            },
-            token, *this, std::move(r), std::move(b));
+        return asio::async_initiate<CompletionToken, void(result<response>)>(call_initiation(*this), token,
+                                                                             std::move(r), std::move(b));
     }
 
 private:
     friend class detail::engine;
+    class call_initiation;
+
     explicit connection(std::shared_ptr<detail::connection_entry> entry) noexcept : entry_(std::move(entry)) {}
+    static asio::awaitable<result<response>> await_call(connection self, request r, body_streams b);
     static void start_call(connection self, request r, body_streams b,
-                           asio::any_completion_handler<void(result<response>)> handler);
+                           asio::any_completion_handler<void(result<response>)> handler, detail::handler_place place);
+    asio::any_io_executor executor() const;
 
     std::shared_ptr<detail::connection_entry> entry_;
+};
+
+/// Has an executor, for tokens that need one: that of the site's shard, while there is one.
+class connection::call_initiation {
+public:
+    using executor_type = asio::any_io_executor;
+
+    explicit call_initiation(connection c) noexcept : connection_(std::move(c)) {}
+    executor_type get_executor() const { return connection_.executor(); }
+    template <class Handler>
+    void operator()(Handler&& handler, request r, body_streams b) const {
+        auto const place = detail::handler_place::of(handler);
+        start_call(connection_, std::move(r), std::move(b),
+                   asio::any_completion_handler<void(result<response>)>(std::forward<Handler>(handler)), place);
+    }
+
+private:
+    connection connection_;
 };
 
 /** What client and runtime have in common: the registry of connections and what is counted.
@@ -116,32 +179,50 @@ public:
     /** Ends gracefully: new calls end with `stopped` at once, those in flight go on, waits and resends included. When none is
         left, or `patience` is over, `stop` ends the rest. Completes with true when nothing was cut off.
 
-        @par Errors           none: false when calls were cut off, `stop` came in between, or memory ran out.
-        @par Cancellation     as if the patience were over.
-        @par Threads          Any; with the executor of the completion handler, else a shard's. */
+        @par Errors           none: false when calls were cut off, `stop` came before, or memory ran out.
+        @par Cancellation     as if the patience were over. Patience below 0 is 0.
+        @par Threads, Lifetime   As connection::async_call. */
     asio::awaitable<bool> drain(std::chrono::milliseconds patience);
     /// The same for any completion token of signature void(bool): `jira.async_drain(10s, asio::use_future).get()`.
     template <class CompletionToken>
     auto async_drain(std::chrono::milliseconds patience, CompletionToken&& token) {
-        return asio::async_initiate<CompletionToken, void(bool)>(
-            [](auto handler, std::shared_ptr<detail::engine> e, std::chrono::milliseconds p) {
-                start_drain(std::move(e), p, asio::any_completion_handler<void(bool)>(std::move(handler)));
-            },
-            token, engine_, patience);
+        return asio::async_initiate<CompletionToken, void(bool)>(drain_initiation(engine_), token, patience);
     }
 
     /** Ends everything: calls that wait or are on the wire complete with `stopped`, channels are closed, background work
-        ends. Returns at once; the executor must go on to run for the completions. Idempotent. */
-    void stop();
+        ends. Returns at once; the executor must go on to run for the completions. Idempotent. Calls that begin later end
+        with `stopped` whether it runs or not. */
+    void stop() noexcept;
 
 protected:
     explicit connections(std::shared_ptr<detail::engine> e) noexcept : engine_(std::move(e)) {}
     ~connections() = default;
     connections(connections const&) = delete;
     connections& operator=(connections const&) = delete;
-    static void start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
-                            asio::any_completion_handler<void(bool)> handler);
 
+    std::shared_ptr<detail::engine> engine_;
+
+private:
+    class drain_initiation;
+    static void start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
+                            asio::any_completion_handler<void(bool)> handler, detail::handler_place place);
+    static asio::any_io_executor executor_of(detail::engine& e);
+};
+
+/// As connection::call_initiation.
+class connections::drain_initiation {
+public:
+    using executor_type = asio::any_io_executor;
+
+    explicit drain_initiation(std::shared_ptr<detail::engine> e) noexcept : engine_(std::move(e)) {}
+    executor_type get_executor() const { return executor_of(*engine_); }
+    template <class Handler>
+    void operator()(Handler&& handler, std::chrono::milliseconds patience) const {
+        auto const place = detail::handler_place::of(handler);
+        start_drain(engine_, patience, asio::any_completion_handler<void(bool)>(std::forward<Handler>(handler)), place);
+    }
+
+private:
     std::shared_ptr<detail::engine> engine_;
 };
 
@@ -149,7 +230,15 @@ protected:
 
     Given an executor that may run handlers at the same time it makes one strand of it for itself, unless
     `executor_is_serial`. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run` returns
-    only after `stop`. */
+    only after `stop`.
+
+    @par Lifetime   The client, its executor's context, handles, calls and their signals may be destroyed in any order and from
+                    any handler, the client's own too. With the client, calls in flight end with `stopped`, as its executor
+                    runs on. With the context, before or behind the client, what is in flight ends at once: a handler with an
+                    executor of another context is called there, with `stopped`; those of the context itself, and those
+                    without an executor, are destroyed uncalled, as Asio does it. Later calls end with `stopped`.
+    @par Exceptions What a completion handler throws leaves the executor's run(), as Asio does it; nothing of the client
+                    minds. */
 class client : public connections {
 public:
     /// Throws std::invalid_argument with the broken rule when why_invalid(p) names one, or the CA file cannot be read.

@@ -56,6 +56,10 @@ struct wire_params {
     std::chrono::seconds tcp_keep_alive_idle{20};
     std::chrono::seconds tcp_keep_alive_interval{5};
     std::uint32_t tcp_keep_alive_probes = 3;
+    /// How long what was sent may stay without TCP's acknowledgement, or wait for a peer that takes nothing, until the channel is
+    /// lost: Linux sends no probe meanwhile, but sends it again for a quarter of an hour. Where this is set it also decides when
+    /// probes have failed, so it is what those take by default, idle + probes x interval. 0: the system's own limit.
+    std::chrono::milliseconds tcp_user_timeout{35'000};
     /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s. Of a body that comes from a
     /// source: for each piece of 64 KiB.
     std::chrono::milliseconds write_timeout{60'000};
@@ -106,6 +110,7 @@ struct event {
         limit_pause,           ///< a scope is paused
         dial_failed,
         site_unresolved,  ///< a site's cloud ID could not be learned; its limits are kept by host name
+        handler_threw,    ///< an exception of a handler of the caller's, on a thread of a runtime, which goes on
     };
     kind what;
     std::string connection;  ///< empty when it concerns none
@@ -122,7 +127,7 @@ struct client_params {
     token_params tokens;
     retry_params retries;
     std::vector<address_override> connect_to;
-    /// Called on a shard's thread; must not block or throw. Rare events only.
+    /// Called on a shard's thread; must not block. What it throws is ignored. Rare events only.
     std::function<void(event const&)> on_event;
     /// True: the executor given to `client` already runs one handler at a time, and no strand is made.
     bool executor_is_serial = false;

@@ -1,0 +1,109 @@
+#include <jirapool/pool/client.hpp>
+
+#include "call_entry.hpp"
+#include "drain_entry.hpp"
+#include "engine.hpp"
+
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/system_executor.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <exception>
+
+namespace jirapool {
+
+std::string const& connection::id() const noexcept { return entry_->id; }
+connection_kind connection::kind() const noexcept { return entry_->kind; }
+
+void connection::start_call(connection self, request r, body_streams b,
+                            asio::any_completion_handler<void(result<response>)> handler, detail::handler_place place) {
+    detail::call_entry::start(std::move(self.entry_), std::move(r), std::move(b), std::move(handler), place);
+}
+
+asio::any_io_executor connection::executor() const {
+    asio::any_io_executor ex = asio::system_executor();
+    auto const all = entry_->shards.lock();
+    if (!all) return ex;
+    auto const& home = all->shards[entry_->home.load(std::memory_order_acquire)];
+    home->life()->while_alive([&] { ex = home->executor(); });
+    return ex;
+}
+
+asio::awaitable<result<response>> connection::await_call(connection self, request r, body_streams b) {
+    auto const ex = co_await asio::this_coro::executor;
+    auto const state = co_await asio::this_coro::cancellation_state;
+    std::shared_ptr<detail::shard> home;
+    if (auto const all = self.entry_->shards.lock(); all && !all->ended)
+        home = all->shards[self.entry_->home.load(std::memory_order_acquire)];
+    // A cancellation that came before is not this call's, and only an operation of its own does not see it.
+    if (!home || !home->runs_on(ex) || state.cancelled() != asio::cancellation_type::none)
+        co_return co_await self.async_call(std::move(r), std::move(b), asio::use_awaitable);
+
+    bool const throws = co_await asio::this_coro::throw_if_cancelled();
+    co_await asio::this_coro::throw_if_cancelled(false);
+    result<response> answer =
+        failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(self.id());
+    try {
+        answer = co_await detail::shard::call(std::move(home), self.entry_, std::move(r), std::move(b));
+    } catch (std::bad_alloc const&) {
+        // It could not even begin: `answer` says so.
+        answer = std::move(answer).error();
+    }
+    co_await asio::this_coro::throw_if_cancelled(throws);
+    co_return answer;
+}
+
+asio::awaitable<result<response>> connection::call(request r) const {
+    return await_call(*this, std::move(r), body_streams());
+}
+
+asio::awaitable<result<response>> connection::call(request r, body_streams b) const {
+    return await_call(*this, std::move(r), std::move(b));
+}
+
+result<connection> connections::add(std::string id, credential c, connection_options o) {
+    auto config = make_connection_config(std::move(id), std::move(c), o);
+    if (!config) return std::move(config).error();
+    return engine_->add(std::move(*config));
+}
+result<connection> connections::add(connection_config c) { return engine_->add(std::move(c)); }
+result<connection> connections::replace(connection_config c) { return engine_->replace(std::move(c)); }
+bool connections::remove(std::string_view id) { return engine_->remove(id); }
+std::optional<connection> connections::find(std::string_view id) const { return engine_->find(id); }
+std::size_t connections::size() const { return engine_->size(); }
+std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
+void connections::stop() noexcept { engine_->stop(); }
+
+void connections::start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
+                              asio::any_completion_handler<void(bool)> handler, detail::handler_place place) {
+    detail::drain_entry::start(std::move(e), patience, std::move(handler), place);
+}
+
+asio::any_io_executor connections::executor_of(detail::engine& e) {
+    asio::any_io_executor ex = asio::system_executor();
+    auto const& home = e.shards()->shards.front();
+    home->life()->while_alive([&] { ex = home->executor(); });
+    return ex;
+}
+
+asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) {
+    return async_drain(patience, asio::use_awaitable);
+}
+
+namespace {
+
+std::shared_ptr<detail::engine> engine_on(asio::any_io_executor ex, client_params p) {
+    if (!p.executor_is_serial) ex = asio::make_strand(ex);
+    return std::make_shared<detail::engine>(std::vector<asio::any_io_executor>{std::move(ex)}, std::move(p));
+}
+
+}  // namespace
+
+client::client(asio::any_io_executor executor, client_params p)
+    : connections(engine_on(std::move(executor), std::move(p))) {}
+
+client::~client() { stop(); }
+
+}  // namespace jirapool
