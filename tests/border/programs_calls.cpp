@@ -147,19 +147,6 @@ form const forms[] = {
 };
 constexpr std::size_t future_form = 3;
 
-/// What a handler throws inside of the function that starts its call comes out of that.
-template <class Start>
-void begin(ticket& t, Start starts) {
-    t.caller = std::this_thread::get_id();
-    t.begun = true;
-    t.starting = true;
-    try {
-        starts();
-    } catch (thrown const&) {
-    }
-    t.starting = false;
-}
-
 asio::awaitable<void> await_drain(std::shared_ptr<host> h, std::chrono::milliseconds patience, completion done) {
     auto waiting = (*h)->drain(patience);
     h.reset();
@@ -186,7 +173,7 @@ bool start_call(world& w, step const& s) {
     p.b = make_streams(w, p.t, sh.source, sh.sink, v[6]);
     std::atomic_ref(w.report.forms[number]).fetch_add(1);
     // A signal's slot is touched where the signal is; anything else may be started from anywhere, a future's from here.
-    bool const posted = f.own_executor ? p.signal || v[7] != 0
+    bool const posted = f.own_executor ? v[7] != 0 || (p.signal && !context->is_polled())
                                        : context && !p.signal && v[7] != 0 && number != future_form;
     auto const t = p.t;
     if (posted) {

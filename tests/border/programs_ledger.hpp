@@ -42,6 +42,8 @@ struct context_state {
 
 /// A thread of the program's own: no shard's, unless a client was given its context.
 inline thread_local bool users_thread = false;
+/// How many operations this thread is starting: one within another from a handler that was called at once.
+inline thread_local int starting = 0;
 /// How many destructors of hosts are under way on this thread.
 inline thread_local int ending_hosts = 0;
 
@@ -56,9 +58,7 @@ struct ticket {
     std::shared_ptr<context_state> from;  ///< the context that is to start it; null: it is started where it is made
     std::weak_ptr<border_test::host> host;
     std::optional<connection> handle;
-    std::atomic<std::thread::id> caller;
     std::atomic<bool> begun{false};
-    std::atomic<bool> starting{false};
     std::atomic<int> completed{0};
     std::atomic<int> dropped{0};
     std::future<result<response>> answer;  ///< in place of a handler
@@ -69,6 +69,18 @@ struct ticket {
         return completed != 0 || dropped != 0;
     }
 };
+
+/// Starts an operation. What handlers throw inside of the function that starts theirs comes out of that.
+template <class Start>
+void begin(ticket& t, Start starts) {
+    t.begun = true;
+    ++starting;
+    try {
+        starts();
+    } catch (thrown const&) {
+    }
+    --starting;
+}
 
 /** A handler: each ends in just one of two ways, called or destroyed uncalled, and the second only with its own context. */
 class completion {

@@ -54,11 +54,7 @@ void removes(world& /*w*/, ticket const& t, std::shared_ptr<host> h) {
 void stops(world& /*w*/, ticket const& /*t*/, std::shared_ptr<host> h) { (*h)->stop(); }
 void drains(world& w, ticket const& t, std::shared_ptr<host> h) {
     auto const again = w.new_ticket("drained_again", {{}, h, t.base}, nullptr, 0);
-    again->caller = std::this_thread::get_id();
-    again->begun = true;
-    again->starting = true;
-    (*h)->async_drain(5ms, completion(w, again));
-    again->starting = false;
+    begin(*again, [&] { (*h)->async_drain(5ms, completion(w, again)); });
 }
 void ends(world& w, ticket const& /*t*/, std::shared_ptr<host> h) { w.end_host(std::move(h)); }
 

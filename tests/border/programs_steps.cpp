@@ -108,7 +108,7 @@ constexpr asio::cancellation_type types[] = {asio::cancellation_type::total, asi
 
 bool emit(world& w, step const& s) {
     auto const i = s.with[0] % signal_slots;
-    w.at_signal(i, [&w, i, type = types[s.with[1] % std::size(types)], times = 1 + s.with[2]] {
+    w.at_signal(i, s.with[3] != 0, [&w, i, type = types[s.with[1] % std::size(types)], times = 1 + s.with[2]] {
         for (auto n = times; n > 0; --n)
             if (w.signals[i].s) w.signals[i].s->emit(type);
     });
@@ -118,7 +118,7 @@ bool emit(world& w, step const& s) {
 /// Also while a call has it: then the call goes on, and can't be cancelled any more.
 bool renew_signal(world& w, step const& s) {
     auto const i = s.with[0] % signal_slots;
-    w.at_signal(i, [&w, i, again = s.with[1] != 0] {
+    w.at_signal(i, s.with[2] != 0, [&w, i, again = s.with[1] != 0] {
         w.signals[i].s.reset();
         w.signals[i].user.reset();
         if (again) w.signals[i] = {};
@@ -174,8 +174,8 @@ bool server_up(world& w, step const& /*s*/) {
 step_kind const kinds[] = {
     // call: handle, form, shape, reaction, signal and patience in ms, context, manner of its streams, started elsewhere
     {"call",              60, {handle_slots, 10, 18, 11, 4, context_slots, 13, 2}, start_call},
-    {"emit",              14, {signal_slots, 4, 2}, emit},
-    {"renew_signal",       5, {signal_slots, 2}, renew_signal},
+    {"emit",              14, {signal_slots, 4, 2, 2}, emit},
+    {"renew_signal",       5, {signal_slots, 2, 2}, renew_signal},
     {"await_an_end",      10, {4}, await_an_end},
     {"await_all_ends",     2, {4}, await_all_ends},
     {"run_contexts",       6, {}, run_contexts},

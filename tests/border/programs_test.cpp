@@ -1,4 +1,10 @@
 // Random programs of a user, run in processes of their own; one that fails is made as short as it can be.
+//   JIRAPOOL_PROGRAMS=2000          how many (300)
+//   JIRAPOOL_PROGRAMS_SEED=17       of the first; the next ones' follow it (fresh, and printed)
+//   JIRAPOOL_PROGRAMS_FAILURES=5    goes on until so many have failed (1)
+//   JIRAPOOL_PROGRAMS_TIMES=30      runs of a program until it is taken for good when it is made shorter
+//   JIRAPOOL_PROGRAMS_SHRINK=20     seconds for that
+//   JIRAPOOL_PROGRAMS_REPORT=6000   bytes of a sanitizer's report to print
 #include "programs.hpp"
 
 #include "support/catch.hpp"

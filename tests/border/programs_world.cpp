@@ -82,7 +82,7 @@ void user_context::run() {
 }
 
 void user_context::poll() {
-    if (!io_ || !threads_.empty()) return;
+    if (!is_polled()) return;
     for (;;) {
         try {
             io_->restart();
@@ -162,8 +162,9 @@ user_context* world::owner_of_signal(std::size_t i) const {
     return i >= 1 && i <= context_slots ? contexts[i - 1].get() : nullptr;
 }
 
-void world::at_signal(std::size_t i, std::function<void()> f) {
-    if (auto* const c = owner_of_signal(i)) asio::post(c->serial(), std::move(f));
+void world::at_signal(std::size_t i, bool at_once, std::function<void()> f) {
+    auto* const c = owner_of_signal(i);
+    if (c && !(at_once && c->is_polled())) asio::post(c->serial(), std::move(f));
     else f();
 }
 
@@ -195,7 +196,7 @@ void world::check_place(ticket const& t, bool at_once) {
         if (!runs(*t.own)) complain(std::string(t.what) + ": its handler ran outside of its own executor");
         return;
     }
-    if (t.starting && std::this_thread::get_id() == t.caller) {
+    if (starting > 0) {
         if (!at_once) complain(std::string(t.what) + ": its handler ran inside of what started it, not with `stopped`");
         return;
     }
@@ -273,8 +274,9 @@ world::~world() {
 completion::~completion() {
     if (!ticket_) return;
     ++ticket_->dropped;
-    auto const gone = [](std::shared_ptr<context_state> const& c) { return c && c->going; };
-    if (gone(ticket_->own) || (!ticket_->own && gone(ticket_->base))) return;
+    // Without an executor of its own it goes with its client's.
+    auto const& place = ticket_->own ? ticket_->own : ticket_->base;
+    if (place && place->going) return;
     std::atomic_ref(world_->report.lost).fetch_add(1);
     world_->complain(std::string(ticket_->what) + ": its handler was destroyed uncalled");
 }

@@ -37,6 +37,8 @@ public:
     void poll();
     asio::any_io_executor const& plain() const noexcept { return state_->plain; }
     asio::any_io_executor const& serial() const noexcept { return state_->serial; }
+    /// The program's thread runs it, and so may touch what belongs to it at any time.
+    bool is_polled() const noexcept { return io_ && threads_.empty(); }
     bool plain_is_serial() const noexcept { return plain_is_serial_; }
     std::shared_ptr<context_state> const& state() const noexcept { return state_; }
 
@@ -109,8 +111,8 @@ public:
 
     /// Signals 1 to 3 belong to the contexts' serial executors, 0 and 4 to the thread of the program.
     user_context* owner_of_signal(std::size_t i) const;
-    /// Does it there; at once when that is this thread.
-    void at_signal(std::size_t i, std::function<void()> f);
+    /// Does it there; at once when that is this thread, or may be and is wanted so.
+    void at_signal(std::size_t i, bool at_once, std::function<void()> f);
     /// The slot of a signal for a call that begins now; none while another call has it.
     asio::cancellation_slot take_slot(std::size_t i, std::shared_ptr<ticket> const& t);
 
