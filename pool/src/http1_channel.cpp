@@ -106,8 +106,8 @@ error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
     return why == wake::timeout ? error_code(errc::timeout) : interruption();
 }
 
-asio::awaitable<error_code> timed_socket::give_way() {
-    wake const why = co_await point_.yield();
+asio::awaitable<error_code> timed_socket::give_way(asio::cancellation_type heeds) {
+    wake const why = co_await point_.yield(heeds);
     co_return why == wake::notified ? error_code() : interruption();
 }
 

@@ -36,7 +36,7 @@ public:
     error_code end(asio::ip::tcp::socket::wait_type what, wake why) noexcept;
 
     /// Lets the shard's others have their turn. Errors: cancelled or stopped, meanwhile.
-    asio::awaitable<error_code> give_way();
+    asio::awaitable<error_code> give_way(asio::cancellation_type heeds = asio::cancellation_type::all);
 
 private:
     struct readiness;

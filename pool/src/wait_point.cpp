@@ -95,9 +95,11 @@ asio::awaitable<wake> wait_point::wait(steady_time deadline) {
     }
 }
 
-asio::awaitable<wake> wait_point::yield() {
+asio::awaitable<wake> wait_point::yield(asio::cancellation_type heeds) {
     auto const state = co_await asio::this_coro::cancellation_state;
-    auto const cancelled = [&] { return state.cancelled() != asio::cancellation_type::none || timers_.stopped(); };
+    auto const cancelled = [&] {
+        return (state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped();
+    };
     if (cancelled()) co_return wake::cancelled;
     timers_.make_room();  // for a wake-up that cannot be posted
     co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(

@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstdint>
@@ -32,8 +33,9 @@ public:
     ~wait_point() override;
 
     asio::awaitable<wake> wait(steady_time deadline);
-    /// Lets everything that is ready have its turn. `cancelled`, as of `wait`, or `notified`.
-    asio::awaitable<wake> yield();
+    /// Lets everything that is ready have its turn. `heeds`: the types of cancellation that make it end with `cancelled`, as a stop
+    /// does; else `notified`.
+    asio::awaitable<wake> yield(asio::cancellation_type heeds = asio::cancellation_type::all);
     /// Wakes who waits; nothing when nobody does.
     void notify() noexcept { complete(wake::notified); }
     /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.
