@@ -182,6 +182,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
     if (e.token && !app_quotas_.empty())
         if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
             q.over_sites = &found->second;
+    q.of_account = e.account_limit.get();
     return q;
 }
 
@@ -191,9 +192,11 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
         if (!quota) quota = std::make_unique<points_quota>();
     }
     if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
+    bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
+    if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
 }
 
-void shard::close_quota(std::uint64_t app, steady_time until) { app_quotas_[app].close(until); }
+void shard::close_quota(std::uint64_t app, steady_time until) { app_quotas_[app].close(until, timers_.now()); }
 
 void shard::close_quota_elsewhere(connection_entry const& e, steady_time until) {
     auto const all = all_.lock();
