@@ -192,7 +192,7 @@ TEST_CASE("faults: A3 a burst after quiet and what follows it fit into a bucket 
         auto now = t0 + 990ms;
         for (int round = 0; round < 50; ++round, now += quiet)
             for (auto const end = now + 700ms; now < end; now += 5ms)
-                while (f.admit_one(get_myself, now)) {
+                for (int i = 0; i < 30 && f.admit_one(get_myself, now); ++i) {
                     bool const ok = bucket.take(now);
                     (ok ? accepted : refused) += 1;
                     if (ok) f.learn(get_myself, 20, bucket.remaining, now);
