@@ -232,11 +232,14 @@ void read_quotas(std::string_view s, quota_list quotas) noexcept {
 constexpr int breadth(limit_reason r) noexcept {
     switch (r) {
     case limit_reason::none: return 0;
-    case limit_reason::issue_write: return 1;
-    case limit_reason::burst: return 2;
-    case limit_reason::unknown: return 3;
-    case limit_reason::tenant_quota: return 4;
-    case limit_reason::global_quota: return 5;
+    case limit_reason::other_product: return 1;
+    case limit_reason::issue_write: return 2;
+    case limit_reason::burst: return 3;
+    case limit_reason::account_calls: return 4;
+    case limit_reason::account_cost: return 5;
+    case limit_reason::unknown: return 6;
+    case limit_reason::tenant_quota: return 7;
+    case limit_reason::global_quota: return 8;
     }
     return 0;
 }
@@ -249,6 +252,12 @@ limit_reason reason_named(std::string_view text) noexcept {
     if (is(text, "jira-per-issue-on-write")) return limit_reason::issue_write;
     if (is(text, "jira-quota-tenant-based")) return limit_reason::tenant_quota;
     if (is(text, "jira-quota-global-based")) return limit_reason::global_quota;
+    // An API token's limits, in no document but seen (jira-cloud.md 3.1): a second account of the site has its own.
+    if (is(text, "jira-cost-based")) return limit_reason::account_cost;
+    constexpr std::string_view of_user = "-per-user", confluence = "confluence-";
+    if (is(text.substr(0, confluence.size()), confluence)) return limit_reason::other_product;
+    if (text.size() > of_user.size() && is(text.substr(text.size() - of_user.size()), of_user))
+        return limit_reason::account_calls;
     return limit_reason::unknown;
 }
 
@@ -355,6 +364,9 @@ char const* to_string(limit_reason r) noexcept {
     case limit_reason::tenant_quota: return "tenant_quota";
     case limit_reason::global_quota: return "global_quota";
     case limit_reason::unknown: return "unknown";
+    case limit_reason::account_cost: return "account_cost";
+    case limit_reason::account_calls: return "account_calls";
+    case limit_reason::other_product: return "other_product";
     }
     return "unknown";
 }

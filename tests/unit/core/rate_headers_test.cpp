@@ -169,15 +169,15 @@ TEST_CASE("rate_headers: a reason names its scope") {
     CHECK(reason("") == "none");
     CHECK(reason("\"\"") == "none");
     CHECK(reason(" , ") == "none");
-    CHECK(reason("jira-cost-based") == "unknown");
+    CHECK(reason("jira-cost-based") == "account_cost");
     CHECK(reason("jira-quota-based") == "unknown");
-    CHECK(reason("jira-max-concurrent-threads-across-all-instances-per-tenant-per-user") == "unknown");
+    CHECK(reason("jira-max-concurrent-threads-across-all-instances-per-tenant-per-user") == "account_calls");
     CHECK(reason("jira-burst") == "unknown");
     CHECK(reason("\"") == "unknown");
     // Several: the one that holds for most.
     CHECK(reason("jira-burst-based, jira-quota-global-based") == "global_quota");
     CHECK(reason("jira-per-issue-on-write,jira-burst-based") == "burst");
-    CHECK(reason("jira-cost-based,jira-burst-based") == "unknown");
+    CHECK(reason("jira-cost-based,jira-burst-based") == "account_cost");
     CHECK(read({{"X-RateLimit-Reason", "jira-burst-based"}}).reason == limit_reason::burst);
     CHECK(read({{"x-ratelimit-reason", "JIRA-BURST-BASED"}}).reason == limit_reason::burst);
 }
@@ -367,6 +367,9 @@ TEST_CASE("rate_headers: to_string names every reason") {
     CHECK(std::string_view(to_string(limit_reason::tenant_quota)) == "tenant_quota");
     CHECK(std::string_view(to_string(limit_reason::global_quota)) == "global_quota");
     CHECK(std::string_view(to_string(limit_reason::unknown)) == "unknown");
+    CHECK(std::string_view(to_string(limit_reason::account_cost)) == "account_cost");
+    CHECK(std::string_view(to_string(limit_reason::account_calls)) == "account_calls");
+    CHECK(std::string_view(to_string(limit_reason::other_product)) == "other_product");
     CHECK(std::string_view(to_string(static_cast<limit_reason>(77))) == "unknown");
 }
 
