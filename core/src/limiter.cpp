@@ -128,6 +128,8 @@ char const* why_invalid(limit_params const& p) noexcept {
     if (p.burst_unlearned < 1) return "limit_params::burst_unlearned must be at least 1";
     if (p.pause <= 0ms) return "limit_params::pause must be greater than 0";
     if (p.pause_max < p.pause) return "limit_params::pause_max must be at least pause";
+    // No limit of Jira's holds for longer than to the end of the hour; and beyond it the arithmetic would overflow.
+    if (p.pause_max > 24h) return "limit_params::pause_max must be at most 24 h";
     if (p.max_bulk < 1) return "limit_params::max_bulk must be at least 1";
     return nullptr;
 }
