@@ -89,8 +89,8 @@ int main(int argc, char** argv) {
         auto const crossing = median(took[3]);
         std::vector<double> saved;
         for (std::size_t i = 0; i < rounds; ++i) saved.push_back(took[3][i] - took[0][i]);
-        std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f %.1f %.2f\n", kib, ours, bare, beast, ours / bare, ours / beast, crossing,
-                    median(std::move(saved)));
+        std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f %.1f %.2f\n", kib, ours, bare, beast, ours / bare, ours / beast,
+                    crossing, median(std::move(saved)));
         std::fflush(stdout);
     }
     return failed ? 1 : 0;

@@ -45,7 +45,7 @@ public:
           match_(classify_route(request_.method(), request_.target())),
           started_(s.context_->clock.now()),
           lap_(started_),
-          deadline_(started_ + request_.timeout().value_or(state_->options.timeout)) {
+          deadline_(deadline_after(started_, request_.timeout().value_or(state_->options.timeout))) {
         if (b.sink)
             sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.context_->clock, s.executor(),
                                                   params().wire.max_ratio);
@@ -486,7 +486,7 @@ private:
 
     bool plan_resend(exchange_facts const& facts) {
         auto const after = resend_after(facts, params().retries, context_.random);
-        if (!after || context_.clock.now() + *after >= deadline_) return false;
+        if (!after || later(context_.clock.now(), *after) >= deadline_) return false;
         if (source_ && !source_->rewind()) return false;
         if (needs_budget(facts.reason)) {
             auto& origin = state_->origin->budget();
@@ -502,7 +502,7 @@ private:
         }
         stats_.resends[static_cast<std::size_t>(facts.reason)].add();
         if (explanation_) explanation_->will_resend(facts.reason);
-        resend_at_ = context_.clock.now() + *after;
+        resend_at_ = later(context_.clock.now(), *after);
         return true;
     }
 

@@ -2,6 +2,7 @@
 
 #include <jirapool/core/time.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -17,6 +18,12 @@ public:
 
 /// CLOCK_BOOTTIME, which counts suspended time as well, and the system's wall clock.
 engine_clock const& system_clock() noexcept;
+
+/// `d` from now, as a deadline: one that is never reached is still a moment, at which the timers keep who waits.
+template <class Duration>
+constexpr steady_time deadline_after(steady_time now, Duration d) noexcept {
+    return std::min(later(now, d), steady_time::max() - steady_duration(1));
+}
 
 /// Wakes a shard at one moment: the only timer it has. The simulator has its own.
 class alarm {

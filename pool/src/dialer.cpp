@@ -134,7 +134,7 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
     pending->signal.async_wait(asio::posix::stream_descriptor::wait_read, [pending](error_code) {
         if (pending->waiter != nullptr) pending->waiter->notify();
     });
-    auto const deadline = timers_.now() + params_->wire.resolve_timeout;
+    auto const deadline = deadline_after(timers_.now(), params_->wire.resolve_timeout);
     wake w = wake::notified;
     while (!lookup->answer() && w == wake::notified) w = co_await done.wait(deadline);
     auto const answer = lookup->answer();
@@ -203,7 +203,7 @@ public:
 
 asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to, dial_result* result) {
     result->failed_at = dial_stage::connect;
-    auto const deadline = timers_.now() + params_->wire.connect_timeout;
+    auto const deadline = deadline_after(timers_.now(), params_->wire.connect_timeout);
     std::vector<happy_eyeballs::family> families;
     for (auto const& e : to)
         families.push_back(e.address().is_v6() ? happy_eyeballs::family::v6 : happy_eyeballs::family::v4);
@@ -250,7 +250,7 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
 
 asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* tls, dial_result* result) {
     result->failed_at = dial_stage::tls;
-    auto const deadline = timers_.now() + params_->wire.tls_timeout;
+    auto const deadline = deadline_after(timers_.now(), params_->wire.tls_timeout);
     for (;;) {
         auto const status = tls->handshake();
         if (status == tls_status::done) co_return true;

@@ -8,13 +8,6 @@
 
 namespace jirapool::detail {
 
-namespace {
-
-// Longer than any call lasts; and a time that far away can still be reckoned with.
-constexpr auto longest_patience = std::chrono::hours(24 * 365);
-
-}  // namespace
-
 /// One shard's part. Destroyed before it came to its end, it says that calls were cut off.
 class drain_entry::part {
 public:
@@ -42,7 +35,7 @@ void drain_entry::start(std::shared_ptr<engine> e, std::chrono::milliseconds pat
         me->finish_late();
         return;
     }
-    patience = std::clamp<std::chrono::milliseconds>(patience, std::chrono::milliseconds(0), longest_patience);
+    patience = std::max(patience, std::chrono::milliseconds(0));
     me->listen();
     me->engine_->close();
     me->begin();

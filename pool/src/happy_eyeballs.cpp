@@ -20,7 +20,7 @@ happy_eyeballs::happy_eyeballs(std::vector<family> const& addresses, steady_dura
 happy_eyeballs::decision happy_eyeballs::next(steady_time now) noexcept {
     if (started_ < order_.size() && (under_way_ == 0 || now >= next_at_)) {
         ++under_way_;
-        next_at_ = now + attempt_delay_;
+        next_at_ = later(now, attempt_delay_);
         return {decision::kind::start, order_[started_++], {}};
     }
     if (under_way_ == 0) return {};

@@ -272,7 +272,7 @@ asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::s
     }
     while (sent && !piece.empty()) {
         auto const status = send_some(piece, report);
-        sent = co_await send(status, piece, in->deadline, timers_.now() + wire_.write_timeout, report);
+        sent = co_await send(status, piece, in->deadline, deadline_after(timers_.now(), wire_.write_timeout), report);
         if (!sent || in->source->left() == 0) break;
         piece = co_await in->source->next(in->deadline, report);
         sent = !piece.empty();
@@ -327,7 +327,7 @@ asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in,
 
 asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
     reader_.begin(*out, expectation(*in));
-    auto until = report->written + wire_.first_byte_timeout;
+    auto until = deadline_after(report->written, wire_.first_byte_timeout);
     char const* limit = "no answer began within wire_params::first_byte_timeout";
     rate_floor rate(0, {}, report->written);
 
@@ -345,7 +345,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             // The server is not to blame for the time that the sink took.
             now = timers_.now();
             rate.extend(now - begun);
-            until = now + wire_.body_timeout;
+            until = deadline_after(now, wire_.body_timeout);
         }
         auto const last = std::min(in->deadline, until);
         error_code ec;
@@ -388,7 +388,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
         } else if (status == tls_status::done) {
             if (!report->read) {
                 report->first_byte = now;
-                until = now + wire_.body_timeout;
+                until = deadline_after(now, wire_.body_timeout);
                 limit = "the answer was not whole within wire_params::body_timeout";
                 rate = rate_floor(wire_.min_rate, wire_.min_rate_window, now);
             }
@@ -446,7 +446,7 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     bool written = status == tls_status::done;
     bool const more = in->body.size() > inline_body || !piece.empty();
     steady_time until{};
-    if (!written || more) until = timers_.now() + wire_.write_timeout;
+    if (!written || more) until = deadline_after(timers_.now(), wire_.write_timeout);
     if (!written) written = co_await send(status, head, in->deadline, until, &report);
     forget_outgoing();
     if (written && more) written = co_await write_body(in, piece, until, &report);

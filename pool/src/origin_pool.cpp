@@ -28,8 +28,10 @@ close_reason why_dead(channel const& c, steady_time now) noexcept {
 
 template <class Duration>
 steady_duration times(double factor, Duration d) noexcept {
-    auto const whole = std::chrono::duration_cast<steady_duration>(d);
-    return steady_duration(static_cast<steady_duration::rep>(factor * static_cast<double>(whole.count())));
+    auto const product = factor * static_cast<double>(saturated(d).count());
+    // Compared as what a double can hold, which the greatest integer is not.
+    if (product >= static_cast<double>(steady_duration::max().count())) return steady_duration::max();
+    return steady_duration(static_cast<steady_duration::rep>(product));
 }
 
 }  // namespace
@@ -252,7 +254,8 @@ void origin_pool::serve() noexcept {
 // Age
 
 steady_time origin_pool::lifetime_end() noexcept {
-    return context_->clock.now() + times(uniform(context_->random, 0.8, 1.0), context_->params->pool.max_lifetime);
+    return later(context_->clock.now(),
+                 times(uniform(context_->random, 0.8, 1.0), context_->params->pool.max_lifetime));
 }
 
 steady_duration origin_pool::replace_ahead() const noexcept {
@@ -287,7 +290,7 @@ void origin_pool::reap() {
     });
     // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
     for (std::size_t i = 0; i < idle_.size(); ++i)
-        if (idle_[i]->idle_since + idle_timeout > idle_[i]->retire_at) replace_if_due(*idle_[i], now);
+        if (later(idle_[i]->idle_since, idle_timeout) > idle_[i]->retire_at) replace_if_due(*idle_[i], now);
     serve();
     if (!idle_.empty()) context_->clock.set(*reaper_, now + sweep_interval());
 }
@@ -384,8 +387,8 @@ void origin_pool::back_off() noexcept {
                                         static_cast<double>(limits.dial_backoff.count()));
     ++failures_;
     context_->stats->dial_backoffs.add();
-    context_->clock.set(*brake_, context_->clock.now() +
-                                     times(doubled * uniform(context_->random, 0.5, 1.0), limits.dial_backoff));
+    auto const pause = times(doubled * uniform(context_->random, 0.5, 1.0), limits.dial_backoff);
+    context_->clock.set(*brake_, deadline_after(context_->clock.now(), pause));
 }
 
 void origin_pool::fail_waiters(failure const& why) noexcept {

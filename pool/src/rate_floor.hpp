@@ -11,11 +11,11 @@ class rate_floor {
 public:
     /// `rate` in bytes per second; 0: none is too slow.
     rate_floor(std::uint32_t rate, steady_duration window, steady_time now) noexcept
-        : needed_(std::chrono::duration<double>(window).count() * rate), window_(window), ends_(now + window) {}
+        : needed_(std::chrono::duration<double>(window).count() * rate), window_(window), ends_(later(now, window)) {}
 
     void add(std::uint64_t bytes) noexcept { got_ += bytes; }
     /// The window is that much longer: for so long nothing was asked for.
-    void extend(steady_duration d) noexcept { ends_ += d; }
+    void extend(steady_duration d) noexcept { ends_ = later(ends_, d); }
     /// When to ask next.
     steady_time look_at() const noexcept { return needed_ > 0 ? ends_ : steady_time::max(); }
     /// Begins the next window when this one is over.
@@ -23,7 +23,7 @@ public:
         if (now < look_at()) return false;
         bool const slow = static_cast<double>(got_) < needed_;
         got_ = 0;
-        ends_ = now + window_;
+        ends_ = later(now, window_);
         return slow;
     }
 

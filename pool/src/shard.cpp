@@ -405,7 +405,7 @@ void shard::stop() {
 asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,
                                    std::shared_ptr<std::atomic<bool> const> over) {
     self->refuse_calls();
-    auto const deadline = self->context_->clock.now() + patience;
+    auto const deadline = deadline_after(self->context_->clock.now(), patience);
     auto const& calls = self->stats_->calls_in_flight;
     wake why = wake::notified;
     while (calls.value() > 0 && !*over && why == wake::notified) {

@@ -184,7 +184,7 @@ TEST_CASE("faults: C2 each duration of the params at its ends is refused by name
     for (double const bad :
          {-1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(), 1e300}) {
         limit_params limits;
-        limits.burst_seconds = bad;
+        limits.burst_of_bucket = bad;
         CHECK(why_invalid(limits) != nullptr);
         retry_params ratio;
         ratio.budget_ratio = bad;
