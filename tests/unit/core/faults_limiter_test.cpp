@@ -245,6 +245,15 @@ TEST_CASE(
     CHECK(sent >= 90);
 }
 
+TEST_CASE("faults: A3 a fiftieth of the advertised rate is left for the jitter of the way") {
+    fixture f;
+    f.learn(get_myself, 100, 99, t0);
+    int sent = 0;
+    for (auto now = t0; now < t0 + 12s; now += 100us) sent += f.admit_one(get_myself, now) && now >= t0 + 2s;
+    CHECK(sent >= 970);
+    CHECK(sent <= 985);
+}
+
 TEST_CASE("faults: A3 a route that keeps answering 429 is used a little less for a while") {
     fixture f;
     f.learn(get_myself, 100, 99, t0);
