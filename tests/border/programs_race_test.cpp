@@ -25,7 +25,7 @@ namespace {
 
 fixture unlimited() {
     auto p = small_world();
-    p.burst_scale = 10'000;
+    p.burst_scale = 1000;
     return fixture(std::move(p));
 }
 
