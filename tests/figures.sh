@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Measures what an issue or the README promises: tests/figures.sh NAME (main-job, decisions, wire)
+# Measures what an issue or the README promises: tests/figures.sh NAME (main-job, decisions, wire, border)
 # A line per figure, "name value bar holds|short", measured in this run; the status is 1 when one is short.
-# FIGURES_BUILD=0 leaves out the two that time builds; FIGURES_FUZZ is how many seconds each fuzz target gets (30; 0: none).
+# FIGURES_BUILD=0 leaves out the two that time builds; FIGURES_FUZZ is how many seconds each fuzz target gets (30; 0: none);
+# FIGURES_PROGRAMS and FIGURES_PROGRAMS_TSAN are how many random programs run (20000, 5000).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
@@ -373,12 +374,91 @@ wire() {
     figure fuzz_targets "$(wc -l <"$scratch/fuzz_targets.txt")" == 7
 }
 
+# The border with the user's program.
+border() {
+    tools/install_dependencies.sh build test bench
+    scratch=$(mktemp -d)
+    {
+        cmake --preset release -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_BENCH=ON &&
+            cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target border_tests wire_tests wire_bench &&
+            cmake --preset dev -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_TOOLS=ON &&
+            cmake --build --preset dev -j "$(tools/scripts/jobs.sh)" --target border_tests wire_tests &&
+            cmake --preset tsan -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_TOOLS=ON &&
+            cmake --build --preset tsan -j "$(tools/scripts/jobs.sh)" --target border_tests
+    } >"$scratch/build.log" 2>&1 || {
+        tail -n 30 "$scratch/build.log" >&2
+        exit 2
+    }
+    border_tests() { # PRESET FILE TESTS: what it printed is in $scratch/FILE
+        JIRAPOOL_FIGURES=1 TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=0 exitcode=66" \
+            "build/$1/tests/border_tests" "$3" >"$scratch/$2" 2>&1
+    }
+    of() { awk -v name="$2" '$1 == name { value = $2 } END { print value }' "$scratch/$1"; }
+
+    # 1: each fault by its name
+    border_tests dev named.txt 'border *'
+    figure border_named_status_asan $? == 0
+    figure border_named_faults "$(build/dev/tests/border_tests --list-test-names-only | grep -oE '^border [0-9]+' | sort -u | wc -l)" '>=' 11
+    border_tests tsan named_tsan.txt 'border *'
+    figure border_named_status_tsan $? == 0
+    figure border_named_reports_tsan "$(grep -c 'WARNING: ThreadSanitizer' "$scratch/named_tsan.txt")" == 0
+
+    # 2: random programs
+    local preset
+    for preset in dev tsan; do
+        local programs=${FIGURES_PROGRAMS:-20000} bar=20000
+        if [ "$preset" = tsan ]; then programs=${FIGURES_PROGRAMS_TSAN:-5000} bar=5000; fi
+        JIRAPOOL_PROGRAMS=$programs border_tests "$preset" "programs_$preset.txt" 'border: random*'
+        figure "programs_${preset}_status" $? == 0
+        figure "programs_${preset}_run" "$(of "programs_$preset.txt" programs_run)" '>=' "$bar"
+        figure "programs_${preset}_failed" "$(of "programs_$preset.txt" programs_failed)" == 0
+        figure "programs_${preset}_calls_lost" "$(of "programs_$preset.txt" programs_calls_lost)" == 0
+        figure "programs_${preset}_calls_twice" "$(of "programs_$preset.txt" programs_calls_twice)" == 0
+    done
+    if [ "${FIGURES_MUTANTS:-1}" != 0 ]; then
+        tests/sim/mutants/run.py --border >"$scratch/mutants.txt" 2>&1
+        grep -E 'SURVIVED|DOES NOT' "$scratch/mutants.txt"
+        figure border_mutants_count "$(awk '$1 == "mutants_count" { print $2 }' "$scratch/mutants.txt")" '>=' 10
+        figure border_mutants_survived "$(awk '$1 == "mutants_count" { n = $2 } $1 == "mutants_killed" { n -= $2 } END { print n }' "$scratch/mutants.txt")" == 0
+    fi
+
+    # 3 to 5, 7: a release build
+    JIRAPOOL_RACE_ROUNDS=${FIGURES_ROUNDS:-1000000} border_tests release race.txt 'border 1: a call raced*'
+    figure race_status $? == 0
+    figure race_rounds "$(of race.txt border_race_rounds)" '>=' 1000000
+    figure race_rss_growth_mb "$(of race.txt border_race_rss_growth_mb)" '<=' 5
+    border_tests release release.txt 'border 5*,border 6*,border 9*'
+    figure border_release_status $? == 0
+    figure destructor_under_calls_s "$(of release.txt border_destructor_s)" '<=' 1
+    figure calls_never_completed "$(of release.txt border_calls_never_completed)" == 0
+    local kind
+    sed -n 's/^\(flood_.*\)_victim_late_ms .*/\1/p' "$scratch/release.txt" | sort -u >"$scratch/floods.txt"
+    while read -r kind; do
+        figure "${kind}_victim_late_ms" "$(of release.txt "${kind}_victim_late_ms")" '<=' 20
+        figure "${kind}_destroyed_ms" "$(of release.txt "${kind}_destroyed_ms")" '<=' 1000
+    done <"$scratch/floods.txt"
+    figure floods "$(wc -l <"$scratch/floods.txt")" '>=' 5
+    figure names_good_share "$(of release.txt names_good_share)" '>=' 0.99
+
+    # 6: failing allocations
+    build/dev/tests/wire_tests 'nth: what a user does*' >"$scratch/nth.txt" 2>&1
+    figure allocations_status $? == 0
+    figure allocations_failed "$(awk '/^nth registry/ { sub(/.*: /, ""); n += $1 } END { print n }' "$scratch/nth.txt")" '>=' 50
+
+    # 8: CPU
+    build/release/bench/wire_bench >"$scratch/bench.txt" 2>&1
+    figure bench_status $? == 0
+    figure bench_1k_ours_of_bare "$(awk '$1 == "wire" && $2 == 1 { print $6 }' "$scratch/bench.txt")" '<=' 1.45
+    figure bench_1k_saved_on_the_shard_us "$(awk '$1 == "wire" && $2 == 1 { print $9 }' "$scratch/bench.txt")" '>=' 0.3
+}
+
 case ${1:-} in
+    border) border ;;
     main-job) main_job ;;
     decisions) decisions ;;
     wire) wire ;;
     *)
-        echo "usage: tests/figures.sh main-job|decisions|wire" >&2
+        echo "usage: tests/figures.sh main-job|decisions|wire|border" >&2
         exit 2
         ;;
 esac

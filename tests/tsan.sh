@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The wire tests under ThreadSanitizer, runtimes of four threads among them: tests/tsan.sh [test names, as Catch takes them]
+# The wire tests under ThreadSanitizer, runtimes of four threads among them, and 500 programs of a user (JIRAPOOL_PROGRAMS):
+# tests/tsan.sh [names of wire tests, as Catch takes them]
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
@@ -7,15 +8,17 @@ tools/install_dependencies.sh build test
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { cmake --preset tsan -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_TOOLS=ON &&
-    cmake --build --preset tsan -j "$(tools/scripts/jobs.sh)" --target wire_tests; } >"$log" 2>&1; then
+    cmake --build --preset tsan -j "$(tools/scripts/jobs.sh)" --target wire_tests border_tests; } >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     exit 2
 fi
 status=0
 TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=0 exitcode=66" build/tsan/tests/wire_tests "$@" >"$log" 2>&1 || status=$?
+JIRAPOOL_PROGRAMS=${JIRAPOOL_PROGRAMS:-500} TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=0 exitcode=66" \
+    build/tsan/tests/border_tests '~border 6*' >>"$log" 2>&1 || status=$?
 reports=$(grep -c 'WARNING: ThreadSanitizer' "$log")
 [ "$status" = 0 ] || tail -n 200 "$log" >&2
-grep '^threads: ' "$log"
+grep -E '^(threads|programs): ' "$log"
 grep -E '^All tests passed|^test cases:' "$log"
 echo "tests/tsan.sh: $reports reports of ThreadSanitizer (${SECONDS} s)"
 exit "$status"

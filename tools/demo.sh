@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows the library at work, from a bare Debian 12 or 13: builds it, starts our mock of Jira Cloud and drives 300 connections
-# through the library against it, 2,000 calls/s for 20 s: tools/demo.sh [jirapool-load arguments]
+# through the library against it, 2,000 calls/s for 20 s: tools/demo.sh [jirapool-load arguments], which hold over the demo's own
 # As root or with sudo, from any directory. Ctrl-C ends it early, with the summary. The status is jirapool-load's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -25,6 +25,7 @@ inline double cpu_seconds() {
 
 // Each makes the calls over 64 channels at once and returns the CPU seconds that the measured ones took. Throws when one fails.
 double run_ours(task const& t);
+double run_ours_crossing(task const& t);
 double run_bare(task const& t);
 double run_beast(task const& t);
 

@@ -1,7 +1,9 @@
 // CPU of one call over TLS 1.3 with keep-alive and 64 channels: the engine with everything on, a bare epoll and OpenSSL loop, and a
 // textbook Beast coroutine, interleaved. The server has one core, the client the other.
-//   wire_bench [ROUNDS [CALLS [ours|bare|beast]]]     one alone is for a profiler
-// A line per size: "wire SIZE ours_us bare_us beast_us ours/bare ours/beast", medians.
+// The engine twice: awaited on its own executor, and crossing the border between callers and shards.
+//   wire_bench [ROUNDS [CALLS [ours|bare|beast|crossing]]]     one alone is for a profiler
+// A line per size: "wire SIZE ours_us bare_us beast_us ours/bare ours/beast crossing_us crossing-ours_us", medians; the last one
+// of the differences in each round.
 #include "server_process.hpp"
 
 #include <sys/wait.h>
@@ -58,7 +60,8 @@ int main(int argc, char** argv) {
         char const* name;
         double (*run)(task const&);
     };
-    constexpr std::array<contender, 3> contenders = {{{"ours", run_ours}, {"bare", run_bare}, {"beast", run_beast}}};
+    constexpr std::array<contender, 4> contenders = {
+        {{"ours", run_ours}, {"bare", run_bare}, {"beast", run_beast}, {"crossing", run_ours_crossing}}};
     bool failed = false;
     for (std::size_t const kib : {1u, 8u, 100u}) {
         std::array<std::vector<double>, contenders.size()> took;
@@ -83,7 +86,11 @@ int main(int argc, char** argv) {
         auto const ours = median(took[0]);
         auto const bare = median(took[1]);
         auto const beast = median(took[2]);
-        std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f\n", kib, ours, bare, beast, ours / bare, ours / beast);
+        auto const crossing = median(took[3]);
+        std::vector<double> saved;
+        for (std::size_t i = 0; i < rounds; ++i) saved.push_back(took[3][i] - took[0][i]);
+        std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f %.1f %.2f\n", kib, ours, bare, beast, ours / bare, ours / beast, crossing,
+                    median(std::move(saved)));
         std::fflush(stdout);
     }
     return failed ? 1 : 0;

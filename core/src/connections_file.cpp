@@ -1,5 +1,10 @@
 #include <jirapool/core/connections_file.hpp>
 
+#include "json_error.hpp"
+#include "utf8.hpp"
+
+#include <jirapool/core/json_text.hpp>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -460,13 +465,25 @@ private:
     dom::document document_;
 };
 
-failure not_json(simdjson::error_code error) {
-    switch (error) {
-    case simdjson::MEMALLOC: throw std::bad_alloc();
-    case simdjson::EMPTY: return {errc::not_json, "must hold a JSON document"};
-    case simdjson::DEPTH_ERROR: return {errc::not_json, "must not be nested that deep"};
-    default: return {errc::not_json, std::string("must be one JSON document: ") + simdjson::error_message(error)};
-    }
+// Where a person finds it in an editor: lines and characters count from 1.
+std::string position(std::string_view text, std::size_t at) {
+    auto const before = text.substr(0, at);
+    auto const line = std::count(before.begin(), before.end(), '\n') + 1;
+    auto const begin = before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1;
+    auto const column = std::count_if(before.begin() + static_cast<std::ptrdiff_t>(begin), before.end(),
+                                      [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }) +
+                        1;
+    return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
+failure not_json(simdjson::error_code error, std::string_view text) {
+    if (error == simdjson::MEMALLOC) throw std::bad_alloc();
+    if (error == simdjson::EMPTY) return {errc::not_json, "must hold a JSON document"};
+    auto const found = find_json_error(text);
+    auto const where = found.what == nullptr ? std::string() : position(text, found.at) + ": ";
+    if (error == simdjson::DEPTH_ERROR) return {errc::not_json, where + "must not be nested that deep"};
+    return {errc::not_json, "must be one JSON document: " + where +
+                                (found.what == nullptr ? simdjson::error_message(error) : found.what)};
 }
 
 result<dom::array> find_connections(dom::element root) {
@@ -482,17 +499,16 @@ result<dom::array> find_connections(dom::element root) {
 }
 
 result<connections_report> parse_bytes(wiped_bytes const& bytes, secret_source const& secrets) {
-    auto text = bytes.view();
-    if (text.empty()) return failure(errc::empty_file, "must hold a JSON document");
-    if (!simdjson::validate_utf8(text.data(), text.size())) return failure(errc::not_utf8, "must be UTF-8");
-    // Some editors write a byte order mark; simdjson 3.0 does not skip it.
-    if (text.starts_with("\xef\xbb\xbf"sv)) text.remove_prefix(3);
+    if (bytes.size() == 0) return failure(errc::empty_file, "must hold a JSON document");
+    auto const text = json_text(bytes.view());
+    if (!simdjson::validate_utf8(text.data(), text.size()))
+        return failure(errc::not_utf8, "must be UTF-8: " + position(text, first_invalid_utf8(text)) + " is not");
 
     dom::parser parser;
     wiped_document document;
     dom::element root;
     if (auto const error = parser.parse_into_document(document.get(), text.data(), text.size(), false).get(root)) {
-        return not_json(error);
+        return not_json(error, text);
     }
     auto const connections = find_connections(root);
     if (!connections) return connections.error();

@@ -1,5 +1,7 @@
 #include <jirapool/core/limiter.hpp>
 
+#include "unescaped.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -20,11 +22,39 @@ constexpr steady_duration issue_memory = 30'300ms;
 // Advertised figures above this are of another limit than requests per second (360000 was seen at the gateway).
 constexpr std::uint32_t highest_burst_rate = 5'000;
 
-// Below this part of the bucket others are using it too, or it is smaller than we think: slow down in proportion.
+// Below this part of the bucket others are using it too: slow down in proportion.
 constexpr double low_remaining = 0.2;
+constexpr double low_remaining_calls = 3;  // … or below this, when the bucket is small
 constexpr double lowest_pace = 0.2;
 constexpr std::uint8_t full_pace = 255;
 constexpr std::uint8_t pace_step = 16;
+// A 429 shows that all that is known of a route does not tell how fast it is, the way's jitter for one: for a minute or so it
+// is used a little less.
+constexpr std::uint8_t most_pace_step = 1;
+
+// Until a route has answered: the lower one of the two figures that Jira documents for a GET (jira-cloud.md 3.2).
+constexpr double rate_unanswered = 10;
+
+// How a bucket is refilled is told by what Remaining does within less than the second that the longest step takes: there is
+// one refill in it at the most, so that of n calls half or more find the bucket lower each time.
+constexpr std::uint32_t course_ms = 900;
+constexpr std::uint16_t enough_for_steady = 4;
+constexpr double fall_of_steady = 0.3;  // for each call behind the first; with a step among them it is 0.33 at least
+constexpr std::uint16_t enough_for_stepped = 4;
+constexpr double fall_of_stepped = 0.7;
+constexpr std::uint32_t shortest_stepped_ms = 300;
+
+// A bucket that is refilled once in a second must not get one call more within it, whatever the way does to their distances.
+constexpr double use_of_stepped = 0.92;
+
+constexpr std::uint16_t one_call = 16;  // route_scope::credit
+
+// No pause of our own knowledge is so good that it need not be tried for longer: Jira's longest ends with the hour.
+constexpr steady_duration longest_pause = 1h;
+
+// So many routes that answer 503 with a time to come back, the others' told within this time: then it is the site.
+constexpr int unwell_routes_of_site = 3;
+constexpr steady_duration unwell_memory = 10s;
 
 // The one call that goes first after a pause may take long to be answered: then another one tries.
 constexpr steady_duration probe_patience = 2s;
@@ -32,9 +62,14 @@ constexpr steady_duration probe_patience = 2s;
 // Of calls that write to one issue and wait: more than this have no chance within any deadline.
 constexpr std::size_t longest_issue_queue = 4'000;
 
+// Of an issue's id or key, as Jira reads it: in any case, and with any of its characters escaped.
 std::uint64_t hash_of(std::string_view text) noexcept {
     std::uint64_t h = 14695981039346656037ull;  // FNV-1a
-    for (char const c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+    while (!text.empty()) {
+        char c = detail::next_unescaped(text);
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - ('a' - 'A'));
+        h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+    }
     return h | 1;  // 0 means "no issue"
 }
 
@@ -82,16 +117,19 @@ char const* to_string(limit_scope s) noexcept {
     case limit_scope::site: return "site";
     case limit_scope::site_quota: return "site_quota";
     case limit_scope::app_quota: return "app_quota";
+    case limit_scope::account: return "account";
     }
     return "unknown";
 }
 
 char const* why_invalid(limit_params const& p) noexcept {
     if (!(p.use_of_rate > 0 && p.use_of_rate <= 1)) return "limit_params::use_of_rate must be in (0, 1]";
-    if (!(p.burst_seconds >= 0)) return "limit_params::burst_seconds must not be negative";
+    if (!(p.burst_of_bucket > 0 && p.burst_of_bucket <= 1)) return "limit_params::burst_of_bucket must be in (0, 1]";
     if (p.burst_unlearned < 1) return "limit_params::burst_unlearned must be at least 1";
     if (p.pause <= 0ms) return "limit_params::pause must be greater than 0";
     if (p.pause_max < p.pause) return "limit_params::pause_max must be at least pause";
+    // No limit of Jira's holds for longer than to the end of the hour; and beyond it the arithmetic would overflow.
+    if (p.pause_max > 24h) return "limit_params::pause_max must be at most 24 h";
     if (p.max_bulk < 1) return "limit_params::max_bulk must be at least 1";
     return nullptr;
 }
@@ -109,14 +147,13 @@ site_limiter::route_scope const* site_limiter::find_scope(route_id id) const noe
 site_limiter::route_scope& site_limiter::scope_of(route_id id) {
     for (auto& s : routes_)
         if (s.route == id) return s;
-    return routes_.emplace_back(route_scope{.next = steady_time::min(),
-                                            .rate = static_cast<float>(jirapool::route(id).default_rate),
-                                            .route = id,
-                                            .pace = full_pace,
-                                            .learned = 0,
-                                            .paused = 0,
-                                            .probing = 0,
-                                            .pauses = 0});
+    auto& s = routes_.emplace_back(route_scope{});
+    s.next = steady_time::min();
+    s.rate = static_cast<float>(jirapool::route(id).default_rate);
+    s.route = id;
+    s.pace = full_pace;
+    s.most_pace = full_pace;
+    return s;
 }
 
 site_limiter::issue_scope const* site_limiter::find_issue(std::uint64_t key) const noexcept {
@@ -157,21 +194,57 @@ std::uint64_t site_limiter::issue_key(route_id id, std::string_view issue) noexc
 }
 
 steady_duration site_limiter::interval(route_scope const& s) const noexcept {
-    double const rate = static_cast<double>(s.rate) * params_->use_of_rate * s.pace / full_pace;
-    return seconds_as_duration(1 / std::max(rate, 0.01));
+    auto rate = static_cast<double>(s.rate);
+    if (!s.answered) rate = std::min(rate, rate_unanswered);
+    // Perhaps it is filled up once in a second: then that is all that it gives.
+    if (!s.steady && s.bucket > 0) rate = std::min(rate, static_cast<double>(s.bucket));
+    double const use = s.stepped ? std::min(params_->use_of_rate, use_of_stepped) : params_->use_of_rate;
+    return seconds_as_duration(1 / std::max(rate * use * s.pace / full_pace, 0.01));
 }
 
+// How many calls may leave at once after quiet.
+double site_limiter::burst(route_scope const& s) const noexcept {
+    if (s.bucket == 0) return static_cast<double>(params_->burst_unlearned);
+    return std::max(1.0, std::floor(s.bucket * params_->burst_of_bucket));
+}
+
+// Of a steady route's GCRA.
 steady_duration site_limiter::tolerance(route_scope const& s) const noexcept {
-    double const burst = s.learned ? std::floor(static_cast<double>(s.rate) * params_->burst_seconds)
-                                   : static_cast<double>(params_->burst_unlearned);
     // Without the pace: a slowed route keeps its spacing, not a longer memory of quiet.
     double const rate = static_cast<double>(s.rate) * params_->use_of_rate;
-    return seconds_as_duration(std::max(0.0, burst - 1) / std::max(rate, 0.01));
+    return seconds_as_duration((burst(s) - 1) / std::max(rate, 0.01));
 }
 
 steady_time site_limiter::earliest(route_scope const& s) const noexcept {
-    if (s.next == steady_time::min()) return s.next;
-    return s.paused ? s.next : s.next - tolerance(s);
+    if (s.next == steady_time::min() || s.paused) return s.next;
+    if (s.steady) return s.next - tolerance(s);
+    return s.credit >= one_call ? steady_time::min() : s.next;
+}
+
+/* A call of the route goes.
+
+   A bucket that is refilled all the time takes a burst and the full rate behind it: GCRA. One that is refilled once a second,
+   and any of which we do not know that it is not, holds no more than its size for a burst and the rest of the second together.
+   So of such a route a call that goes before its time uses up a credit, and all that follow go that much later; quiet gives
+   credit back, calls at more than half of the rate take it away. Then no second has more calls than the bucket holds. */
+void site_limiter::spend(route_scope& s, steady_time now) noexcept {
+    auto const each = interval(s);
+    if (!s.steady) {
+        double const most = (burst(s) - 1) * one_call;
+        double credit = most;
+        if (s.next != steady_time::min()) {
+            auto const quiet = std::max(now - s.next, steady_duration::zero());
+            credit = s.credit + one_call * (std::chrono::duration<double>(quiet) / each - 1);
+        }
+        s.credit = static_cast<std::uint16_t>(std::clamp(credit, 0.0, most));
+    }
+    s.next = std::max(s.next, now) + each;
+}
+
+// What quiet saved up is gone: one call may go now.
+void site_limiter::keep_no_burst(route_scope& s, steady_time now) const noexcept {
+    s.credit = 0;
+    s.next = std::max(s.next, s.steady ? now + tolerance(s) : now);
 }
 
 site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quota_scopes q, steady_time now,
@@ -186,6 +259,7 @@ site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quot
     if (route(id).bulk && bulk_in_flight_ >= params_->max_bulk) t.not_before(now + 1s, limit_scope::bulk);
     if (q.at_site) t.not_before(q.at_site->earliest(now), limit_scope::site_quota);
     if (q.over_sites) t.not_before(q.over_sites->earliest(now), limit_scope::app_quota);
+    if (q.of_account) t.not_before(q.of_account->earliest(now), limit_scope::account);
     return t;
 }
 
@@ -223,6 +297,7 @@ site_limiter::turn site_limiter::expected_turn(limiter_waiter const& w, steady_t
     }
     if (w.quotas_.at_site) t.not_before(w.quotas_.at_site->turn(on_quotas, now), limit_scope::site_quota);
     if (w.quotas_.over_sites) t.not_before(w.quotas_.over_sites->turn(on_quotas, now), limit_scope::app_quota);
+    if (w.quotas_.of_account) t.not_before(w.quotas_.of_account->turn(on_quotas, now), limit_scope::account);
 
     auto const* const issue = w.key_ != 0 ? find_issue(w.key_) : nullptr;
     if (issue == nullptr || issue->waiting == 0) return t;
@@ -245,7 +320,7 @@ void site_limiter::take(route_id id, std::uint64_t issue, quota_scopes q, steady
         s.probing = 1;
         s.next = now + probe_patience;
     } else {
-        s.next = std::max(s.next, now) + interval(s);
+        spend(s, now);
     }
     if (site_paused_) {
         site_probing_ = true;
@@ -261,13 +336,16 @@ void site_limiter::take(route_id id, std::uint64_t issue, quota_scopes q, steady
     }
     if (q.at_site) q.at_site->take(now);
     if (q.over_sites) q.over_sites->take(now);
+    if (q.of_account) q.of_account->take(now);
     if (route(id).bulk) ++bulk_in_flight_;
 }
 
 void site_limiter::end_probe(route_scope& s, steady_time now) noexcept {
     s.paused = 0;
     s.probing = 0;
-    s.next = now + tolerance(s);  // no burst saved up
+    s.unwell = 0;
+    s.next = now;
+    keep_no_burst(s, now);
 }
 
 admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time deadline) {
@@ -407,39 +485,107 @@ std::vector<limiter_waiter*> site_limiter::waiting_calls() const {
     return all;
 }
 
-void site_limiter::learn_rate(route_scope& s, int status, rate_headers const& h) noexcept {
-    if (!h.limit || *h.limit == 0 || *h.limit > highest_burst_rate) return;
-    if (status == 429 && h.reason != limit_reason::burst) return;  // the figure is of the limit that was hit
-    s.rate = static_cast<float>(*h.limit);
-    s.learned = 1;
-    if (status == 429 || !h.remaining) return;
-    // Jira rounds down: a Remaining of 0 is half a request on average, which is much of a small bucket.
-    double const left = (static_cast<double>(*h.remaining) + 0.5) / (low_remaining * static_cast<double>(*h.limit));
-    if (left < 1) {
-        auto const pace = static_cast<std::uint8_t>(full_pace * std::max(lowest_pace, 0.5 + 0.5 * left));
-        s.pace = std::min(s.pace, pace);
-    } else {
-        s.pace = static_cast<std::uint8_t>(std::min<int>(full_pace, s.pace + pace_step));
+void site_limiter::learn_rate(route_scope& s, int status, rate_headers const& h, steady_time now) noexcept {
+    auto const before = interval(s);
+    bool const of_route = h.limit && *h.limit > 0 && *h.limit <= highest_burst_rate &&
+                          (status != 429 || h.reason == limit_reason::burst);  // else it is of the limit that was hit
+    bool const told = of_route && h.remaining && status != 429;
+    if (of_route) {
+        s.rate = static_cast<float>(*h.limit);
+        s.learned = 1;
     }
+    if (told) look_at_course(s, *h.remaining, now);
+    if (!s.answered) {
+        // Those that went before it was known what they may are paid for at the true rate.
+        s.answered = 1;
+        if (!s.paused && s.next > now) s.next = now + ((s.next - now - 1ns) / before + 1) * interval(s);
+    }
+    if (told) adapt_pace(s, *h.remaining);
+}
+
+/* How large the bucket is and how it is refilled.
+
+   Its greatest Remaining is a floor of its size. While nothing was told of its refill it may be filled up once in a second;
+   the advertised rate is then an upper bound of what it gives, and its size another one. */
+void site_limiter::look_at_course(route_scope& s, std::uint32_t remaining, steady_time now) noexcept {
+    auto const left = static_cast<std::uint16_t>(std::min<std::uint32_t>(remaining, 60'000));
+    s.bucket = std::max(s.bucket, static_cast<std::uint16_t>(left + 1));
+    auto const ms = static_cast<std::uint32_t>(now.time_since_epoch() / 1ms);
+    auto const elapsed = ms - s.window;
+    if (s.answers == 0 || elapsed > course_ms) {
+        // Remaining that does not move while less is used than comes in is a full bucket's.
+        bool const full = s.highest - s.lowest <= 1 && s.lowest > 0;
+        double const given = static_cast<double>(s.rate) * course_ms / 1000;
+        if (s.answers >= enough_for_steady && full && s.answers < 0.8 * given && left <= s.highest)
+            s.bucket = static_cast<std::uint16_t>(s.highest + 1);
+        end_window(s);
+        s.window = ms;
+        s.answers = 1;
+        s.lowest = s.highest = left;
+        return;
+    }
+    if (s.answers < 60'000) ++s.answers;
+    s.lowest = std::min(s.lowest, left);
+    s.highest = std::max(s.highest, left);
+    if (s.steady) return;
+    int const fall = s.highest - s.lowest;
+    if (s.answers >= enough_for_steady && fall <= fall_of_steady * (s.answers - 1)) {
+        s.steady = 1;
+        s.stepped = 0;
+    } else if (s.answers >= enough_for_stepped && elapsed >= shortest_stepped_ms &&
+               fall >= fall_of_stepped * s.answers) {
+        // At more than its rate a bucket that is refilled all the time falls as well.
+        if (s.answers <= 1.2 * static_cast<double>(s.rate) * elapsed / 1000) s.stepped = 1;
+    }
+}
+
+// Some 0.9 s are over.
+void site_limiter::end_window(route_scope& s) noexcept {
+    if (s.answers == 0) return;
+    s.most_pace = static_cast<std::uint8_t>(std::min<int>(full_pace, s.most_pace + most_pace_step));
+    if (s.steady) return;
+    // It may run low at the end of each second by our own calls. But when more is gone than they took others take as well.
+    int const fall = s.highest - s.lowest;
+    bool const others = s.lowest < low_remaining * s.bucket && fall > 1.5 * s.answers + 2;
+    slow_down(s, others ? 0.75 * s.pace / full_pace : 1);
+    if (!others) speed_up(s);
+}
+
+void site_limiter::adapt_pace(route_scope& s, std::uint32_t remaining) noexcept {
+    if (!s.steady) return;
+    // Jira rounds down: a Remaining of 0 is half a request on average, which is much of a small bucket.
+    double const low = std::max(low_remaining * s.bucket, std::min(low_remaining_calls, 0.6 * s.bucket));
+    double const left = (static_cast<double>(remaining) + 0.5) / low;
+    if (left < 1) slow_down(s, 0.5 + 0.5 * left);
+    else speed_up(s);
+}
+
+void site_limiter::slow_down(route_scope& s, double pace) noexcept {
+    s.pace = std::min(s.pace, static_cast<std::uint8_t>(full_pace * std::max(lowest_pace, pace)));
+}
+
+void site_limiter::speed_up(route_scope& s) noexcept {
+    s.pace = std::max(s.pace, static_cast<std::uint8_t>(std::min<int>(s.most_pace, s.pace + pace_step)));
 }
 
 site_limiter::lesson site_limiter::on_answer(route_match m, quota_scopes q, int status, rate_headers const& h,
                                              steady_time now, wall_time wall, random_engine& random) {
     if (params_->mode == limiting::off) return {};
     auto& s = scope_of(m.route);
-    learn_rate(s, status, h);
+    learn_rate(s, status, h, now);
     auto const server = h.date.value_or(wall);
     if (q.at_site) q.at_site->on_answer(h.tenant_quota ? &*h.tenant_quota : nullptr, h.near_limit, now, server);
     if (q.over_sites) q.over_sites->on_answer(h.global_quota ? &*h.global_quota : nullptr, false, now, server);
     if (status == 429) return pause_for(m, q, h, now, wall, random);
+    for (auto* const quota : {q.at_site, q.over_sites, q.of_account})
+        if (quota) quota->on_permitted();
 
     lesson result;
     result.near_limit = h.near_limit;
     if (status == 503 && h.retry_after && *h.retry_after > 0s) {
-        // An overloaded site says when to come back, like a 429 without a reason.
         result.pause = limit_reason::unknown;
-        result.until = now + std::min<steady_duration>(*h.retry_after, 1h);
-        pause_site(result.until);
+        result.until = now + std::min<steady_duration>(*h.retry_after, longest_pause);
+        on_overload(s, result.until, now);
         return result;
     }
     if (s.paused && s.probing) end_probe(s, now);
@@ -447,10 +593,25 @@ site_limiter::lesson site_limiter::on_answer(route_match m, quota_scopes q, int 
     if (site_paused_ && site_probing_) {
         site_paused_ = site_probing_ = false;
         for (auto& r : routes_)
-            if (!r.paused) r.next = std::max(r.next, now + tolerance(r));  // no burst saved up
+            if (!r.paused) keep_no_burst(r, now);
     }
     if (!site_paused_) site_pauses_ = 0;
     return result;
+}
+
+// Something overloaded says when to come back. Jira names no scope for a 503: one route's backend may be ill while all others
+// are well, so it is the route's, and the site's once several say so. Then the site is tried again when the first of them may.
+void site_limiter::on_overload(route_scope& s, steady_time until, steady_time now) noexcept {
+    pause_route(s, until, false);
+    s.unwell = 1;
+    int unwell = 0;
+    auto first = until;
+    for (auto const& r : routes_) {
+        if (!r.paused || !r.unwell || r.next + unwell_memory <= now) continue;
+        ++unwell;
+        if (r.next > now) first = std::min(first, r.next);
+    }
+    if (unwell >= unwell_routes_of_site) pause_site(first);
 }
 
 void site_limiter::pause_site(steady_time until) noexcept {
@@ -462,25 +623,34 @@ void site_limiter::pause_site(steady_time until) noexcept {
     site_probing_ = false;
 }
 
-void site_limiter::pause_route(route_scope& s, steady_time until) noexcept {
+void site_limiter::pause_route(route_scope& s, steady_time until, bool too_fast) noexcept {
     bool const running = s.paused && !s.probing;
-    if (!running) {
-        s.pace = static_cast<std::uint8_t>(std::max<int>(static_cast<int>(full_pace * lowest_pace), s.pace * 3 / 4));
-        if (s.pauses < 31) ++s.pauses;
+    if (!running && s.pauses < 63) ++s.pauses;
+    if (!running && too_fast) {
+        constexpr int lowest = static_cast<int>(full_pace * lowest_pace);
+        s.pace = static_cast<std::uint8_t>(std::max(lowest, s.pace * 3 / 4));
+        s.most_pace = static_cast<std::uint8_t>(std::max(lowest, s.most_pace - s.most_pace / 8));
+        s.answers = 0;
+        s.steady = 0;  // what was learned of its refill may be why
     }
     s.next = running ? std::max(s.next, until) : until;
     s.paused = 1;
     s.probing = 0;
+    s.unwell = 0;
 }
 
 site_limiter::lesson site_limiter::pause_for(route_match m, quota_scopes q, rate_headers const& h, steady_time now,
                                              wall_time wall, random_engine& random) {
     auto& s = scope_of(m.route);
     bool const of_issue = h.reason == limit_reason::issue_write && !m.issue.empty();
+    bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
     auto* const quota = h.reason == limit_reason::tenant_quota   ? q.at_site
                         : h.reason == limit_reason::global_quota ? q.over_sites
+                        : of_account                             ? q.of_account
                                                                  : nullptr;
-    bool const of_route = h.reason == limit_reason::burst;
+    // An account that nobody keeps and another product's limit pause what was refused, and nothing of anybody else's.
+    bool const of_route = h.reason == limit_reason::burst || h.reason == limit_reason::other_product ||
+                          (of_account && quota == nullptr);
     auto const in_a_row = of_route ? s.pauses : of_issue ? std::uint8_t{0} : site_pauses_;
     auto const server = h.date.value_or(wall);
 
@@ -491,9 +661,12 @@ site_limiter::lesson site_limiter::pause_for(route_match m, quota_scopes q, rate
         wait = *h.retry_after;
     } else if (h.reset && *h.reset > server) {
         wait = std::min<steady_duration>(*h.reset - server, 1h);
-    } else if (h.reason == limit_reason::tenant_quota || h.reason == limit_reason::global_quota) {
+    } else if (h.reason == limit_reason::tenant_quota || h.reason == limit_reason::global_quota ||
+               h.reason == limit_reason::account_cost) {
         wait = top_of_hour(now, server) - now;
     }
+    // A quota knows itself when it is to be tried.
+    if (quota == nullptr) wait = std::min(wait, longest_pause);
     // Positive jitter only, so that many sites of one app do not come back in the same instant.
     wait += seconds_as_duration(uniform(random) * 0.1 *
                                 std::chrono::duration<double>(std::min<steady_duration>(wait, 10s)).count());
@@ -506,9 +679,9 @@ site_limiter::lesson site_limiter::pause_for(route_match m, quota_scopes q, rate
         auto& i = issue_of(hash_of(m.issue), now);
         i.paused_until = std::max(i.paused_until, result.until);
     } else if (of_route) {
-        pause_route(s, result.until);
+        pause_route(s, result.until, h.reason == limit_reason::burst);
     } else if (quota) {
-        quota->close(result.until);
+        quota->close(result.until, now);
     } else {
         pause_site(result.until);
     }
@@ -519,7 +692,8 @@ bool site_limiter::open(route_match m, quota_scopes q, steady_time now) const no
     if (params_->mode != limiting::enforce) return true;
     if (site_paused_ && !site_probing_ && site_paused_until_ > now) return false;
     if (auto const* const s = find_scope(m.route); s && s->paused && !s->probing && s->next > now) return false;
-    if ((q.at_site && q.at_site->closed(now)) || (q.over_sites && q.over_sites->closed(now))) return false;
+    for (auto const* const quota : {q.at_site, q.over_sites, q.of_account})
+        if (quota && quota->closed(now)) return false;
     auto const key = issue_key(m.route, m.issue);
     auto const* const issue = key != 0 ? find_issue(key) : nullptr;
     return issue == nullptr || issue->paused_until <= now;
@@ -545,6 +719,11 @@ void site_limiter::merge(site_limiter const& other) {
         auto& ours = scope_of(theirs.route);
         if (theirs.learned) ours.rate = ours.learned ? std::min(ours.rate, theirs.rate) : theirs.rate;
         ours.learned |= theirs.learned;
+        if (theirs.bucket > 0) ours.bucket = ours.bucket > 0 ? std::min(ours.bucket, theirs.bucket) : theirs.bucket;
+        ours.steady = ours.answered && theirs.answered ? ours.steady & theirs.steady : ours.steady | theirs.steady;
+        ours.stepped |= theirs.stepped;
+        ours.answered |= theirs.answered;
+        ours.credit = std::min(ours.credit, theirs.credit);
         ours.pace = std::min(ours.pace, theirs.pace);
         if (!theirs.paused || theirs.probing) {
             if (!ours.paused) ours.next = std::max(ours.next, theirs.next);
@@ -555,6 +734,20 @@ void site_limiter::merge(site_limiter const& other) {
         }
     }
     if (other.site_paused_) pause_site(other.site_paused_until_);
+}
+
+void site_limiter::reset() noexcept {
+    for (auto& s : routes_) {
+        if (s.paused) s.next = steady_time::min();
+        s.probing = 0;
+        s.pauses = 0;
+        s.pace = s.most_pace = full_pace;
+    }
+    if (issues_)
+        for (auto& i : issues_->by_key) i.second.paused_until = steady_time::min();
+    if (site_paused_) site_paused_until_ = steady_time::min();
+    site_probing_ = false;
+    site_pauses_ = 0;
 }
 
 }  // namespace jirapool

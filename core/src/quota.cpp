@@ -11,6 +11,9 @@ namespace {
 // What quiet may save up while calls are spread: enough for one page's handful of calls.
 constexpr steady_duration tolerance = 1s;
 
+// A closed budget is tried so often, whatever its 429 said. A second more than Jira's hour, whose end is everybody's moment.
+constexpr steady_duration probe_every = 1h + 1s;
+
 // Of the quota, when only NearLimit told.
 constexpr float near_limit_share = 0.2f;
 
@@ -42,9 +45,15 @@ void points_quota::on_answer(quota_item const* said, bool near_limit, steady_tim
     if (said && said->reset_in) end_ = std::min(end_, now + *said->reset_in);
 }
 
-void points_quota::close(steady_time until) noexcept {
-    next_ = closed_ ? std::max(next_, until) : until;
+void points_quota::close(steady_time until, steady_time now) noexcept {
+    if (!closed_ || probing_) probe_ = now + probe_every;
+    next_ = closed_ && !probing_ ? std::max(next_, until) : until;
     closed_ = true;
+    probing_ = false;
+}
+
+void points_quota::on_permitted() noexcept {
+    if (probing_) closed_ = probing_ = false;
 }
 
 steady_duration points_quota::interval(steady_time now) const noexcept {
@@ -54,7 +63,7 @@ steady_duration points_quota::interval(steady_time now) const noexcept {
 }
 
 steady_time points_quota::earliest(steady_time now) const noexcept {
-    if (closed_) return next_;
+    if (closed_) return std::min(next_, probe_);
     if (!pacing(now)) return steady_time::min();
     if (left_ < cost_) return end_;
     return next_ == steady_time::min() ? next_ : std::min(next_ - tolerance, end_);
@@ -68,7 +77,12 @@ steady_time points_quota::turn(std::size_t ahead, steady_time now) const noexcep
 }
 
 void points_quota::take(steady_time now) noexcept {
-    closed_ = false;
+    if (closed_ && now < next_) {
+        probing_ = true;
+        probe_ = now + probe_every;
+        return;
+    }
+    closed_ = probing_ = false;
     if (!pacing(now)) return;
     next_ = std::max(next_, now) + interval(now);
     left_ = std::max(0.0f, left_ - cost_);

@@ -1,7 +1,11 @@
 #include <jirapool/core/rate_headers.hpp>
 
+#include "loose_number.hpp"
+
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <limits>
 
 namespace jirapool {
@@ -14,6 +18,9 @@ using std::chrono::seconds;
 
 // Longer than any limit that Jira documents (the longest ends with the hour): more than this is somebody's mistake.
 constexpr seconds longest_retry_after = 24h;
+// What a Retry-After that nobody can read stands for: as long as the longest pause that we choose ourselves when there is no
+// word at all (limit_params::pause_max), since somebody did ask for patience.
+constexpr seconds unreadable_retry_after = 60s;
 // The longest `w` or `t` that is believed: about thirty years, so that adding it to a time never overflows.
 constexpr std::int64_t longest_quota_seconds = 1'000'000'000;
 // The largest Integer of a structured field, RFC 9651 section 3.3.1.
@@ -97,6 +104,21 @@ public:
     }
     void expect(char lowered) noexcept { ok_ = skip(lowered) && ok_; }
     void expect(std::string_view lowered) noexcept { ok_ = skip(lowered) && ok_; }
+    /// One digit or more; what no int holds fails.
+    int number() noexcept {
+        int n = digits(1);
+        while (peek_digit() && n < 100'000) n = n * 10 + digits(1);
+        ok_ = ok_ && !peek_digit();
+        return n;
+    }
+    bool skip_spaces() noexcept {
+        auto const* const before = at_;
+        while (at_ != end_ && is_space(*at_)) ++at_;
+        return at_ != before;
+    }
+    bool peek_digit() const noexcept { return is_digit(peek()); }
+    bool peek_letter() const noexcept { return lower(peek()) >= 'a' && lower(peek()) <= 'z'; }
+    bool at_end() const noexcept { return at_ == end_; }
     char peek() const noexcept { return at_ == end_ ? '\0' : *at_; }
     void next() noexcept { at_ += at_ != end_; }
     /// All was read and all of it fitted.
@@ -113,7 +135,7 @@ std::optional<wall_time> make_time(int year, unsigned month, int day, int hour, 
     std::chrono::year_month_day const date{std::chrono::year{year}, std::chrono::month{month},
                                            std::chrono::day{static_cast<unsigned>(day)}};
     // 60 is a leap second: the next minute's first.
-    if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
+    if (year > 9999 || !date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
     return wall_time(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
            seconds(second);
 }
@@ -126,6 +148,119 @@ unsigned month_name(scanner& s) noexcept {
         if (s.skip(names[i])) return i + 1;
     }
     return 0;
+}
+
+/// A zone's name or offset, up to the end of the text: what to take off a time of that zone. Without one, or with one that is
+/// unknown, there is none.
+std::optional<std::chrono::minutes> read_zone(scanner& s) noexcept {
+    // "GMT" is RFC 9110's, "UT" and "+0000" RFC 5322's, the others what servers write in their place.
+    for (std::string_view const name : {"gmt", "utc", "ut", "z"}) {
+        if (s.skip(name)) return s.done() ? std::optional(std::chrono::minutes(0)) : std::nullopt;
+    }
+    bool const west = s.peek() == '-';
+    if (!west && s.peek() != '+') return std::nullopt;
+    s.next();
+    int const hours = s.digits(2);
+    s.skip(':');
+    int const minutes = s.digits(2);
+    if (!s.done() || hours > 23 || minutes > 59) return std::nullopt;
+    auto const offset = std::chrono::hours(hours) + std::chrono::minutes(minutes);
+    return west ? -offset : offset;
+}
+
+/// The time of day, then the zone; without one it is UTC.
+std::optional<wall_time> read_time_and_zone(scanner& s, int year, unsigned month, int day) noexcept {
+    int const hour = s.number();
+    s.expect(':');
+    int const minute = s.digits(2);
+    int const second = s.skip(':') ? s.digits(2) : 0;
+    milliseconds fraction{0};
+    if (s.skip('.') || s.skip(',')) {
+        // Rounded up: a floor.
+        fraction = s.peek_digit() ? milliseconds(1000) : milliseconds(0);
+        while (s.peek_digit()) s.next();
+    }
+    s.skip_spaces();
+    auto const zone = s.at_end() ? std::optional(std::chrono::minutes(0)) : read_zone(s);
+    auto const time = make_time(year, month, day, hour, minute, second);
+    if (!s.ok() || !zone || !time) return std::nullopt;
+    return *time + fraction - *zone;
+}
+
+/** A date in whichever of the spellings servers have: those of RFC 9110, with any zone, day of one digit, separators and spaces
+    of their own, the weekday left out or abbreviated otherwise; ISO 8601, with a space for the T or without a zone (UTC then, as
+    of all the others). */
+std::optional<wall_time> read_any_date(std::string_view text) noexcept {
+    if (auto const time = parse_http_date(text)) return time;
+    if (auto const time = parse_iso_time(text)) return time;
+    scanner s(text);
+    if (!s.peek_digit()) {
+        while (s.peek_letter() || s.peek() == '.') s.next();  // what weekday it is adds nothing
+        s.skip(',');
+        s.skip_spaces();
+    }
+    unsigned month = 0;
+    if (!s.peek_digit()) {  // Nov 28 23:59:00 2026, with the year at the end
+        month = month_name(s);
+        while (s.peek_letter()) s.next();
+        s.skip_spaces();
+        int const day = s.number();
+        s.skip_spaces();
+        int const hour = s.number();
+        s.expect(':');
+        int const minute = s.digits(2);
+        s.expect(':');
+        int const second = s.digits(2);
+        s.skip_spaces();
+        if (s.peek_letter()) {
+            if (!s.skip(std::string_view("gmt")) && !s.skip(std::string_view("utc"))) return std::nullopt;
+            s.skip_spaces();
+        }
+        int const year = s.digits(4);
+        if (!s.done()) return std::nullopt;
+        return make_time(year, month, day, hour, minute, second);
+    }
+    int const first = s.number();
+    auto const separator = [&s] { return s.skip('-') || s.skip('/') || s.skip_spaces(); };
+    if (!separator()) return std::nullopt;
+    if (first > 31) {  // 2026-11-28 23:59:00
+        month = static_cast<unsigned>(s.digits(2));
+        if (!separator()) return std::nullopt;
+        int const day = s.digits(2);
+        if (!s.skip('t') && !s.skip_spaces()) return std::nullopt;
+        return read_time_and_zone(s, first, month, day);
+    }
+    month = month_name(s);
+    while (s.peek_letter()) s.next();
+    if (!separator()) return std::nullopt;
+    int year = s.number();
+    if (year < 100) year += year < 70 ? 2000 : 1900;  // as in parse_http_date
+    if (!s.skip_spaces()) return std::nullopt;
+    return read_time_and_zone(s, year, month, first);
+}
+
+// ---- durations
+
+/** Seconds, rounded up, at most longest_retry_after: digits, with a fraction, an exponent, a sign, a unit. Negative ones are 0, which
+    is no hint. */
+std::optional<seconds> read_seconds(std::string_view text) noexcept {
+    auto const number = read_loose_number(text);
+    if (!number) return std::nullopt;
+    struct unit {
+        std::string_view name;
+        double seconds;
+    };
+    constexpr unit units[] = {{"", 1},        {"s", 1},       {"sec", 1},      {"secs", 1}, {"second", 1},
+                              {"seconds", 1}, {"ms", 0.001},  {"msec", 0.001}, {"m", 60},   {"min", 60},
+                              {"mins", 60},   {"minute", 60}, {"minutes", 60}, {"h", 3600}, {"hr", 3600},
+                              {"hour", 3600}, {"hours", 3600}};
+    auto const* const found = std::find_if(std::begin(units), std::end(units),
+                                           [&](unit const& u) { return is(trimmed(number->rest), u.name); });
+    if (found == std::end(units)) return std::nullopt;
+    double const n = number->value * found->seconds;
+    if (!(n > 0)) return 0s;
+    if (n >= static_cast<double>(longest_retry_after.count())) return longest_retry_after;
+    return seconds(static_cast<std::int64_t>(std::ceil(n)));
 }
 
 // ---- quotas: "name";k=v;k=v, "name2";…
@@ -232,11 +367,14 @@ void read_quotas(std::string_view s, quota_list quotas) noexcept {
 constexpr int breadth(limit_reason r) noexcept {
     switch (r) {
     case limit_reason::none: return 0;
-    case limit_reason::issue_write: return 1;
-    case limit_reason::burst: return 2;
-    case limit_reason::unknown: return 3;
-    case limit_reason::tenant_quota: return 4;
-    case limit_reason::global_quota: return 5;
+    case limit_reason::other_product: return 1;
+    case limit_reason::issue_write: return 2;
+    case limit_reason::burst: return 3;
+    case limit_reason::account_calls: return 4;
+    case limit_reason::account_cost: return 5;
+    case limit_reason::unknown: return 6;
+    case limit_reason::tenant_quota: return 7;
+    case limit_reason::global_quota: return 8;
     }
     return 0;
 }
@@ -249,6 +387,12 @@ limit_reason reason_named(std::string_view text) noexcept {
     if (is(text, "jira-per-issue-on-write")) return limit_reason::issue_write;
     if (is(text, "jira-quota-tenant-based")) return limit_reason::tenant_quota;
     if (is(text, "jira-quota-global-based")) return limit_reason::global_quota;
+    // An API token's limits, in no document but seen (jira-cloud.md 3.1): a second account of the site has its own.
+    if (is(text, "jira-cost-based")) return limit_reason::account_cost;
+    constexpr std::string_view of_user = "-per-user", confluence = "confluence-";
+    if (is(text.substr(0, confluence.size()), confluence)) return limit_reason::other_product;
+    if (text.size() > of_user.size() && is(text.substr(text.size() - of_user.size()), of_user))
+        return limit_reason::account_calls;
     return limit_reason::unknown;
 }
 
@@ -311,6 +455,9 @@ public:
     rate_headers finish() noexcept {
         // Only now: `Date` may come behind `Retry-After`.
         if (retry_at_) keep_larger(out_.retry_after, {from_now(*retry_at_)});
+        // One that can be read says how long, beside whichever else.
+        if (out_.retry_after_unreadable && out_.retry_after.value_or(0s) == 0s)
+            out_.retry_after = unreadable_retry_after;
         return out_;
     }
 
@@ -322,13 +469,27 @@ private:
 
     void read_retry_after(std::string_view value) noexcept {
         if (value.empty()) return;
-        if (!std::all_of(value.begin(), value.end(), is_digit)) {
-            keep_larger(retry_at_, parse_http_date(value));
-            return;
+        if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
+            value = trimmed(value.substr(1, value.size() - 2));
+        if (read_one_retry_after(value)) return;
+        // Somebody joined two headers: "30, 60". Only now, as dates hold commas of their own.
+        bool all = value.find(',') != value.npos;
+        while (all && !value.empty()) {
+            auto const comma = std::min(value.find(','), value.size());
+            all = read_one_retry_after(trimmed(value.substr(0, comma)));
+            value.remove_prefix(std::min(comma + 1, value.size()));
         }
-        // Numbers that no integer holds were seen; they are over a day as well.
-        auto const n = whole_number(value, longest_retry_after.count());
-        keep_larger(out_.retry_after, {n ? seconds(*n) : longest_retry_after});
+        if (!all) out_.retry_after_unreadable = true;
+    }
+
+    bool read_one_retry_after(std::string_view value) noexcept {
+        if (auto const n = read_seconds(value)) {
+            keep_larger(out_.retry_after, n);
+            return true;
+        }
+        auto const at = read_any_date(value);
+        keep_larger(retry_at_, at);
+        return at.has_value();
     }
 
     /// Rounded up: coming a little late costs nothing.
@@ -355,6 +516,9 @@ char const* to_string(limit_reason r) noexcept {
     case limit_reason::tenant_quota: return "tenant_quota";
     case limit_reason::global_quota: return "global_quota";
     case limit_reason::unknown: return "unknown";
+    case limit_reason::account_cost: return "account_cost";
+    case limit_reason::account_calls: return "account_calls";
+    case limit_reason::other_product: return "other_product";
     }
     return "unknown";
 }

@@ -1,5 +1,7 @@
 #include <jirapool/core/request.hpp>
 
+#include "utf8.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -103,6 +105,9 @@ char const* why_invalid_path(std::string_view path) noexcept {
     for (int pass = 0; pass < 2; ++pass) {
         decoded.decode();
         if (has_dot_segment(decoded.view())) return dots;
+        // Lenient decoders read the overlong %c0%ae as a dot and %c0%af as a slash.
+        if (first_invalid_utf8(decoded.view()) != std::string_view::npos)
+            return "target must have only UTF-8 behind the percent signs of its path, and no overlong form of it";
     }
     return nullptr;
 }
@@ -112,6 +117,11 @@ char const* why_invalid_target(std::string_view target) noexcept {
     if (target.size() > max_target_size) return "target must be at most 8,000 bytes: the edge refuses longer URLs";
     if (!std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f; })) {
         return "target must be percent-encoded: no white space, control character or non-ASCII byte";
+    }
+    // What RFC 3986 has no place for. Refused, as white space is, and not encoded here: only the caller knows whether the rest of
+    // his text was encoded, and servers do not agree on what these are (Tomcat answers 400, others decode what they see).
+    if (target.find_first_of("\"<>[]^`{|}") != std::string_view::npos) {
+        return "target must be percent-encoded: RFC 3986 allows no \" < > [ ] ^ ` { | } in it";
     }
     if (target.find_first_of("#\\") != std::string_view::npos) return "target must contain no # or backslash";
     if (has_malformed_escape(target)) return "target must have two hexadecimal digits behind each %";
@@ -125,11 +135,13 @@ constexpr bool is_token_char(char c) noexcept {
 
 constexpr bool same_name(std::string_view lower_case, std::string_view name) noexcept {
     return std::equal(lower_case.begin(), lower_case.end(), name.begin(), name.end(),
-                      [](char a, char b) { return a == lower(b); });
+                      // CGI and its heirs read an underscore as a hyphen.
+                      [](char a, char b) { return a == lower(b) || (a == '-' && b == '_'); });
 }
 
 // Framing, routing and the credential belong to the library; Cookie, Origin and Referer make Jira's edge ask for XSRF
-// tokens; User-Agent is one for the whole client.
+// tokens; User-Agent is one for the whole client. An override would make of the method that was checked, limited and perhaps
+// repeated another one.
 constexpr std::array own_headers = {
     "authorization"sv,
     "connection"sv,
@@ -147,6 +159,9 @@ constexpr std::array own_headers = {
     "proxy-authorization"sv,
     "transfer-encoding"sv,
     "user-agent"sv,
+    "x-http-method"sv,
+    "x-http-method-override"sv,
+    "x-method-override"sv,
 };
 
 char const* why_invalid_name(std::string_view name) noexcept {

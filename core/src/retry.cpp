@@ -6,12 +6,20 @@ namespace jirapool {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// Up to here a float still counts by ones: a larger budget would never be used up.
+constexpr double most_budget = 1e6;
+
+}  // namespace
+
 char const* why_invalid(retry_params const& p) noexcept {
     if (p.max_exchanges < 1) return "retry_params::max_exchanges must be at least 1";
     if (p.backoff <= 0ms) return "retry_params::backoff must be greater than 0";
     if (p.backoff_max < p.backoff) return "retry_params::backoff_max must be at least backoff";
-    if (!(p.budget_ratio >= 0)) return "retry_params::budget_ratio must not be negative";
-    if (!(p.budget_max >= 0)) return "retry_params::budget_max must not be negative";
+    if (!(p.budget_ratio >= 0 && p.budget_ratio <= most_budget))
+        return "retry_params::budget_ratio must be 0 to 1000000";
+    if (!(p.budget_max >= 0 && p.budget_max <= most_budget)) return "retry_params::budget_max must be 0 to 1000000";
     return nullptr;
 }
 
@@ -64,13 +72,10 @@ std::optional<steady_duration> resend_after(exchange_facts const& f, retry_param
     if (f.exchanges - f.limited >= p.max_exchanges) return std::nullopt;
     if (f.reason == resend_reason::channel_lost && f.reused_silent) return 0s;
 
-    auto const doublings = std::min(f.exchanges - 1, 20u);
-    auto const cap = std::min<std::chrono::milliseconds>(p.backoff_max, p.backoff * (1u << doublings));
-    auto const range = std::chrono::duration_cast<steady_duration>(cap);
+    auto const range = saturated(doubled(p.backoff, f.exchanges - 1, p.backoff_max));
     auto const drawn = steady_duration(static_cast<steady_duration::rep>(uniform(random) *
                                                                          static_cast<double>(range.count())));
-    auto const floor = std::chrono::duration_cast<steady_duration>(f.retry_after.value_or(0s));
-    return floor + drawn;
+    return saturated_sum(saturated(f.retry_after.value_or(0s)), drawn);
 }
 
 }  // namespace jirapool

@@ -1,11 +1,15 @@
 #include <jirapool/core/route.hpp>
 
+#include "unescaped.hpp"
+
 #include <array>
 #include <cstring>
 
 namespace jirapool {
 
 namespace {
+
+using detail::next_unescaped;
 
 // What route_table.inc is written in: a trie of segments. A literal edge is looked up by text; a parameter takes any
 // segment. Versions 2, 3 and latest are three edges to one node.
@@ -41,6 +45,20 @@ constexpr std::size_t method_column(method m) noexcept {
     case method::delete_: return 4;
     }
     return 1;  // no such method: as a POST, whose routes promise nothing
+}
+
+// No literal is longer.
+constexpr std::size_t longest_literal = 64;
+
+/// The segment as it is without the escapes that it need not have; itself when none of it is a literal's.
+std::string_view unescaped(std::string_view segment, std::array<char, longest_literal>& room) noexcept {
+    if (segment.find('%') == std::string_view::npos) return segment;
+    std::size_t size = 0;
+    for (auto rest = segment; !rest.empty();) {
+        if (size == room.size()) return segment;
+        room[size++] = next_unescaped(rest);
+    }
+    return {room.data(), size};
 }
 
 std::uint16_t find_literal(node const& n, std::string_view segment) noexcept {
@@ -108,7 +126,8 @@ route_match classify_route(method m, std::string_view target) noexcept {
             }
             here = none;
         } else {
-            here = find_literal(n, segments[depth]);
+            std::array<char, longest_literal> room;
+            here = find_literal(n, unescaped(segments[depth], room));
             if (here == none) {
                 here = n.parameter;
             } else if (n.parameter != none) {

@@ -1,9 +1,14 @@
 #include <jirapool/core/token_answer.hpp>
 
+#include "loose_number.hpp"
+
+#include <jirapool/core/json_text.hpp>
+
 #include <simdjson.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 namespace jirapool {
@@ -14,11 +19,28 @@ namespace {
 
 constexpr std::size_t max_body = 256u << 10;
 constexpr auto unknown_lifetime = 300s;
+constexpr std::chrono::seconds longest_lifetime = 24h;
 
-// RFC 6749 section 5.2, and what Atlassian answers for a wrong secret.
+// The codes of RFC 6749, section 5.2, that are about the credential or what it may, and what Atlassian answers for a wrong secret.
+// invalid_request, server_error and temporarily_unavailable say nothing of it.
 constexpr std::array<std::string_view, 6> permanent_errors = {"invalid_client",      "access_denied",
                                                               "unauthorized_client", "invalid_grant",
                                                               "invalid_scope",       "unsupported_grant_type"};
+
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+/// `lowered` is lower-case already.
+bool is(std::string_view text, std::string_view lowered) noexcept {
+    return std::equal(text.begin(), text.end(), lowered.begin(), lowered.end(),
+                      [](char a, char b) { return lower(a) == b; });
+}
+
+std::string_view trimmed(std::string_view s) noexcept {
+    while (!s.empty() && is_blank(s.front())) s.remove_prefix(1);
+    while (!s.empty() && is_blank(s.back())) s.remove_suffix(1);
+    return s;
+}
 
 token_answer failure_of(refresh_failure f, std::string reason) {
     token_answer a;
@@ -37,60 +59,85 @@ std::string error_code_text(std::string_view code) {
     return plain ? std::string(code) : "unnamed error";
 }
 
-token_answer read_error(int status, simdjson::dom::element const& doc) {
-    auto const by_status = "status " + std::to_string(status);
-    simdjson::dom::object object;
-    if (doc.get(object)) return transient(by_status + " without a JSON object");
+/// A named error that is about the credential decides, not the status: an edge or a proxy before the endpoint answers 400, 401 and
+/// 403 as well, in JSON of its own, and its word would fail all calls of a good credential.
+token_answer read_error(int status, simdjson::dom::object const& object) {
     std::string_view code;
     bool const named = !object["error"].get(code);
-    bool const credential_at_fault = (named && std::find(permanent_errors.begin(), permanent_errors.end(), code) !=
-                                                   permanent_errors.end()) ||
-                                     status == 400 || status == 401 || status == 403;
-    auto reason = by_status + ": " + (named ? error_code_text(code) : "unnamed error");
+    bool const credential_at_fault = named && std::any_of(permanent_errors.begin(), permanent_errors.end(),
+                                                          [&](auto e) { return is(code, e); });
+    auto reason = "status " + std::to_string(status) + ": " + (named ? error_code_text(code) : "unnamed error");
     return failure_of(credential_at_fault ? refresh_failure::permanent : refresh_failure::transient, std::move(reason));
 }
 
-bool is_bearer(std::string_view type) noexcept {
-    constexpr std::string_view bearer = "bearer";
-    return type.size() == bearer.size() && std::equal(type.begin(), type.end(), bearer.begin(), [](char a, char b) {
-               return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-           });
+/// As a number or a text of one. Nothing when it is none: a hint that nobody can read takes no token away.
+std::optional<double> read_number(std::string_view text) noexcept {
+    auto const number = read_loose_number(trimmed(text));
+    if (!number) return std::nullopt;
+    auto const unit = trimmed(number->rest);
+    bool const in_seconds = unit.empty() || is(unit, "s") || is(unit, "sec") || is(unit, "seconds");
+    return in_seconds ? std::optional(number->value) : std::nullopt;
 }
 
-// nullopt: there, but no whole number above 0.
-std::optional<std::chrono::seconds> read_lifetime(simdjson::dom::object const& object) {
+/// Rounded down, as a token that is sent too late is refused; but only what is not above 0 says that it is dead.
+std::chrono::seconds lifetime_of(std::optional<double> seconds) noexcept {
+    if (!seconds) return unknown_lifetime;
+    if (*seconds >= static_cast<double>(longest_lifetime.count())) return longest_lifetime;
+    if (!(*seconds > 0)) return 0s;
+    return std::max<std::chrono::seconds>(1s, std::chrono::seconds(static_cast<std::int64_t>(*seconds)));
+}
+
+std::optional<double> read_lifetime(simdjson::dom::object const& object) noexcept {
     auto const field = object["expires_in"];
-    if (field.error() == simdjson::NO_SUCH_FIELD) return unknown_lifetime;
-    std::int64_t n = 0;
-    double d = 0;
+    double number = 0;
     std::string_view text;
-    if (field.get(n)) {
-        if (!field.get(d)) {
-            n = d >= 1 && d < 1e9 ? static_cast<std::int64_t>(d) : 0;
-        } else if (!field.get(text) && !text.empty() && text.size() <= 9 &&
-                   std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-            n = std::stoll(std::string(text));
-        }
-    }
-    if (n <= 0) return std::nullopt;
-    return std::chrono::seconds(std::min<std::int64_t>(n, 86'400));
+    if (!field.get(number)) return number;
+    return field.get(text) ? std::nullopt : read_number(text);
 }
 
-token_answer read_token(simdjson::dom::element const& doc) {
-    simdjson::dom::object object;
-    if (doc.get(object)) return transient("the answer is not a JSON object");
+token_answer read_token(simdjson::dom::object const& object, std::optional<double> lifetime) {
     std::string_view token;
     if (object["access_token"].get(token) || token.empty()) return transient("no access_token in the answer");
     if (!std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; }))
         return transient("the access_token is not fit for a header");
     std::string_view type;
-    if (!object["token_type"].get(type) && !is_bearer(type)) return transient("token_type is not Bearer");
-    auto const lifetime = read_lifetime(object);
-    if (!lifetime) return transient("expires_in is not a positive number");
+    if (!object["token_type"].get(type) && !trimmed(type).empty() && !is(trimmed(type), "bearer"))
+        return transient("token_type is not Bearer");
     token_answer a;
+    a.lifetime = lifetime_of(lifetime);
+    if (a.lifetime <= 0s) return transient("expires_in is not above 0");
     a.token = secret(token);
-    a.lifetime = *lifetime;
     return a;
+}
+
+token_answer read_object(int status, simdjson::dom::element const& doc, std::optional<double> odd_lifetime) {
+    simdjson::dom::object object;
+    if (doc.get(object)) return transient("status " + std::to_string(status) + " without a JSON object");
+    std::string_view token;
+    // Some endpoints say 200 to everything.
+    bool const good = status / 100 == 2 && (!object["access_token"].get(token) || object["error"].error());
+    if (!good) return read_error(status, object);
+    return read_token(object, odd_lifetime ? odd_lifetime : read_lifetime(object));
+}
+
+/// simdjson refuses a whole document for a number that no double or 64 bits hold, or that is none of JSON's (1e400, 007). That of
+/// expires_in is read here, and blanked so that the rest can be. @return nothing when there is none.
+std::optional<double> take_odd_lifetime(char* text, std::size_t size) noexcept {
+    constexpr std::string_view key = "\"expires_in\"";
+    std::string_view const all(text, size);
+    auto at = all.find(key);
+    if (at == all.npos) return std::nullopt;
+    at = all.find_first_not_of(" \t\r\n", at + key.size());
+    if (at == all.npos || all[at] != ':') return std::nullopt;
+    at = all.find_first_not_of(" \t\r\n", at + 1);
+    if (at == all.npos) return std::nullopt;
+    auto const end = std::min(all.find_first_not_of("+-.0123456789eE", at), size);
+    auto const number = all.substr(at, end - at);
+    if (number.empty()) return std::nullopt;
+    auto const value = read_number(number);
+    std::memset(text + at, ' ', number.size());
+    text[at] = '0';
+    return value.value_or(static_cast<double>(unknown_lifetime.count()));
 }
 
 }  // namespace
@@ -99,16 +146,17 @@ token_answer read_token_answer(int status, std::string_view body) {
     if (body.size() > max_body) return transient("the answer is too large");
     if (status >= 500 || status == 429) return transient("status " + std::to_string(status));
 
-    simdjson::padded_string text(body);
+    simdjson::padded_string text(json_text(body));
     simdjson::dom::parser parser;
     simdjson::dom::element doc;
-    auto const error = parser.parse(text).get(doc);
-    token_answer result;
+    std::optional<double> odd_lifetime;
+    auto error = parser.parse(text).get(doc);
     if (error) {
-        result = transient("status " + std::to_string(status) + " without JSON");
-    } else {
-        result = status == 200 ? read_token(doc) : read_error(status, doc);
+        odd_lifetime = take_odd_lifetime(text.data(), text.size());
+        if (odd_lifetime) error = parser.parse(text).get(doc);
     }
+    auto result = error ? transient("status " + std::to_string(status) + " without JSON")
+                        : read_object(status, doc, odd_lifetime);
     wipe(text.data(), text.size());
     if (parser.doc.string_buf) wipe(parser.doc.string_buf.get(), body.size());
     return result;

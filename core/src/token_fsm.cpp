@@ -11,13 +11,16 @@ namespace {
 // Tokens that are refused right after they were made: renewing once more at once would be a loop at wire speed.
 constexpr auto young = 10s;
 
+// Whatever the params, lifetimes and answers say: one credential asks no more often, save for a call that a 401 sent back.
+// Three of them in a second are no storm.
+constexpr auto least_pause = 350ms;
+
 // A timer that rings this late rang for more than a busy thread.
 constexpr auto slept = 30s;
 
 steady_duration full_jitter(std::chrono::milliseconds base, std::chrono::milliseconds cap, unsigned failures,
                             random_engine& random) noexcept {
-    auto const doubled = std::min<std::chrono::milliseconds>(cap, base * (1u << std::min(failures, 20u)));
-    auto const half = std::chrono::duration_cast<steady_duration>(doubled) / 2;
+    auto const half = saturated(doubled(base, failures, cap)) / 2;
     return half +
            steady_duration(static_cast<steady_duration::rep>(uniform(random) * static_cast<double>(half.count())));
 }
@@ -57,9 +60,9 @@ void token_fsm::on_timer(steady_time now, random_engine& random) noexcept {
         now - next_refresh_ < slept)
         return;
     put_off_ = true;
-    auto const spread = std::chrono::duration_cast<steady_duration>(params_->wake_spread);
-    next_refresh_ = now + steady_duration(static_cast<steady_duration::rep>(uniform(random) *
-                                                                            static_cast<double>(spread.count())));
+    auto const spread = saturated(params_->wake_spread);
+    next_refresh_ = later(
+        now, steady_duration(static_cast<steady_duration::rep>(uniform(random) * static_cast<double>(spread.count()))));
 }
 
 steady_time token_fsm::next_refresh() const noexcept { return refreshing_ ? steady_time::max() : next_refresh_; }
@@ -67,7 +70,7 @@ steady_time token_fsm::next_refresh() const noexcept { return refreshing_ ? stea
 bool token_fsm::on_refreshed(steady_time asked, steady_time now, std::chrono::seconds lifetime,
                              random_engine& random) noexcept {
     auto const life = std::chrono::duration_cast<steady_duration>(std::clamp(lifetime, 0s, std::chrono::seconds(24h)));
-    auto const slack = std::min<steady_duration>(params_->use_slack, life / 10);
+    auto const slack = std::min(saturated(params_->use_slack), life / 10);
     if (now >= asked + life - slack) {
         on_refresh_failed(refresh_failure::transient, now, std::nullopt, random);
         return false;
@@ -82,6 +85,7 @@ bool token_fsm::on_refreshed(steady_time asked, steady_time now, std::chrono::se
     next_refresh_ = std::min(
         asked + steady_duration(static_cast<steady_duration::rep>(point * static_cast<double>(life.count()))),
         use_until_);
+    next_refresh_ = std::max(next_refresh_, later(now, least_pause));
     end_refresh(now);
     return true;
 }
@@ -92,10 +96,10 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
     if (failures_ < 100) ++failures_;
     if (f == refresh_failure::permanent) {
         refused_ = true;
-        wait = params_->refused_memory;
+        wait = saturated(params_->refused_memory);
     }
     if (retry_after) wait = std::max<steady_duration>(wait, std::min(*retry_after, std::chrono::seconds(1h)));
-    next_refresh_ = now + wait;
+    next_refresh_ = later(now, std::max<steady_duration>(wait, least_pause));
     end_refresh(now);
 }
 

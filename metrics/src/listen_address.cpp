@@ -2,13 +2,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
 #include <optional>
-#include <system_error>
 
 namespace jirapool::metrics {
 
@@ -57,14 +53,7 @@ result<listen_address> parse_listen_address(std::string_view text) {
     return a;
 }
 
-namespace {
-
-struct socket_address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
-socket_address to_system(listen_address const& a) {
+socket_address to_system(listen_address const& a) noexcept {
     socket_address out;
     if (a.is_v6) {
         auto& to = reinterpret_cast<sockaddr_in6&>(out.storage);
@@ -82,29 +71,13 @@ socket_address to_system(listen_address const& a) {
     return out;
 }
 
-}  // namespace
-
-std::string why_not_bindable(listen_address const& a) {
-    int const fd = ::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return std::generic_category().message(errno);
-    int const on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    auto const to = to_system(a);
-    int done = ::bind(fd, reinterpret_cast<sockaddr const*>(&to.storage), to.size);
-    if (done == 0) done = ::listen(fd, 1);
-    std::string why = done == 0 ? "" : std::generic_category().message(errno);
-    ::close(fd);
-    return why;
-}
-
-bool knock(listen_address const& a) noexcept {
-    int const fd = ::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return false;
-    auto const to = to_system(a);
-    int const done = ::connect(fd, reinterpret_cast<sockaddr const*>(&to.storage), to.size);
-    bool const begun = done == 0 || errno == EINPROGRESS;
-    ::close(fd);
-    return begun;
+std::uint16_t port_of(int socket) noexcept {
+    socket_address at;
+    at.size = sizeof at.storage;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&at.storage), &at.size);
+    bool const is_v6 = at.storage.ss_family == AF_INET6;
+    return ntohs(is_v6 ? reinterpret_cast<sockaddr_in6 const&>(at.storage).sin6_port
+                       : reinterpret_cast<sockaddr_in const&>(at.storage).sin_port);
 }
 
 }  // namespace jirapool::metrics

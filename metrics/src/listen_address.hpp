@@ -2,6 +2,8 @@
 
 #include <jirapool/core/result.hpp>
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,16 +20,18 @@ struct listen_address {
     std::string text() const;
 };
 
-/** Reads the forms that listener::open documents. Stricter than civetweb, whose own notation also has lists of ports,
-    TLS and redirects.
+/** Reads the forms that listener::open documents.
     @par Errors   invalid_argument, field "address". */
 result<listen_address> parse_listen_address(std::string_view text);
 
-/// The operating system's reason why nobody can listen there at present; empty when it has none.
-std::string why_not_bindable(listen_address const& a);
+/// As the system calls want it.
+struct socket_address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+};
+socket_address to_system(listen_address const& a) noexcept;
 
-/// Connects and hangs up at once, so that a server that waits for connections there looks up. False: it was not
-/// reached, or is gone.
-bool knock(listen_address const& a) noexcept;
+/// Of a socket that is bound.
+std::uint16_t port_of(int socket) noexcept;
 
 }  // namespace jirapool::metrics

@@ -143,6 +143,10 @@ private:
     // 1. Check
 
     char const* why_not(errc& code) const noexcept {
+        if (request_.timeout() && request_.timeout()->count() <= 0) {
+            code = errc::invalid_argument;
+            return "request::timeout must be greater than 0";
+        }
         if (source_ && !request_.body().empty()) {
             code = errc::invalid_argument;
             return "a call must not have both a body and a source of one";

@@ -12,9 +12,7 @@ namespace jirapool::detail {
 
 namespace {
 
-failure too_late(connection_entry const& e) {
-    return failure(e.removed ? errc::connection_removed : errc::stopped).with_connection(e.id);
-}
+failure too_late(connection_entry const& e) { return failure(errc::stopped).with_connection(e.id); }
 
 asio::awaitable<result<response>> road(std::shared_ptr<shard> s, std::shared_ptr<connection_entry> e, request r,
                                        body_streams b) {
@@ -112,12 +110,19 @@ void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
 }
 
 void call_entry::complete(result<response> r) {
+    let_go();
     set_result(std::move(r));
     finish();
 }
 
+void call_entry::let_go() noexcept {
+    // What Asio keeps there has the shard's executor, which must not outlive its context as this may.
+    cancel_.slot().clear();
+}
+
 void call_entry::abandon() noexcept {
     auto const s = shard_.lock();
+    let_go();
     // Where all is as it should be, only lack of memory keeps a call from being carried on.
     bool const going = !s || s->life()->gone();
     set_result(going

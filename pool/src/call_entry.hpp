@@ -26,6 +26,7 @@ private:
     static void arrive(carried c, std::shared_ptr<shard> const& s);
     void complete(result<response> r);
     void abandon() noexcept;
+    void let_go() noexcept;
 
     void post_cancel(asio::cancellation_type type) override;
     void finish_later() noexcept override;

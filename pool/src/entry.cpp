@@ -4,6 +4,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
+#include <boost/asio/system_context.hpp>
+#include <boost/asio/system_executor.hpp>
 
 #include <exception>
 #include <new>
@@ -47,12 +49,20 @@ private:
     std::shared_ptr<entry> entry_;
 };
 
+entry::entry(handler_place place, std::shared_ptr<context_life> here)
+    : own_(place.own), executor_(std::move(place.executor)), here_(std::move(here)) {
+    anywhere_ = executor_ && &asio::query(executor_, asio::execution::context) ==
+                                 &asio::query(asio::system_executor(), asio::execution::context);
+}
+
 entry::~entry() {
     if (there_) there_->leave(*this);
 }
 
 void entry::listen() {
-    if (executor_) {
+    if (anywhere_) {
+        // Nothing to be kept from running out of work.
+    } else if (executor_) {
         auto life = context_life::of(asio::query(executor_, asio::execution::context));
         executor_ = asio::prefer(executor_, asio::execution::outstanding_work.tracked);
         if (life != here_ && life->enter(*this)) there_ = std::move(life);
@@ -101,17 +111,20 @@ void entry::post_delivery() {
     if (there_) {
         // False: on_context_gone has the handler.
         there_->leave_while_alive(*this, [&] {
-            asio::post(executor_, delivery(me));
+            auto const ex = executor_;  // the delivery lets go of it
+            asio::post(ex, delivery(me));
             posted_ = true;
         });
     } else if (other_) {
-        asio::dispatch(other_, delivery(me));
+        auto const ex = other_;
+        asio::dispatch(ex, delivery(me));
         posted_ = true;
-    } else if (here_ && here_->gone()) {
+    } else if (!anywhere_ && here_ && here_->gone()) {
         // Its context is the shard's own, and destroys its handlers uncalled.
         drop();
     } else {
-        asio::dispatch(executor_, delivery(me));
+        auto const ex = executor_;
+        asio::dispatch(ex, delivery(me));
         posted_ = true;
     }
 }
@@ -180,13 +193,20 @@ void entry::finish_late() {
         return;
     }
     if (!executor_ && !other_) other_ = own_executor();
-    if (there_ || other_) post_delivery();
-    else asio::post(executor_, delivery(self()));
+    if (there_ || other_ || anywhere_) {
+        post_delivery();
+        return;
+    }
+    auto const ex = executor_;
+    asio::post(ex, delivery(self()));
     posted_ = true;
 }
 
 void entry::deliver() {
     delivered_ = true;
+    // Who cancels it may hold this for longer than the executors' contexts are.
+    auto const ex = std::move(executor_);
+    auto const other = std::move(other_);
     // Only on the handler's executor is nobody else at its slot at this moment. Elsewhere what stands there stays, and knows
     // that this has ended.
     if (own_ && listens_ && !slot_lost_) slot().clear();

@@ -28,8 +28,7 @@ namespace jirapool::detail {
 class entry : public context_life::member {
 public:
     /// `here`: the life of the context that carries the operation out; null when none does any more.
-    entry(handler_place place, std::shared_ptr<context_life> here) noexcept
-        : own_(place.own), executor_(std::move(place.executor)), here_(std::move(here)) {}
+    entry(handler_place place, std::shared_ptr<context_life> here);
     ~entry() override;
 
     /// Asks for its end; comes to nothing when it has ended.
@@ -92,6 +91,7 @@ private:
     static constexpr unsigned is_ended = 16;
 
     bool const own_;                  // the handler has an executor of its own
+    bool anywhere_ = false;           // the system's, as of use_future: any thread will do, and it is never gone
     asio::any_io_executor executor_;  // that one; from `listen` on kept from running out of work
     bool listens_ = false;            // to the caller's slot
     std::atomic<bool> posted_{false};

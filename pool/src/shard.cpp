@@ -256,6 +256,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
     if (e.token && !app_quotas_.empty())
         if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
             q.over_sites = &found->second;
+    q.of_account = e.account_limit.get();
     return q;
 }
 
@@ -265,11 +266,13 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
         if (!quota) quota = std::make_unique<points_quota>();
     }
     if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
+    bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
+    if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
 }
 
 void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
     try {
-        app_quotas_[app].close(until);
+        app_quotas_[app].close(until, context_->clock.now());
     } catch (std::bad_alloc const&) {
         return;  // Jira will say so here as well
     }

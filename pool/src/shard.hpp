@@ -85,7 +85,8 @@ struct connection_entry {
     // The home shard's alone: look at `home` first.
     std::uint32_t slot = 0;  ///< in the shard's list of those that have a site
     std::shared_ptr<connection_state> state;
-    std::unique_ptr<token_source> token;  ///< OAuth only; outlives the state, as calls in flight may look at it
+    std::unique_ptr<token_source> token;          ///< OAuth only; outlives the state, as calls in flight may look at it
+    std::unique_ptr<points_quota> account_limit;  ///< of a credential that has met one
 };
 
 /** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.

@@ -3,6 +3,7 @@
 #include "caller_wait.hpp"
 
 #include <limits>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -23,10 +24,18 @@ asio::awaitable<error_code> write_end(std::shared_ptr<body_sink> sink) {
 }
 
 /// The end of one step of the sink. @return whether the body may go on.
-bool settle(failure interrupted, error_code const& of_sink, exchange_report* report) {
+bool settle(failure interrupted, error_code const& of_sink, body_sink const& sink, exchange_report* report) {
     if (!interrupted.code() && !of_sink) return true;
     report->caller_failed = !interrupted.code() || interrupted.code() == errc::sink_failed;
-    if (!interrupted.code()) interrupted = failure(of_sink).with_rule("the call's sink did not take the body");
+    if (!interrupted.code()) {
+        std::string why;
+        try {
+            why = sink.why();
+        } catch (...) {  // the code stands without it
+        }
+        if (why.empty()) why = "the call's sink did not take the body";
+        interrupted = failure(of_sink).with_rule(std::move(why));
+    }
     report->error = std::move(interrupted).at(stage::body);
     return false;
 }
@@ -72,7 +81,7 @@ bool sink_stream::begin(response const& head, content_coding coding, exchange_re
     } catch (...) {
         thrown = what_failed(errc::sink_failed, std::current_exception());
     }
-    return settle(std::move(thrown), ec, report);
+    return settle(std::move(thrown), ec, *sink_, report);
 }
 
 asio::awaitable<bool> sink_stream::decode(steady_time deadline, exchange_report* report) {
@@ -96,7 +105,7 @@ asio::awaitable<bool> sink_stream::write(steady_time deadline, exchange_report* 
     error_code of_sink;
     failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(writing), deadline, errc::sink_failed,
                                                    &of_sink);
-    co_return settle(std::move(interrupted), of_sink, report);
+    co_return settle(std::move(interrupted), of_sink, *sink_, report);
 }
 
 asio::awaitable<bool> sink_stream::end(steady_time deadline, exchange_report* report) {
@@ -110,7 +119,7 @@ asio::awaitable<bool> sink_stream::end(steady_time deadline, exchange_report* re
     error_code of_sink;
     failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(ending), deadline, errc::sink_failed,
                                                    &of_sink);
-    co_return settle(std::move(interrupted), of_sink, report);
+    co_return settle(std::move(interrupted), of_sink, *sink_, report);
 }
 
 }  // namespace jirapool::detail

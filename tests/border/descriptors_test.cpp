@@ -56,7 +56,6 @@ TEST_CASE("border 8: no descriptor of the library goes to a child process") {
         return false;
     };
     gateway server({stalls, stalls, stalls});
-    // An address that does not answer beside those that do: sockets that connect are open too.
     std::optional<runtime> jira(std::in_place, 2, server.params);
     auto const c = gateway::of(*jira);
     auto plain = c.async_call(download().timeout(60s), asio::use_future);

@@ -1,4 +1,5 @@
 // Embedding in a service that has an io_context. The README quotes what stands between the markers.
+// [embed]
 #include <jirapool/pool/client.hpp>
 
 #include <boost/asio/co_spawn.hpp>
@@ -10,7 +11,6 @@
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
-// [embed]
 asio::awaitable<void> who_am_i(jirapool::connection acme) {
     auto myself = jirapool::request::get("/rest/api/3/myself").timeout(5s);
     auto const answer = co_await acme.call(std::move(myself));

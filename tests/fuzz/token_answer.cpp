@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     fuzz::exact_copy const body(in.rest());
     auto const a = read_token_answer(status, body.view());
     if (a.ok()) {
-        FUZZ_CHECK(status == 200);
+        FUZZ_CHECK(status / 100 == 2);
         FUZZ_CHECK(a.lifetime > 0s);
         for (char const c : a.token.reveal()) FUZZ_CHECK(static_cast<unsigned char>(c) > 0x20 && c != 0x7f);
     } else {

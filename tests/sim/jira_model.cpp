@@ -49,6 +49,24 @@ constexpr char const* burst = "jira-burst-based";
 constexpr char const* per_issue = "jira-per-issue-on-write";
 constexpr char const* tenant_based = "jira-quota-tenant-based";
 constexpr char const* global_based = "jira-quota-global-based";
+constexpr char const* account_cost = "jira-cost-based";
+constexpr char const* account_calls = "jira-max-concurrent-threads-across-all-instances-per-tenant-per-user";
+
+/// An issue's key as Jira reads it.
+std::string key_of(std::string_view text) {
+    std::string key;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        char c = text[i];
+        if (c == '%' && i + 2 < text.size()) {
+            int value = 0;
+            std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16);
+            c = static_cast<char>(value);
+            i += 2;
+        }
+        key += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+    return key;
+}
 
 }  // namespace
 
@@ -286,20 +304,25 @@ jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input 
     auto const match = classify_route(in.method, in.target);
     auto& app = apps_[app_of(n)];
     auto& b = s.buckets[match.route];
-    auto* const written = route(match.route).writes_issue && !match.issue.empty() ? &s.issues[std::string(match.issue)]
+    auto* const written = route(match.route).writes_issue && !match.issue.empty() ? &s.issues[key_of(match.issue)]
                                                                                   : nullptr;
     bool const oauth = kind_of(n) == connection_kind::service_oauth;
     if (!unlimited_client) {
         if (b.client.forbids(sent)) note("a request entered a paused route");
         if (written && written->client.forbids(sent)) note("a request entered a paused issue");
         if (s.all.client.forbids(sent)) note("a request entered a paused site");
+        if (s.account.client.forbids(sent)) note("a request of an account that was limited");
         if (oauth && s.tenant.client.forbids(sent)) note("a request entered a site whose quota was used up");
         if (oauth && app.client.forbids(sent)) note("a request of an app whose quota was used up");
     }
 
     double const rate = in.method == method::get ? params_.get_rate : params_.post_rate;
-    if (b.tokens < 0) b.tokens = rate;
-    b.tokens = std::min(rate, b.tokens + rate * std::chrono::duration<double>(now - b.last).count());
+    double const size = params_.bucket > 0 ? params_.bucket : rate;
+    if (b.tokens < 0) b.tokens = size;
+    std::chrono::duration<double> since = now - b.last;
+    if (params_.whole_seconds)
+        since = std::chrono::floor<std::chrono::seconds>(now) - std::chrono::floor<std::chrono::seconds>(b.last);
+    b.tokens = std::min(size, b.tokens + rate * since.count());
     b.last = now;
     answer.add_header("X-RateLimit-Limit", std::to_string(static_cast<int>(rate)));
 
@@ -309,9 +332,9 @@ jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input 
         refuse(answer, reason, std::chrono::ceil<std::chrono::seconds>(until - now), wall);
         return std::move(r);
     };
-    for (closure const* const c :
-         {static_cast<closure const*>(&s.all), static_cast<closure const*>(&s.tenant),
-          static_cast<closure const*>(&app), static_cast<closure const*>(&b), static_cast<closure const*>(written)})
+    for (closure const* const c : {static_cast<closure const*>(&s.all), static_cast<closure const*>(&s.account),
+                                   static_cast<closure const*>(&s.tenant), static_cast<closure const*>(&app),
+                                   static_cast<closure const*>(&b), static_cast<closure const*>(written)})
         if (c && now < c->until) return refused(c->reason, c->until);
     if (b.tokens < 1) {
         answer.add_header("X-RateLimit-Remaining", "0");
@@ -373,11 +396,12 @@ void jira_model::delivered(std::string_view host, detail::exchange_input const& 
     auto const until = now + std::chrono::seconds(seconds);
     auto const match = classify_route(in.method, in.target);
     auto const reason = answer.header("RateLimit-Reason");
-    auto& scope = reason == burst          ? static_cast<closure&>(s.buckets[match.route])
-                  : reason == per_issue    ? static_cast<closure&>(s.issues[std::string(match.issue)])
+    auto& scope = reason == burst || reason.starts_with("confluence-") ? static_cast<closure&>(s.buckets[match.route])
+                  : reason == per_issue    ? static_cast<closure&>(s.issues[key_of(match.issue)])
                   : reason == tenant_based ? static_cast<closure&>(s.tenant)
-                  : reason == global_based ? static_cast<closure&>(apps_[app_of(n)])
-                                           : s.all;
+                  : reason == account_cost || reason == account_calls ? static_cast<closure&>(s.account)
+                  : reason == global_based                            ? static_cast<closure&>(apps_[app_of(n)])
+                                                                      : s.all;
     scope.client.tell(now, until);
 }
 
@@ -390,11 +414,14 @@ void jira_model::close(scope what, std::size_t n, std::string_view target, stead
     };
     switch (what) {
     case scope::route: shut(s.buckets[match.route], burst); break;
-    case scope::issue: shut(s.issues[std::string(match.issue)], per_issue); break;
-    case scope::site_unknown: shut(s.all, "jira-cost-based"); break;
+    case scope::issue: shut(s.issues[key_of(match.issue)], per_issue); break;
+    case scope::site_unknown: shut(s.all, "jira-something-new"); break;
     case scope::site_no_reason: shut(s.all, nullptr); break;
     case scope::tenant: shut(s.tenant, tenant_based); break;
     case scope::app: shut(apps_[app_of(n)], global_based); break;
+    case scope::account_cost: shut(s.account, account_cost); break;
+    case scope::account_calls: shut(s.account, account_calls); break;
+    case scope::other_product: shut(s.buckets[match.route], "confluence-quota-tenant-based"); break;
     }
 }
 

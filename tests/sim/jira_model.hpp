@@ -45,9 +45,11 @@ struct model_params {
     std::size_t sites_per_app = 1;
     double get_rate = 100;  ///< hidden burst limit of each route, per second and site
     double post_rate = 100;
-    bool limit_issues = true;  ///< 20 writes to an issue in 2 s, 100 in 30 s
-    double tenant_quota = 0;   ///< points per hour of an app at a site; 0: not enforced
-    double global_quota = 0;   ///< … over its sites
+    double bucket = 0;           ///< what a route's bucket holds; 0: a second of its rate
+    bool whole_seconds = false;  ///< it is refilled once in each second
+    bool limit_issues = true;    ///< 20 writes to an issue in 2 s, 100 in 30 s
+    double tenant_quota = 0;     ///< points per hour of an app at a site; 0: not enforced
+    double global_quota = 0;     ///< … over its sites
     std::chrono::seconds token_lifetime{3600};
     steady_duration latency = std::chrono::milliseconds(20);
     model_faults faults;
@@ -100,7 +102,17 @@ public:
     std::function<bool(std::string_view host, detail::exchange_input const&, reply&)> script;
 
     /// A scope answers 429 until then, with the whole wait in Retry-After.
-    enum class scope { route, issue, site_unknown, site_no_reason, tenant, app };
+    enum class scope {
+        route,
+        issue,
+        site_unknown,
+        site_no_reason,
+        tenant,
+        app,
+        account_cost,
+        account_calls,
+        other_product
+    };
     void close(scope what, std::size_t site, std::string_view target, steady_time until);
     /// This site answers 503 to everything.
     std::size_t sick_site = static_cast<std::size_t>(-1);
@@ -156,6 +168,7 @@ private:
         int secrets = 1;       // so many has it had
         int first_secret = 1;  // of the connection's present life
         closure all;
+        closure account;  // one connection, one account
         quota tenant;
         std::unordered_map<route_id, bucket> buckets;
         std::unordered_map<std::string, issue> issues;

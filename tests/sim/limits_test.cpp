@@ -162,7 +162,8 @@ paused_run run_paused(std::optional<jira_model::scope> what) {
     w.time().run_until(w.time().now() + 5s);
     auto const begun = w.time().now();
     bool const issue = what == jira_model::scope::issue;
-    bool const whole_site = what && *what != jira_model::scope::route && !issue;
+    bool const route = what == jira_model::scope::route || what == jira_model::scope::other_product;
+    bool const whole_site = what && !route && !issue;
     char const* const target = issue ? "/rest/api/3/issue/A-1" : "/rest/api/3/field";
     if (what) w.jira().close(*what, 0, target, begun + 60s);
     paused_run r;
@@ -195,9 +196,9 @@ TEST_CASE(
     using scope = jira_model::scope;
     double least = 1, most_again = 0;
     std::size_t entered = 0;
-    for (auto const what :
-         {scope::route, scope::issue, scope::site_unknown, scope::site_no_reason, scope::tenant, scope::app}) {
-        bool const whole_site = what != scope::route && what != scope::issue;
+    for (auto const what : {scope::route, scope::issue, scope::site_unknown, scope::site_no_reason, scope::tenant,
+                            scope::app, scope::account_cost, scope::account_calls, scope::other_product}) {
+        bool const whole_site = what != scope::route && what != scope::issue && what != scope::other_product;
         auto const paused = run_paused(what);
         auto undisturbed = run_paused(std::nullopt);
         if (what == scope::issue) undisturbed.others += 1500;  // the other issues' writes, all of which succeed

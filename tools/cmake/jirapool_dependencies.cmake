@@ -4,7 +4,13 @@ find_package(OpenSSL 3 REQUIRED)
 # No version asked for: simdjson 3.12 says it is compatible with nothing but its own minor version.
 find_package(simdjson CONFIG REQUIRED)
 find_package(Boost 1.81 CONFIG REQUIRED)
-find_package(prometheus-cpp CONFIG REQUIRED)
+if(JIRAPOOL_BUILD_METRICS)
+    find_package(prometheus-cpp CONFIG)
+    if(NOT prometheus-cpp_FOUND)
+        message(FATAL_ERROR "The component metrics needs prometheus-cpp (Debian: prometheus-cpp-dev). "
+            "-DJIRAPOOL_BUILD_METRICS=OFF builds core and pool without it.")
+    endif()
+endif()
 find_package(ZLIB REQUIRED)
 # Brotli brings no CMake package: its libraries are named as the linker knows them.
 find_path(JIRAPOOL_BROTLI_INCLUDE brotli/decode.h REQUIRED)

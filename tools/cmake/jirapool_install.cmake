@@ -9,7 +9,8 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/jirapool)
 set(template_dir ${CMAKE_CURRENT_LIST_DIR})
 
-# One export per component: a program that asks for core only needs nothing of the others.
+# One export per component: a program that asks for core only needs nothing of the others. What was not built is not there.
+set(components core pool)
 function(jirapool_install_component component)
     install(TARGETS ${ARGN}
         EXPORT jirapool-${component}
@@ -24,7 +25,14 @@ endfunction()
 
 jirapool_install_component(core jirapool_core)
 jirapool_install_component(pool jirapool_asio jirapool_pool)
-jirapool_install_component(metrics jirapool_metrics)
+if(TARGET jirapool_metrics)
+    list(APPEND components metrics)
+    jirapool_install_component(metrics jirapool_metrics)
+endif()
+# For tests of programs that use the library: find_package alone, as what it needs has no pkg-config files everywhere.
+if(TARGET jirapool_mock)
+    jirapool_install_component(mock jirapool_mock)
+endif()
 
 foreach(tool IN ITEMS jirapool jirapool-load jirapool-mock)
     if(TARGET ${tool})
@@ -54,7 +62,7 @@ get_target_property(asio_definitions jirapool_asio INTERFACE_COMPILE_DEFINITIONS
 foreach(definition IN LISTS asio_definitions)
     string(APPEND pc_asio_flags " -D${definition}")
 endforeach()
-foreach(component IN ITEMS core pool metrics)
+foreach(component IN LISTS components)
     configure_file(${template_dir}/jirapool-${component}.pc.in ${PROJECT_BINARY_DIR}/jirapool-${component}.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/jirapool-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()

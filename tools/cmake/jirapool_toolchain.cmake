@@ -14,6 +14,29 @@ if(PROJECT_IS_TOP_LEVEL)
     endif()
 endif()
 
+# Debian's hardening (dpkg-buildflags with hardening=+all), for optimised builds: FORTIFY needs one, and the presets without
+# optimisation bring sanitizers. With a parent project the flags are that one's business.
+option(JIRAPOOL_HARDEN "Compile and link optimised builds with Debian's hardening flags" ${PROJECT_IS_TOP_LEVEL})
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES CXX)
+function(jirapool_harden target)
+    if(NOT JIRAPOOL_HARDEN)
+        return()
+    endif()
+    set(optimised $<CONFIG:Release,RelWithDebInfo,MinSizeRel>)
+    set(flags -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+        list(APPEND flags -fcf-protection)
+    elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64")
+        list(APPEND flags -mbranch-protection=standard)
+    endif()
+    target_compile_options(${target} PRIVATE "$<${optimised}:${flags}>")
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")
+        target_link_options(${target} PRIVATE "$<${optimised}:LINKER:-z,relro,-z,now>")
+    endif()
+endfunction()
+
 # Targets of ours call this once: the language level, visibility and warnings in one place.
 function(jirapool_compile_as_ours target)
     target_compile_features(${target} PUBLIC cxx_std_20)
@@ -22,6 +45,7 @@ function(jirapool_compile_as_ours target)
         CXX_VISIBILITY_PRESET hidden
         VISIBILITY_INLINES_HIDDEN ON
         POSITION_INDEPENDENT_CODE ON)
+    jirapool_harden(${target})
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         # False alarms of GCC 12: Asio's coroutine frames (new by aligned_alloc, delete by free), what the sanitizers'

@@ -28,7 +28,7 @@ RULES = [
     (r"pool/include/", r"simdjson.*|nghttp2/.*|openssl/.*|boost/beast.*|zlib\.h|brotli/.*", "pool's public headers show none of its parts"),
     (r"pool/src/(?!http2_)", r"nghttp2/.*", "only the http2 channel names nghttp2"),
     (r"metrics/", r"jirapool/(?!core/|pool/|metrics/).*", "metrics includes pool and core"),
-    (r"tools/mock/", r"jirapool/(?!mock/).*", "the mock shares no code with the library"),
+    (r"tools/mock/", r"jirapool/(?!mock/|tools/process\.hpp).*", "the mock shares no code with the library"),
     (r"tools/(?!mock/)|bench/peers/", r"prometheus/.*", "only metrics names prometheus"),
     (r"tools/(?:load|cli)/", r"jirapool/mock/.*", "the tools reach the mock over the network only"),
     (r"tests/unit/core/", r"boost/(?:asio|beast).*|jirapool/(?!core/).*", "core's tests are core's: no Asio"),

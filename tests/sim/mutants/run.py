@@ -1,13 +1,14 @@
 #!/usr/bin/env -S python3 -B
 """Puts each mistake listed beside this script into a copy of the tree, one at a time, and runs the tests that should see it.
 
-    run.py [--check | --list] [NAME...]
+    run.py [--check | --list] [--border] [NAME...]
 
-Without names: all. The status is 1 when a mutant survives, is no valid C++ any more, or no longer fits the code.
+Without names: all of the decisions', or with --border of those of the border, which are built with ASan (tests/border). The status is 1 when a mutant survives, is no valid C++ any more, or no longer fits the code.
 """
 
 import argparse
 import html
+import os
 import pathlib
 import re
 import shutil
@@ -23,10 +24,17 @@ from files import project_files  # noqa: E402
 SCRATCH = ROOT / "build/mutants"
 SOURCE = SCRATCH / "source"
 BUILD = SCRATCH / "build"
+BORDER = ROOT / "tests/border"
+
+RELEASE = ["-DCMAKE_BUILD_TYPE=Release"]
+SANITIZED = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_EXE_LINKER_FLAGS_DEBUG=-fsanitize=address,undefined",
+             "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined "
+             "-fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS"]
 
 # Where a test binary's cases are, and how long all of them may take: several times what they do. A mutant may hang.
-BINARIES = {"core_tests": ("tests/unit/core", 60), "pool_tests": ("tests/unit/pool", 60), "sim_tests": ("tests/sim", 300)}
-CASE_TIMEOUT = 60
+BINARIES = {"core_tests": ("tests/unit/core", 60), "pool_tests": ("tests/unit/pool", 60), "sim_tests": ("tests/sim", 300), "border_tests": ("tests/border", 900)}
+# Random programs take longer, and a mutant is killed within 2,000 of them or survives.
+CASE_TIMEOUT = {"border_tests": 900}
 
 TEST_CASE = re.compile(r'\bTEST_CASE\s*\(\s*((?:"(?:\\.|[^"\\])*"\s*)+)')
 
@@ -49,10 +57,10 @@ class mutant:
         return text.replace(old, "\n".join(self.new))
 
 
-def read_mutants():
+def read_mutants(folders):
     """Raises ValueError, naming the line."""
     mutants = []
-    for path in sorted(HERE.glob("*.mutants")):
+    for path in sorted(p for folder in folders for p in folder.glob("*.mutants")):
         m = None
         for number, line in enumerate(path.read_text().split("\n"), 1):
             where = f"{path.relative_to(ROOT)}:{number}"
@@ -163,11 +171,11 @@ def killer(m):
     if error:
         return None, error
     for binary in binaries:
-        killed = run_tests(binary, [c for b, c in m.tests if b == binary], CASE_TIMEOUT)
+        killed = run_tests(binary, [c for b, c in m.tests if b == binary], CASE_TIMEOUT.get(binary, 60))
         if killed:
             return killed, ""
     for binary in binaries:
-        killed = run_tests(binary, [], BINARIES[binary][1])
+        killed = binary != "border_tests" and run_tests(binary, [], BINARIES[binary][1])
         if killed:
             return killed + " (not the test that is named)", ""
     return "", ""
@@ -178,9 +186,11 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--check", action="store_true", help="only whether each one still fits the code and the tests")
     parser.add_argument("--list", action="store_true", help="only their names and what they break")
+    parser.add_argument("--border", action="store_true", help="those of the border, under ASan")
     arguments = parser.parse_args()
+    folders = [HERE, BORDER] if arguments.check or arguments.list else [BORDER] if arguments.border else [HERE]
     try:
-        mutants = read_mutants()
+        mutants = read_mutants(folders)
     except ValueError as e:
         sys.exit(str(e))
     unknown = set(arguments.names) - {m.name for m in mutants}
@@ -199,15 +209,19 @@ def main():
         print(f"mutants: FAILED: {len(findings)} findings" if findings else f"mutants: {len(mutants)} fit")
         return 1 if findings else 0
 
+    global BUILD
+    if arguments.border:
+        BUILD = SCRATCH / "border"
+        os.environ["JIRAPOOL_PROGRAMS"] = "2000"
     begun = time.monotonic()
     copy_tree()
     binaries = {b for m in mutants for b, _ in m.tests}
-    error = run_quietly("cmake", "-S", str(SOURCE), "-B", str(BUILD), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                        "-DJIRAPOOL_BUILD_TESTS=ON") or build(binaries)
+    error = run_quietly("cmake", "-S", str(SOURCE), "-B", str(BUILD), "-G", "Ninja",
+                        *(SANITIZED if arguments.border else RELEASE), "-DJIRAPOOL_BUILD_TESTS=ON") or build(binaries)
     if error:
         sys.exit(f"the tree itself cannot be built:\n{error}")
     for binary in sorted(binaries):
-        failed = run_tests(binary, [], BINARIES[binary][1]) or run_tests(
+        failed = binary != "border_tests" and run_tests(binary, [], BINARIES[binary][1]) or run_tests(
             binary, sorted({c for m in mutants for b, c in m.tests if b == binary}), BINARIES[binary][1])
         if failed:
             sys.exit(f"without any mutant {failed} fails: nothing would be shown")

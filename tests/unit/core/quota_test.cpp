@@ -102,8 +102,8 @@ TEST_CASE("quota: NearLimit alone means a fifth of the smallest documented quota
 
 TEST_CASE("quota: closed means closed until then, and the later end counts") {
     points_quota q;
-    q.close(t0 + 10s);
-    q.close(t0 + 5s);
+    q.close(t0 + 10s, t0);
+    q.close(t0 + 5s, t0);
     CHECK(q.closed(t0 + 9s));
     CHECK(q.earliest(t0) == t0 + 10s);
     CHECK_FALSE(q.closed(t0 + 10s));

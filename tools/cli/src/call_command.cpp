@@ -10,9 +10,6 @@
 
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
 namespace jirapool::cli {
 namespace {
 
@@ -22,8 +19,10 @@ request make_request(call_options& o) {
         request with = std::move(r).header(std::move(name), std::move(value));
         r = std::move(with);
     }
-    if (o.body) {
-        request with = std::move(r).body(std::move(*o.body), std::move(o.content_type));
+    // A type without a body is sent too: Jira asks for one on some POSTs that have none.
+    if (o.body || !o.content_type.empty()) {
+        if (o.content_type.empty()) o.content_type = "application/json";
+        request with = std::move(r).body(o.body ? std::move(*o.body) : std::string(), std::move(o.content_type));
         r = std::move(with);
     }
     if (o.timeout) {
@@ -50,15 +49,15 @@ std::string text_of(response const& r, bool with_head) {
 int report(result<response> const& answer, bool with_head) {
     if (!answer) {
         auto const f = answer.error();
-        fmt::print(stderr, "jirapool: {}\n", f.describe());
+        tools::tell(fmt::format("jirapool: {}\n", f.describe()));
         return status_of(f);
     }
-    if (!tools::write_output("-", text_of(*answer, with_head))) {
-        fmt::print(stderr, "jirapool: cannot write the answer: {}\n", std::strerror(errno));
-        return failed;
-    }
+    // In any case: whoever cannot have the answer may still want to know that it was a good one.
+    bool const printed = tools::print("jirapool", text_of(*answer, with_head));
     auto const trace = answer->trace_id();
-    fmt::print(stderr, "status {}{}{}\n", answer->status(), trace.empty() ? "" : ", trace ", tools::printable(trace));
+    tools::tell(fmt::format("status {}{}{}\n", answer->status(), trace.empty() ? "" : ", trace ",
+                            tools::printable(trace)));
+    if (!printed) return failed;
     return answer->ok() ? ok : not_ok;
 }
 

@@ -1,10 +1,10 @@
 #include "commands.hpp"
 #include "exit_status.hpp"
 
-#include <jirapool/core/connections_file.hpp>
 #include <jirapool/core/site.hpp>
 #include <jirapool/tools/json_writer.hpp>
 #include <jirapool/tools/process.hpp>
+#include <jirapool/tools/secrets.hpp>
 #include <jirapool/tools/text.hpp>
 
 #include <fmt/format.h>
@@ -29,8 +29,9 @@ void write_problem(tools::json_writer& out, failure const& f) {
     out.end_object();
 }
 
-/// `whole` is what is wrong with the file as such, or nullptr.
-std::string to_json(check_options const& o, connections_report const& r, failure const* whole) {
+/// `whole` is what is wrong with the file as such, or nullptr; `warning` what is wrong with how it is kept.
+std::string to_json(check_options const& o, connections_report const& r, failure const* whole,
+                    std::string const& warning) {
     tools::json_writer out;
     out.begin_object();
     out.member("schema", 1);
@@ -56,6 +57,9 @@ std::string to_json(check_options const& o, connections_report const& r, failure
     if (whole) write_problem(out, *whole);
     for (auto const& f : r.problems) write_problem(out, f);
     out.end_array();
+    out.key("warnings").begin_array();
+    if (!warning.empty()) out.value(warning);
+    out.end_array();
     out.end_object();
     return out.take();
 }
@@ -80,14 +84,15 @@ std::string to_text(check_options const& o, connections_report const& r) {
 }  // namespace
 
 int check(check_options o) {
-    auto r = load_connections(o.file);
+    auto const [r, warning] = tools::load_guarded(o.file);
+    if (!warning.empty()) tools::tell(fmt::format("jirapool: WARNING: {}\n", warning));
     if (!r) {
         auto const f = r.error();
-        if (o.json) tools::write_output("-", to_json(o, connections_report{}, &f));
-        fmt::print(stderr, "jirapool: {}: {}\n", tools::printable(o.file), f.describe());
-        return bad_usage;
+        bool const printed = !o.json || tools::print("jirapool", to_json(o, connections_report{}, &f, warning));
+        tools::tell(fmt::format("jirapool: {}: {}\n", tools::printable(o.file), f.describe()));
+        return printed ? bad_usage : failed;
     }
-    tools::write_output("-", o.json ? to_json(o, *r, nullptr) : to_text(o, *r));
+    if (!tools::print("jirapool", o.json ? to_json(o, *r, nullptr, warning) : to_text(o, *r))) return failed;
     return r->total == r->connections.size() ? ok : not_ok;
 }
 

@@ -11,7 +11,7 @@ enum exit_status : int {
     not_ok = 1,
     /// Bad usage, an unusable file, a connection that is not there or bad.
     bad_usage = 2,
-    /// There is no answer: the call failed, or Jira refused a webhook.
+    /// There is no answer: the call failed, or Jira refused a webhook. Or the output could not be written.
     failed = 3,
 };
 

@@ -24,12 +24,13 @@ struct runner {
 
 int main(int argc, char** argv) {
     jirapool::tools::forbid_dumps();
+    jirapool::tools::guard_streams();
     try {
         auto parsed = parse_options(argc, argv);
         if (auto const* const status = std::get_if<int>(&parsed)) return *status;
         return std::visit(runner{}, std::get<command>(parsed));
     } catch (std::exception const& e) {
-        fmt::print(stderr, "jirapool: {}\n", e.what());
+        jirapool::tools::tell(fmt::format("jirapool: {}\n", e.what()));
         return bad_usage;
     }
 }

@@ -1,6 +1,7 @@
 #include "one_connection.hpp"
 
-#include <jirapool/core/connections_file.hpp>
+#include <jirapool/tools/process.hpp>
+#include <jirapool/tools/secrets.hpp>
 #include <jirapool/tools/text.hpp>
 
 #include <fmt/format.h>
@@ -20,7 +21,8 @@ client_params params_of(connect_options const& o) {
 }
 
 connection_config find_connection(connect_options const& o) {
-    auto report = load_connections(o.connections_file);
+    auto [report, warning] = tools::load_guarded(o.connections_file);
+    if (!warning.empty()) tools::tell(fmt::format("jirapool: WARNING: {}\n", warning));
     if (!report)
         throw std::invalid_argument(fmt::format("{}: {}", tools::printable(o.connections_file),
                                                 report.error().describe()));

@@ -4,17 +4,18 @@
 
 #include <jirapool/core/connections_file.hpp>
 #include <jirapool/tools/endpoint.hpp>
+#include <jirapool/tools/process.hpp>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 
@@ -133,20 +134,18 @@ method method_named(std::string name) {
     refuse("METHOD must be GET, HEAD, POST, PUT, PATCH or DELETE");
 }
 
-std::string read_all(std::istream& in) {
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 std::string read_body(std::string const& data) {
     if (!data.starts_with('@')) return data;
-    if (data == "@-") return read_all(std::cin);
-    std::ifstream file(data.substr(1), std::ios::binary);
-    if (!file) refuse(fmt::format("--data: cannot read {}: {}", data.substr(1), std::strerror(errno)));
-    try {
-        return read_all(file);
-    } catch (std::ios_base::failure const&) {
-        refuse(fmt::format("--data: cannot read {}", data.substr(1)));  // a folder can be opened, but not read
-    }
+    bool const standard = data == "@-";
+    int const from = standard ? STDIN_FILENO : ::open(data.c_str() + 1, O_RDONLY | O_CLOEXEC);
+    std::string body;
+    bool const whole = from >= 0 && tools::read_all(from, body);
+    int const error = errno;
+    if (!standard && from >= 0) ::close(from);
+    if (!whole)
+        refuse(fmt::format("--data: cannot read {}: {}", standard ? "standard input" : data.substr(1),
+                           std::strerror(error)));
+    return body;
 }
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
@@ -163,14 +162,19 @@ std::string_view trimmed(std::string_view text) noexcept {
 void take_over_call(subcommands const& sub, raw_options& raw) {
     call_options& c = raw.call;
     c.how = method_named(raw.method_name);
-    c.content_type = "application/json";
     for (std::string_view const header : raw.headers) {
         auto const colon = header.find(':');
         if (colon == std::string_view::npos || colon == 0) refuse("--header must be 'NAME: VALUE'");
         auto const name = trimmed(header.substr(0, colon));
         auto const value = trimmed(header.substr(colon + 1));
-        if (same_name(name, "content-type")) c.content_type = value;
-        else c.headers.emplace_back(name, value);
+        if (!same_name(name, "content-type")) {
+            c.headers.emplace_back(name, value);
+            continue;
+        }
+        // The request has one type: what would not be sent is refused and not dropped.
+        if (!c.content_type.empty()) refuse("--header: Content-Type must not be given twice");
+        if (value.empty()) refuse("--header: Content-Type must not be empty");
+        c.content_type = value;
     }
     if (sub.data->count() != 0) c.body = read_body(raw.data);
     if (sub.timeout->count() != 0)
@@ -222,8 +226,8 @@ std::variant<command, int> parse_options(int argc, char const* const* argv) {
     cli.require_subcommand(1);
     cli.footer(
         "Exit status: 0; 1 if a connection is bad (check), the answer is not 2xx (call), or there was no such webhook\n"
-        "(delete); 2 for bad usage, an unusable file or connection; 3 if there is no answer, or a webhook was "
-        "refused.");
+        "(delete); 2 for bad usage, an unusable file or connection; 3 if there is no answer, a webhook was refused,\n"
+        "or the output cannot be written.");
     subcommands sub;
     raw_options raw;
     add_check(cli, sub, raw);
@@ -232,12 +236,17 @@ std::variant<command, int> parse_options(int argc, char const* const* argv) {
     try {
         cli.parse(argc, argv);
     } catch (CLI::ParseError const& e) {
-        return cli.exit(e) == 0 ? ok : bad_usage;
+        std::ostringstream out;
+        std::ostringstream problem;
+        bool const fine = cli.exit(e, out, problem) == 0;
+        tools::tell(problem.str());
+        if (!tools::print("jirapool", out.str())) return failed;
+        return fine ? ok : bad_usage;
     }
     try {
         return take_over(sub, raw);
     } catch (std::invalid_argument const& e) {
-        fmt::print(stderr, "jirapool: {}\n", e.what());
+        tools::tell(fmt::format("jirapool: {}\n", e.what()));
         return bad_usage;
     }
 }

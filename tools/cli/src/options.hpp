@@ -33,6 +33,7 @@ struct call_options {
     std::string target;
     std::vector<std::pair<std::string, std::string>> headers;
     std::optional<std::string> body;
+    /// Empty: none was asked for.
     std::string content_type;
     std::optional<std::chrono::milliseconds> timeout;
     bool show_head = false;

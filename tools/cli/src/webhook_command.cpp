@@ -26,7 +26,7 @@ int finish(one_connection& one, asio::awaitable<result<T>> operation, Show show)
             status = show(*r);
         } else {
             auto const f = r.error();
-            fmt::print(stderr, "jirapool: {}\n", f.describe());
+            tools::tell(fmt::format("jirapool: {}\n", f.describe()));
             status = status_of(f);
         }
     };
@@ -59,15 +59,13 @@ std::string to_text(webhook_info const& w) {
                        w.is_signed ? "signed" : "unsigned");
 }
 
+int show(std::string const& text) { return tools::print("jirapool", text) ? ok : failed; }
+
 int show_created(webhook_info const& w, bool json) {
-    if (!json) {
-        tools::write_output("-", to_text(w));
-        return ok;
-    }
+    if (!json) return show(to_text(w));
     tools::json_writer out;
     write_webhook(out, w);
-    tools::write_output("-", out.take());
-    return ok;
+    return show(out.take());
 }
 
 int show_list(std::vector<webhook_info> const& all, bool json) {
@@ -76,14 +74,13 @@ int show_list(std::vector<webhook_info> const& all, bool json) {
         out.begin_array();
         for (auto const& w : all) write_webhook(out, w);
         out.end_array();
-        tools::write_output("-", out.take());
-        return ok;
+        return show(out.take());
     }
     std::string text;
     for (auto const& w : all) text += to_text(w);
-    tools::write_output("-", text);
-    fmt::print(stderr, "{} webhook{}\n", all.size(), all.size() == 1 ? "" : "s");
-    return ok;
+    int const status = show(text);
+    tools::tell(fmt::format("{} webhook{}\n", all.size(), all.size() == 1 ? "" : "s"));
+    return status;
 }
 
 }  // namespace
@@ -108,7 +105,7 @@ int list_webhooks(list_webhooks_options o) {
 int delete_webhook(delete_webhook_options o) {
     one_connection one(o.at);
     return finish<bool>(one, jirapool::delete_webhook(one.get(), o.webhook_id), [](bool existed) {
-        fmt::print(stderr, "{}\n", existed ? "deleted" : "jirapool: no such webhook");
+        tools::tell(existed ? "deleted\n" : "jirapool: no such webhook\n");
         return existed ? ok : not_ok;
     });
 }

@@ -40,6 +40,10 @@ result<mock_view> parse_mock_stats(std::string_view json) {
     read(root, "/buckets/busy_admitted", v.admitted);
     read(root, "/buckets/busy_refused", v.refused);
     read(root, "/buckets/busy_used", v.share_used);
+    read(root, "/buckets/touched", v.buckets);
+    read(root, "/buckets/permitted", v.all_permitted);
+    read(root, "/buckets/admitted", v.all_admitted);
+    read(root, "/buckets/refused", v.all_refused);
     return v;
 }
 

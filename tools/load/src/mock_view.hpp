@@ -32,6 +32,15 @@ struct mock_view {
     std::uint64_t refused = 0;
     /// admitted / permitted
     double share_used = 0;
+
+    /// The same over all buckets that were used at all.
+    std::uint64_t buckets = 0;
+    double all_permitted = 0;
+    std::uint64_t all_admitted = 0;
+    std::uint64_t all_refused = 0;
+    double all_share_used() const noexcept {
+        return all_permitted > 0 ? static_cast<double>(all_admitted) / all_permitted : 0;
+    }
 };
 
 /// Reads the mock's GET /stats. What it does not say stays 0. Errors: not_json.

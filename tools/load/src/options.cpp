@@ -1,8 +1,11 @@
 #include "options.hpp"
 
+#include <jirapool/tools/process.hpp>
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <sstream>
 #include <stdexcept>
 
 namespace jirapool::load {
@@ -20,7 +23,8 @@ void add_options(CLI::App& cli, options& o, raw_options& raw) {
 
     char const* const load = "Load";
     auto const number = [&cli](char const* name, auto& value, char const* help, char const* group) {
-        return cli.add_option(name, value, help)->capture_default_str()->group(group);
+        // The last one holds, so that a script's own can be followed by other ones.
+        return cli.add_option(name, value, help)->capture_default_str()->take_last()->group(group);
     };
     number("--rate", o.rate, "Calls per second over all connections, begun whether or not others have ended", load)
         ->check(CLI::Range(0.001, 1e6));
@@ -44,18 +48,22 @@ void add_options(CLI::App& cli, options& o, raw_options& raw) {
         ->allow_extra_args(false)
         ->group(wire);
     cli.add_option("--ca", o.ca_file, "Trust these certificate authorities (PEM) instead of the system's")
+        ->take_last()
         ->type_name("FILE")
         ->group(wire);
 
     char const* const output = "Output";
     cli.add_option("--metrics", o.metrics_address, "Serve /metrics for Prometheus while it runs; port 0: any free one")
+        ->take_last()
         ->type_name("ADDR:PORT")
         ->group(output);
     cli.add_option("--json", o.json_file,
                    "Write the summary as JSON; -: to standard output, the text to standard error")
+        ->take_last()
         ->type_name("FILE")
         ->group(output);
     cli.add_option("--mock-stats", raw.mock_stats, "A jirapool-mock's admin address: show its figures beside ours")
+        ->take_last()
         ->type_name("ADDR:PORT")
         ->group(output);
     cli.add_flag("-q,--quiet", o.quiet, "No progress")->group(output);
@@ -63,7 +71,7 @@ void add_options(CLI::App& cli, options& o, raw_options& raw) {
     char const* const verdict = "Verdict";
     cli.add_option("--require", raw.required,
                    "NAME<=NUMBER or NAME>=NUMBER, NAME a number's place in the JSON; may be repeated.\n"
-                   "E.g. 'response_ms.p99<=250', 'client.token_waits<=0'")
+                   "E.g. 'response_ms.p95 <= 250', 'calls.share_failed <= 0.001', 'client.token_waits <= 0'")
         ->type_name("CONDITION")
         ->allow_extra_args(false)
         ->group(verdict);
@@ -84,7 +92,7 @@ void take_over(options& o, raw_options const& raw) {
     if (!raw.mock_stats.empty()) o.mock_stats = value_or_throw("--mock-stats", tools::parse_endpoint(raw.mock_stats));
     for (auto const& text : raw.required) {
         o.required.push_back(value_or_throw("--require", threshold::parse(text)));
-        if (text.starts_with("mock.") && !o.mock_stats)
+        if (o.required.back().name().starts_with("mock.") && !o.mock_stats)
             throw std::invalid_argument("--require: numbers of the mock need --mock-stats");
     }
     if (o.rate * o.duration_s > 1e9)
@@ -100,20 +108,26 @@ std::variant<options, int> parse_options(int argc, char const* const* argv) {
         "jirapool-load"};
     cli.set_version_flag("--version", "jirapool-load " JIRAPOOL_VERSION);
     cli.footer(
-        "Exit status: 0; 1 if a call failed or was not sent (see --allow-failures) or a --require is not met;\n"
-        "2 for bad usage or connections; 130 after SIGINT or SIGTERM, which end it in 2 s with the summary.");
+        "Exit status: 0; 1 if a call failed or was not sent (see --allow-failures), a --require is not met, or the "
+        "mock's\n"
+        "figures are missing; 2 for bad usage or connections, or output that cannot be written; 130 after SIGINT or "
+        "SIGTERM, which end it in 2 s with the summary.");
     options o;
     raw_options raw;
     add_options(cli, o, raw);
     try {
         cli.parse(argc, argv);
     } catch (CLI::ParseError const& e) {
-        return cli.exit(e) == 0 ? 0 : 2;
+        std::ostringstream out;
+        std::ostringstream problem;
+        bool const fine = cli.exit(e, out, problem) == 0;
+        tools::tell(problem.str());
+        return tools::print("jirapool-load", out.str()) && fine ? 0 : 2;
     }
     try {
         take_over(o, raw);
     } catch (std::invalid_argument const& e) {
-        fmt::print(stderr, "jirapool-load: {}\n", e.what());
+        tools::tell(fmt::format("jirapool-load: {}\n", e.what()));
         return 2;
     }
     return o;

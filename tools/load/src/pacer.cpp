@@ -15,18 +15,24 @@ using namespace std::chrono_literals;
 /// Where a call ends: on its shard's thread.
 class pacer::call_end {
 public:
-    call_end(operation what, load_clock::time_point planned_at, load_clock::time_point began, recorders& results,
+    call_end(arrival const& a, load_clock::time_point planned_at, load_clock::time_point began, recorders& results,
              std::shared_ptr<std::atomic<std::uint64_t>> in_flight)
-        : what_(what), planned_at_(planned_at), began_(began), results_(&results), in_flight_(std::move(in_flight)) {}
+        : what_(a.what),
+          connection_(a.connection),
+          planned_at_(planned_at),
+          began_(began),
+          results_(&results),
+          in_flight_(std::move(in_flight)) {}
 
     void operator()(result<response> r) {
         auto const now = load_clock::now();
-        results_->add(what_, r, now - planned_at_, now - began_);
+        results_->add(what_, r, now - planned_at_, now - began_, connection_);
         in_flight_->fetch_sub(1, std::memory_order_release);
     }
 
 private:
     operation what_;
+    std::size_t connection_;
     load_clock::time_point planned_at_;
     load_clock::time_point began_;
     recorders* results_;
@@ -82,7 +88,7 @@ void pacer::begin_call(arrival const& a, load_clock::time_point planned_at) {
     lateness_.record(now - planned_at);
     in_flight_->fetch_add(1, std::memory_order_relaxed);
     sent_.add();
-    call_end end(a.what, planned_at, now, *results_, in_flight_);
+    call_end end(a, planned_at, now, *results_, in_flight_);
     connections_[a.connection].async_call(std::move(r), std::move(end));
 }
 

@@ -57,12 +57,12 @@ recorder& recorders::mine() {
 }
 
 void recorders::add(operation o, result<response> const& r, std::chrono::nanoseconds response_time,
-                    std::chrono::nanoseconds service_time) {
+                    std::chrono::nanoseconds service_time, std::size_t connection) {
     mine().add(o, r, response_time, service_time);
-    if (!r || !r->ok()) note_example(o, r);
+    if (!r || !r->ok()) note_failure(o, r, connection);
 }
 
-void recorders::note_example(operation o, result<response> const& r) {
+void recorders::note_failure(operation o, result<response> const& r, std::size_t connection) {
     failure const f = r ? failure() : r.error();
     if (f.code() == errc::stopped) return;
     std::string kind;
@@ -70,6 +70,10 @@ void recorders::note_example(operation o, result<response> const& r) {
     else if (f.code().category() == jirapool_category()) kind = to_string(static_cast<errc>(f.code().value()));
     else kind = "other";
     std::lock_guard const lock(mutex_);
+    if (connection < ids_.size()) {
+        auto& failing = failing_[connection];
+        if (failing.failed++ == 0) failing.first = kind;
+    }
     auto const [at, is_new] = examples_.try_emplace(std::move(kind));
     if (!is_new) return;
     constexpr std::size_t shown = 200;
@@ -87,6 +91,14 @@ std::unique_ptr<recorder> recorders::total() const {
 std::map<std::string, std::string> recorders::examples() const {
     std::lock_guard const lock(mutex_);
     return examples_;
+}
+
+std::vector<failing_connection> recorders::failing() const {
+    std::lock_guard const lock(mutex_);
+    std::vector<failing_connection> all;
+    all.reserve(failing_.size());
+    for (auto const& [connection, f] : failing_) all.push_back({ids_[connection], f.failed, f.first});
+    return all;
 }
 
 }  // namespace jirapool::load

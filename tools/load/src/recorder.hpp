@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace jirapool::load {
@@ -62,6 +63,14 @@ private:
     std::array<operation_record, operation_count> records_;
 };
 
+/// A connection of which calls failed.
+struct failing_connection {
+    std::string id;
+    std::uint64_t failed = 0;
+    /// Of its first failed call: "credential_refused", "404".
+    std::string first;
+};
+
 /** A recorder for each thread on which calls end, so that none waits for another; and the first failure of each kind.
 
     @par Threads   Any. Must outlive the threads that record. */
@@ -71,22 +80,31 @@ public:
     recorders(recorders const&) = delete;
     recorders& operator=(recorders const&) = delete;
 
+    static constexpr std::size_t no_connection = ~std::size_t{0};
+
+    /// What `connection` counts through from now on. Before any call.
+    void name_connections(std::vector<std::string> ids) { ids_ = std::move(ids); }
+
     void add(operation o, result<response> const& r, std::chrono::nanoseconds response_time,
-             std::chrono::nanoseconds service_time);
+             std::chrono::nanoseconds service_time, std::size_t connection = no_connection);
 
     /// The sum over all threads so far.
     std::unique_ptr<recorder> total() const;
     /// One example for each kind of failure: "timeout" -> failure::describe(), "404" -> its first words.
     std::map<std::string, std::string> examples() const;
+    /// Those of which at least one call failed.
+    std::vector<failing_connection> failing() const;
 
 private:
     recorder& mine();
-    void note_example(operation o, result<response> const& r);
+    void note_failure(operation o, result<response> const& r, std::size_t connection);
 
     std::uint64_t const id_;
     std::mutex mutable mutex_;
     std::vector<std::unique_ptr<recorder>> all_;
     std::map<std::string, std::string> examples_;
+    std::vector<std::string> ids_;
+    std::map<std::size_t, failing_connection> failing_;
 };
 
 }  // namespace jirapool::load

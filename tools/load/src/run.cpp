@@ -7,12 +7,12 @@
 #include "schedule.hpp"
 #include "summary.hpp"
 
-#include <jirapool/core/connections_file.hpp>
 #include <jirapool/metrics/collector.hpp>
 #include <jirapool/metrics/listener.hpp>
 #include <jirapool/pool/runtime.hpp>
 #include <jirapool/tools/http_get.hpp>
 #include <jirapool/tools/process.hpp>
+#include <jirapool/tools/secrets.hpp>
 #include <jirapool/tools/text.hpp>
 
 #include <fmt/format.h>
@@ -21,12 +21,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stdexcept>
+#include <utility>
 
 namespace jirapool::load {
 namespace {
@@ -47,7 +49,6 @@ public:
         ::sigaddset(&set_, SIGINT);
         ::sigaddset(&set_, SIGTERM);
         ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-        ::signal(SIGPIPE, SIG_IGN);
     }
     /// Whether one came, after at most so long.
     bool wait(std::chrono::milliseconds time) const noexcept {
@@ -73,13 +74,28 @@ char const* name_of(event::kind k) noexcept {
     return "unknown";
 }
 
-/// The library's rare events, counted; filled on the shards' threads.
+/// Whether an event says that something does not work. A pause at a limit is part of a load test.
+bool is_trouble(event::kind k) noexcept { return k != event::kind::limit_pause; }
+
+/// The library's rare events, counted; filled on the shards' threads. The first of each kind that are trouble are news, to be
+/// told while the run goes on: what a person must mend is the same in the first second as in the summary.
 class event_log {
 public:
     void add(event const& e) {
+        auto text = e.connection.empty() ? e.detail : e.connection + ": " + e.detail;
         std::lock_guard const lock(mutex_);
-        ++counts_[name_of(e.what)];
-        examples_.try_emplace(name_of(e.what), e.connection.empty() ? e.detail : e.connection + ": " + e.detail);
+        auto const name = name_of(e.what);
+        ++counts_[name];
+        examples_.try_emplace(name, text);
+        if (!is_trouble(e.what)) return;
+        auto& told = told_[name];
+        if (told.size() > max_told || !told.insert(text).second) return;
+        if (told.size() > max_told) text = "more of them, see the summary";
+        news_.push_back(fmt::format("{}: {}", name, text));
+    }
+    std::vector<std::string> take_news() {
+        std::lock_guard const lock(mutex_);
+        return std::exchange(news_, {});
     }
     void report(summary& s) const {
         std::lock_guard const lock(mutex_);
@@ -88,9 +104,13 @@ public:
     }
 
 private:
+    static constexpr std::size_t max_told = 5;
+
     std::mutex mutable mutex_;
     std::map<std::string, std::uint64_t> counts_;
     std::map<std::string, std::string> examples_;
+    std::map<std::string, std::set<std::string>> told_;
+    std::vector<std::string> news_;
 };
 
 double cpu_seconds() noexcept {
@@ -108,13 +128,12 @@ public:
     explicit progress_line(bool quiet) noexcept : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) == 1) {}
     void show(std::string const& text) {
         if (quiet_) return;
-        fmt::print(stderr, "{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "\n");
-        std::fflush(stderr);
+        tools::tell(fmt::format("{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "\n"));
         open_ = terminal_;
     }
     /// What is printed next starts on a line of its own.
     void end() {
-        if (open_) fmt::print(stderr, "\n");
+        if (open_) tools::tell("\n");
         open_ = false;
     }
 
@@ -133,22 +152,27 @@ client_params params_of(options const& o, event_log& events) {
     return p;
 }
 
+/// A line of our own on standard error.
+template <class... Parts>
+void say(fmt::format_string<Parts...> form, Parts&&... parts) {
+    tools::tell("jirapool-load: " + fmt::format(form, std::forward<Parts>(parts)...) + "\n");
+}
+
 /// Empty when the file is not fit to be used; says why.
 std::vector<connection_config> read_connections(std::string const& path) {
-    auto report = load_connections(path);
+    auto [report, warning] = tools::load_guarded(path);
+    if (!warning.empty()) say("WARNING: {}", warning);
     if (!report) {
-        fmt::print(stderr, "jirapool-load: {}: {}\n", tools::printable(path), report.error().describe());
+        say("{}: {}", tools::printable(path), report.error().describe());
         return {};
     }
     constexpr std::size_t shown = 10;
-    for (std::size_t i = 0; i < report->problems.size() && i < shown; ++i)
-        fmt::print(stderr, "jirapool-load: {}\n", report->problems[i].describe());
+    for (std::size_t i = 0; i < report->problems.size() && i < shown; ++i) say("{}", report->problems[i].describe());
     if (auto const bad = report->total - report->connections.size(); bad != 0) {
-        fmt::print(stderr, "jirapool-load: {} of {} connections are bad; `jirapool check` lists all\n", bad,
-                   report->total);
+        say("{} of {} connections are bad; `jirapool check` lists all", bad, report->total);
         return {};
     }
-    if (report->connections.empty()) fmt::print(stderr, "jirapool-load: {}: no connections\n", tools::printable(path));
+    if (report->connections.empty()) say("{}: no connections", tools::printable(path));
     return std::move(report->connections);
 }
 
@@ -173,40 +197,69 @@ public:
 
     int go() {
         auto configs = read_connections(o_.connections_file);
-        if (configs.empty()) return 2;
+        if (configs.empty() || !can_report()) return 2;
         summary_.plan = plan_of(o_, configs);
         runtime_.emplace(o_.threads, params_of(o_, events_));
         if (!serve_metrics()) return 2;
         std::vector<connection> all;
+        std::vector<std::string> ids;
         for (auto& c : configs) {
+            ids.push_back(c.id());
             auto added = runtime_->add(std::move(c));
             if (!added) {
-                fmt::print(stderr, "jirapool-load: {}\n", added.error().describe());
+                say("{}", added.error().describe());
                 return 2;
             }
             all.push_back(std::move(*added));
         }
+        results_.name_connections(std::move(ids));
         warm_up();
         if (!summary_.interrupted) offer_load(std::move(all));
         runtime_->stop();
         take_mock_stats();
+        tell_news();
         events_.report(summary_);
         summary_.examples = results_.examples();
+        take_failing(summary_, results_.failing());
         line_.end();
         return report();
     }
 
 private:
+    /// What the summary needs is there before the run, or says why not.
+    bool can_report() {
+        if (!o_.json_file.empty() && !json_.open(o_.json_file)) {
+            say("--json: cannot write {}: {}", tools::printable(o_.json_file), std::strerror(errno));
+            return false;
+        }
+        tools::output_file text;
+        if (o_.json_file != "-" && !text.open("-")) {
+            say("cannot write to standard output: {}", std::strerror(errno));
+            return false;
+        }
+        if (!o_.mock_stats) return true;
+        take_mock_stats();
+        if (!summary_.mock) say("--mock-stats: {}", tools::printable(summary_.mock_problem));
+        return summary_.mock.has_value();
+    }
+
+    void tell_news() {
+        for (auto const& news : events_.take_news()) {
+            line_.end();
+            say("{}", tools::printable(news));
+        }
+    }
+
     bool serve_metrics() {
         if (o_.metrics_address.empty()) return true;
         auto opened = metrics::listener::open(o_.metrics_address,
                                               std::make_shared<metrics::collector>(runtime_->stats()));
         if (!opened) {
-            fmt::print(stderr, "jirapool-load: --metrics: {}\n", opened.error().describe());
+            say("--metrics: {}", opened.error().describe());
             return false;
         }
         metrics_ = std::move(*opened);
-        fmt::print(stderr, "metrics at {}\n", metrics_->url());
+        tools::tell(fmt::format("metrics at {}\n", metrics_->url()));
         return true;
     }
 
@@ -224,20 +277,28 @@ private:
         return n;
     }
 
-    /// Until each OAuth credential has its first token, and then until the start-up's other traffic has ended as well.
+    std::uint64_t credentials_refused() const {
+        std::int64_t n = 0;
+        for (auto const& shard : runtime_->stats()) n += shard->credentials_refused.value();
+        return static_cast<std::uint64_t>(std::max(n, std::int64_t{0}));
+    }
+
+    /// Until each OAuth credential has its first token or is refused for good, and then until the start-up's other traffic has
+    /// ended as well.
     void warm_up() {
         auto const wanted = summary_.plan.connections[static_cast<std::size_t>(connection_kind::service_oauth)];
         auto const began = load_clock::now();
         auto const limit = began + to_ms(o_.warm_up_s);
         auto shown = began;
         std::uint64_t have = 0;
-        while ((have = refreshes_ok(counters())) < wanted || busy_channels() != 0) {
+        std::uint64_t refused = 0;
+        while (have = refreshes_ok(counters()), refused = credentials_refused(),
+               have + refused < wanted || busy_channels() != 0) {
+            tell_news();
             auto const now = load_clock::now();
             if (now >= limit) {
                 line_.end();
-                fmt::print(stderr,
-                           "jirapool-load: after {} s {} of {} OAuth credentials have a token; starting anyway\n",
-                           o_.warm_up_s, have, wanted);
+                say("after {} s {} of {} OAuth credentials have a token; starting anyway", o_.warm_up_s, have, wanted);
                 break;
             }
             if (now - shown >= 1s) {
@@ -248,6 +309,11 @@ private:
                 summary_.interrupted = true;
                 break;
             }
+        }
+        tell_news();
+        if (refused != 0) {
+            line_.end();
+            say("{} of {} OAuth credentials are refused; starting with what works", refused, wanted);
         }
         summary_.warm_up_s = std::chrono::duration<double>(load_clock::now() - began).count();
         summary_.warm_up_refreshes = have;
@@ -284,6 +350,7 @@ private:
     /// Waits a little, for a signal too, and prints what is due.
     void tick(pacer const& p) {
         if (signals_.wait(20ms)) summary_.interrupted = true;
+        tell_news();
         auto const now = load_clock::now();
         if (now < show_next_) return;
         while (show_next_ <= now) show_next_ += 1s;
@@ -341,6 +408,7 @@ private:
 
     void take_mock_stats() {
         if (!o_.mock_stats) return;
+        summary_.mock.reset();
         auto const body = tools::http_get(*o_.mock_stats, "/stats", summary_.interrupted ? 200ms : 3000ms);
         if (!body) {
             summary_.mock_problem = body.error().describe();
@@ -352,24 +420,25 @@ private:
     }
 
     int report() {
-        bool const json_to_stdout = o_.json_file == "-";
-        auto* const text_to = json_to_stdout ? stderr : stdout;
-        fmt::print(text_to, "{}", to_text(summary_));
+        auto text = to_text(summary_);
         bool fine = o_.allow_failures || (summary_.all.failed == 0 && summary_.unsent == 0 && summary_.cut_off == 0);
+        if (o_.mock_stats && !summary_.mock) fine = false;
         auto const numbers = flatten(summary_);
         for (auto const& t : o_.required) {
             auto const value = t.value_in(numbers);
             bool const met = t.is_met(numbers);
-            fmt::print(text_to, "required      {}: {} ({})\n", t.text(), met ? "met" : "NOT MET",
-                       value ? fmt::format("{:.6g}", *value) : "no such number");
+            text += fmt::format("required      {}: {} ({})\n", t.text(), met ? "met" : "NOT MET",
+                                value ? fmt::format("{:.6g}", *value) : "no such number");
             fine = fine && met;
         }
-        std::fflush(text_to);
-        if (!o_.json_file.empty() && !tools::write_output(o_.json_file, to_json(summary_))) {
-            fmt::print(stderr, "jirapool-load: cannot write {}: {}\n", tools::printable(o_.json_file),
-                       std::strerror(errno));
-            return 2;
+        bool written = true;
+        if (o_.json_file == "-") tools::tell(text);
+        else written = tools::print("jirapool-load", text);
+        if (!o_.json_file.empty() && !json_.write(to_json(summary_))) {
+            say("--json: cannot write {}: {}", tools::printable(o_.json_file), std::strerror(errno));
+            written = false;
         }
+        if (!written) return 2;
         if (summary_.interrupted) return interrupted_status;
         return fine ? 0 : 1;
     }
@@ -382,6 +451,7 @@ private:
     load_clock::time_point shown_at_;
     load_clock::time_point show_next_;
     std::uint64_t shown_sent_ = 0;
+    tools::output_file json_;
     // In this order: the runtime's threads use the two before it until it is gone.
     event_log events_;
     recorders results_;

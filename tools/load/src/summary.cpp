@@ -2,7 +2,9 @@
 
 #include <jirapool/tools/json_writer.hpp>
 
+#include <algorithm>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace jirapool::load {
@@ -13,6 +15,8 @@ double milliseconds(std::chrono::nanoseconds d) noexcept {
 }
 
 double ratio(std::uint64_t part, double whole) noexcept { return whole > 0 ? static_cast<double>(part) / whole : 0; }
+
+double share(std::uint64_t part, std::uint64_t whole) noexcept { return ratio(part, static_cast<double>(whole)); }
 
 std::uint64_t class_count(call_figures const& c, int from, int to) {
     std::uint64_t n = 0;
@@ -67,6 +71,7 @@ void emit(Sink& out, std::string_view name, time_figures const& t) {
     out.open(name);
     out.put("p50", milliseconds(t.p50));
     out.put("p90", milliseconds(t.p90));
+    out.put("p95", milliseconds(t.p95));
     out.put("p99", milliseconds(t.p99));
     out.put("p99_9", milliseconds(t.p99_9));
     out.put("max", milliseconds(t.max));
@@ -79,13 +84,16 @@ void emit_outcomes(Sink& out, call_figures const& c) {
     std::uint64_t errors = 0;
     for (auto const& [name, count] : c.errors) errors += count;
     auto const limited = c.statuses.find(429);
+    std::pair<std::string_view, std::uint64_t> const classes[] = {
+        {"2xx", class_count(c, 200, 300)}, {"3xx", class_count(c, 300, 400)},
+        {"4xx", class_count(c, 400, 500)}, {"429", limited == c.statuses.end() ? std::uint64_t{0} : limited->second},
+        {"5xx", class_count(c, 500, 600)}, {"errors", errors},
+    };
     out.open("outcomes");
-    out.put("2xx", class_count(c, 200, 300));
-    out.put("3xx", class_count(c, 300, 400));
-    out.put("4xx", class_count(c, 400, 500));
-    out.put("429", limited == c.statuses.end() ? std::uint64_t{0} : limited->second);
-    out.put("5xx", class_count(c, 500, 600));
-    out.put("errors", errors);
+    for (auto const& [name, count] : classes) out.put(name, count);
+    out.close();
+    out.open("share");
+    for (auto const& [name, count] : classes) out.put(name, share(count, c.completed));
     out.close();
     out.open("statuses");
     for (auto const& [status, count] : c.statuses) out.put(std::to_string(status), count);
@@ -176,6 +184,11 @@ void emit_mock(Sink& out, mock_view const& m) {
     out.put("admitted", m.admitted);
     out.put("refused", m.refused);
     out.put("share_used", m.share_used);
+    out.put("buckets", m.buckets);
+    out.put("all_permitted", m.all_permitted);
+    out.put("all_admitted", m.all_admitted);
+    out.put("all_refused", m.all_refused);
+    out.put("all_share_used", m.all_share_used());
     out.close();
 }
 
@@ -194,6 +207,10 @@ void emit(Sink& out, summary const& s) {
     out.put("succeeded", s.all.succeeded);
     out.put("failed", s.all.failed);
     out.put("cut_off", s.cut_off);
+    out.put("share_succeeded", share(s.all.succeeded, s.all.completed));
+    out.put("share_failed", share(s.all.failed, s.all.completed));
+    out.put("share_unsent", share(s.unsent, s.planned));
+    out.put("share_cut_off", share(s.cut_off, s.sent));
     out.close();
     out.put("elapsed_s", std::chrono::duration<double>(s.elapsed).count());
     out.put("sent_per_s", s.sent_per_s());
@@ -207,6 +224,7 @@ void emit(Sink& out, summary const& s) {
         out.open(to_string(static_cast<operation>(i)));
         out.put("completed", c.completed);
         out.put("failed", c.failed);
+        out.put("share_failed", share(c.failed, c.completed));
         emit_outcomes(out, c);
         emit_times(out, c);
         out.close();
@@ -224,6 +242,12 @@ void emit(Sink& out, summary const& s) {
     out.close();
     if (s.mock) emit_mock(out, *s.mock);
     else out.put_null("mock");
+    out.open("failing");
+    out.put("count", s.failing_count);
+    out.open("connections");
+    for (auto const& f : s.failing) out.put(f.id, f.failed);
+    out.close();
+    out.close();
     out.open("events");
     for (auto const& [what, count] : s.events) out.put(what, count);
     out.close();
@@ -254,6 +278,7 @@ time_figures figures_of(latency_histogram const& h) noexcept {
     time_figures t;
     t.p50 = h.percentile(0.5);
     t.p90 = h.percentile(0.9);
+    t.p95 = h.percentile(0.95);
     t.p99 = h.percentile(0.99);
     t.p99_9 = h.percentile(0.999);
     t.max = h.max();
@@ -270,6 +295,15 @@ void take_records(summary& s, recorder const& r) {
     }
     s.all = figures_of(all);
     s.cut_off = s.sent - s.all.completed;
+}
+
+void take_failing(summary& s, std::vector<failing_connection> all) {
+    std::sort(all.begin(), all.end(),
+              [](auto const& a, auto const& b) { return a.failed != b.failed ? a.failed > b.failed : a.id < b.id; });
+    s.failing_count = all.size();
+    if (all.size() > summary::max_failing_shown)
+        all.erase(all.begin() + static_cast<std::ptrdiff_t>(summary::max_failing_shown), all.end());
+    s.failing = std::move(all);
 }
 
 double summary::sent_per_s() const noexcept { return ratio(sent, std::chrono::duration<double>(elapsed).count()); }

@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace jirapool::load {
 
@@ -34,6 +35,7 @@ struct run_plan {
 struct time_figures {
     std::chrono::nanoseconds p50{};
     std::chrono::nanoseconds p90{};
+    std::chrono::nanoseconds p95{};
     std::chrono::nanoseconds p99{};
     std::chrono::nanoseconds p99_9{};
     std::chrono::nanoseconds max{};
@@ -87,6 +89,11 @@ struct summary {
     std::optional<mock_view> mock;
     std::string mock_problem;
 
+    /// Connections of which calls failed: the worst first, so many at the most, and how many there are.
+    static constexpr std::size_t max_failing_shown = 20;
+    std::vector<failing_connection> failing;
+    std::uint64_t failing_count = 0;
+
     std::map<std::string, std::string> examples;
     std::map<std::string, std::uint64_t> events;
     std::map<std::string, std::string> event_examples;
@@ -97,6 +104,8 @@ struct summary {
 
 /// Fills `all`, `operations` and `cut_off`.
 void take_records(summary& s, recorder const& r);
+/// Fills `failing` and `failing_count`.
+void take_failing(summary& s, std::vector<failing_connection> all);
 
 /// Numbers by their place in the JSON: "response_ms.p99".
 using flat_summary = std::map<std::string, double, std::less<>>;

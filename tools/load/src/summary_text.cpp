@@ -80,6 +80,18 @@ void client_lines(std::string& out, summary const& s) {
          c.channels_resumed, closed, list_by<close_reason>(c.channels_closed), c.dial_failures);
 }
 
+/// Which connections they are that fail: one bad secret looks like a bad site otherwise.
+void failing_line(std::string& out, summary const& s, std::uint64_t connections) {
+    if (s.failing.empty()) return;
+    std::string names;
+    for (auto const& f : s.failing)
+        fmt::format_to(std::back_inserter(names), "{}{} ({}, first {})", names.empty() ? "" : ", ",
+                       tools::printable(f.id), f.failed, f.first);
+    if (s.failing_count > s.failing.size())
+        fmt::format_to(std::back_inserter(names), " and {} more", s.failing_count - s.failing.size());
+    line(out, "  failing", "{} of {} connections: {}", s.failing_count, connections, names);
+}
+
 void mock_lines(std::string& out, summary const& s) {
     if (!s.mock_problem.empty()) line(out, "mock", "no figures: {}", tools::printable(s.mock_problem));
     if (!s.mock) return;
@@ -89,8 +101,12 @@ void mock_lines(std::string& out, summary const& s) {
     line(out, "  credentials", "{} to {} tokens each, at most {} refresh in flight for one; {} isolation violations",
          m.min_refreshes_per_credential, m.max_refreshes_per_credential, m.max_in_flight_per_credential,
          m.isolation_violations);
-    line(out, "  limits", "{} of {:.0f} permitted admitted ({:.1f} %), {} refused, in {} busy buckets", m.admitted,
-         m.permitted, 100 * m.share_used, m.refused, m.busy_buckets);
+    line(out, "  limits", "{} of {:.0f} permitted admitted ({:.1f} %), {} refused, in {} buckets", m.all_admitted,
+         m.all_permitted, 100 * m.all_share_used(), m.all_refused, m.buckets);
+    if (m.busy_buckets == 0) line(out, "", "no bucket was half used: the load is below the limits");
+    else
+        line(out, "", "{} of {:.0f} ({:.1f} %), {} refused, in the {} that were half used or more", m.admitted,
+             m.permitted, 100 * m.share_used, m.refused, m.busy_buckets);
     line(out, "  channels", "{} accepted, {} handshakes, {} resumed", m.channels_accepted, m.handshakes,
          m.handshakes_resumed);
 }
@@ -114,6 +130,7 @@ std::string to_text(summary const& s) {
         line(out, "  errors", "{}", list(s.all.errors));
         for (auto const& [what, example] : s.examples)
             line(out, "  example", "{}: {}", what, tools::printable(example));
+        failing_line(out, s, connections);
     }
     table(out, s, "response time", &call_figures::response_time);
     table(out, s, "service time", &call_figures::service_time);

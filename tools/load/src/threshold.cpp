@@ -19,10 +19,17 @@ flat_summary const& known_names() {
 
 /// Whether a number appears only when it is above 0.
 bool is_open_ended(std::string_view name) {
-    for (std::string_view const prefix : {"statuses.", "errors.", "events."})
+    for (std::string_view const prefix : {"statuses.", "errors.", "events.", "failing.connections."})
         if (name.starts_with(prefix) && name.size() > prefix.size()) return true;
     return name.starts_with("routes.") &&
            (name.find(".statuses.") != std::string_view::npos || name.find(".errors.") != std::string_view::npos);
+}
+
+std::string_view without_blanks(std::string_view text) noexcept {
+    constexpr std::string_view blanks = " \t";
+    auto const first = text.find_first_not_of(blanks);
+    if (first == text.npos) return {};
+    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
 }  // namespace
@@ -33,10 +40,10 @@ result<threshold> threshold::parse(std::string_view text) {
     if (at == std::string_view::npos || at == 0 || text.substr(at + 1, 1) != "=")
         return refuse("must be NAME<=NUMBER or NAME>=NUMBER");
     threshold t;
-    t.text_ = text;
-    t.name_ = text.substr(0, at);
+    t.text_ = without_blanks(text);
+    t.name_ = without_blanks(text.substr(0, at));
     t.at_most_ = text[at] == '<';
-    auto const number = text.substr(at + 2);
+    auto const number = without_blanks(text.substr(at + 2));
     auto const [end, error] = std::from_chars(number.data(), number.data() + number.size(), t.bound_);
     if (error != std::errc{} || end != number.data() + number.size() || !std::isfinite(t.bound_))
         return refuse("must be NAME<=NUMBER or NAME>=NUMBER");

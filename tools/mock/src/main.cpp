@@ -1,4 +1,5 @@
 #include <jirapool/mock/server.hpp>
+#include <jirapool/tools/process.hpp>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -138,7 +140,6 @@ int run(options& o) {
     ::sigaddset(&signals, SIGINT);
     ::sigaddset(&signals, SIGTERM);
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
 
     std::string const address = o.server.address;
     std::size_t const connections = o.server.personal + o.server.service + o.server.oauth;
@@ -150,10 +151,13 @@ int run(options& o) {
     if (!o.ready_file.empty()) {
         write_file(o.ready_file, fmt::format("{{\"port\":{},\"admin_port\":{}}}\n", s.port(), s.admin_port()), 0644);
     }
-    fmt::print("jirapool-mock: https on {}:{}, http://127.0.0.1:{}/stats, {} sites, {} connections\n",
-               address.find(':') == std::string::npos ? address : '[' + address + ']', s.port(), s.admin_port(), sites,
-               connections);
-    std::fflush(stdout);
+    // Who cannot read this does not know where to go.
+    if (!jirapool::tools::print("jirapool-mock",
+                                fmt::format("jirapool-mock: https on {}:{}, http://127.0.0.1:{}/stats, {} sites, {} "
+                                            "connections\n",
+                                            address.find(':') == std::string::npos ? address : '[' + address + ']',
+                                            s.port(), s.admin_port(), sites, connections)))
+        return 2;
 
     int signal = 0;
     ::sigwait(&signals, &signal);
@@ -164,13 +168,16 @@ int run(options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    jirapool::tools::guard_streams();
     CLI::App cli{
         "A Jira Cloud to test against: sites, API gateway and token endpoint behind one TLS port of this\n"
         "machine. Connect to that port whatever the host, name the real host (SNI and Host), trust the\n"
         "authority that --write-ca writes.",
         "jirapool-mock"};
+    cli.set_version_flag("--version", "jirapool-mock " JIRAPOOL_VERSION);
     cli.footer(
-        "SIGINT and SIGTERM end it. Exit status: 0 after a signal, 2 if it cannot start.\n"
+        "SIGINT and SIGTERM end it. Exit status: 0 after a signal, 2 if it cannot start\n"
+        "or say where it listens.\n"
         "Example: jirapool-mock --port 8443 --write-ca ca.pem --write-connections connections.json\n"
         "  curl --cacert ca.pem --connect-to ::127.0.0.1:8443 https://site-0001.atlassian.net/_edge/tenant_info");
     options o;
@@ -178,12 +185,16 @@ int main(int argc, char** argv) {
     try {
         cli.parse(argc, argv);
     } catch (CLI::ParseError const& e) {
-        return cli.exit(e) == 0 ? 0 : 2;
+        std::ostringstream out;
+        std::ostringstream problem;
+        bool const fine = cli.exit(e, out, problem) == 0;
+        jirapool::tools::tell(problem.str());
+        return jirapool::tools::print("jirapool-mock", out.str()) && fine ? 0 : 2;
     }
     try {
         return run(o);
     } catch (std::exception const& e) {
-        fmt::print(stderr, "jirapool-mock: {}\n", e.what());
+        jirapool::tools::tell(fmt::format("jirapool-mock: {}\n", e.what()));
         return 2;
     }
 }

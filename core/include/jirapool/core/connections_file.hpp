@@ -48,7 +48,7 @@ public:
     The first connection of an id has it, good or bad: a later one with the same id is refused.
 
     Errors (of the whole file): empty_file, file_too_large, not_utf8, not_json. What is wrong with one connection is in
-    the report. No error ever quotes a value. Parsing wipes the copies that it makes of the text; `json` is the
+    the report. No error ever quotes a value; text that is no JSON is named by line and column. Parsing wipes the copies that it makes of the text; `json` is the
     caller's. */
 result<connections_report> parse_connections(std::string_view json, secret_source const& secrets);
 

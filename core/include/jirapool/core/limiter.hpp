@@ -33,8 +33,9 @@ enum class limit_scope : std::uint8_t {
     site,        ///< the whole site is paused
     site_quota,  ///< the app's points at the site
     app_quota,   ///< the app's points over all sites
+    account,     ///< the account's own limits at the site
 };
-inline constexpr std::size_t limit_scope_count = 7;
+inline constexpr std::size_t limit_scope_count = 8;
 char const* to_string(limit_scope s) noexcept;
 
 struct limit_params {
@@ -42,9 +43,10 @@ struct limit_params {
     limiting mode = limiting::enforce;
     /// How much of an advertised rate we use. The rest absorbs the jitter between our sending and Jira's counting.
     double use_of_rate = 0.98;
-    /// Calls that may leave at once after quiet, as seconds of the rate: Jira's own bucket size is not published.
-    double burst_seconds = 0.1;
-    /// Before a route's first answer names its true rate, only so many leave at once.
+    /// What part of a route's bucket may leave at once after quiet. The bucket's size is not published: X-RateLimit-Remaining
+    /// tells it. In (0, 1].
+    double burst_of_bucket = 0.5;
+    /// Before a route's first answer names its true rate, only so many leave at once, and then at most ten a second.
     unsigned burst_unlearned = 3;
     /// Calls of one site that may wait for permits; more are refused with queue_full. Memory: about 300 bytes each.
     std::size_t max_waiting = 10'000;
@@ -104,16 +106,16 @@ struct admission {
 
 /** All limits of one site: who may go now, who waits, what Jira's answers teach. Pure: no I/O, no clock.
 
-    Scopes (jira-cloud.md 3.1): route (burst: requests per second, a GCRA in 16 bytes each, its rate learned from
-    X-RateLimit-Limit, slowed when X-RateLimit-Remaining runs low), issue (writes: 20 in 2 s and 100 in 30 s, exactly), bulk
-    operations in flight, the whole site (unknown reasons), and the points quotas of the connection's app. A call goes when
-    all of its scopes let it.
+    Scopes (jira-cloud.md 3.1): route (burst: a bucket of tokens, in 32 bytes each, its rate learned from X-RateLimit-Limit,
+    its size and how it is refilled from the course of X-RateLimit-Remaining), issue (writes: 20 in 2 s and 100 in 30 s,
+    exactly), bulk operations in flight, the whole site (unknown reasons), and what the connection's app and account may. A
+    call goes when all of its scopes let it.
 
     Waiting calls stand in one queue per route and app, those that write to an issue which has had its writes apart: a
     paused route or a busy issue delays nobody else. Interactive calls go before background ones, then whoever came first.
 
     After a pause of a route or the site one call goes alone; its answer opens the scope for the others, or closes it
-    again. So a pause that was too short costs one 429.
+    again. So a pause that was too short costs one 429. No pause lasts for more than an hour without such a probe.
 
     The caller asks `release` for permitted calls whenever `next_release` has come and after each on_answer.
 
@@ -160,19 +162,33 @@ public:
     std::size_t paused_scopes(steady_time now) const noexcept;
     /// Takes over what another object learned of the same site: the lower rates and the later pauses.
     void merge(site_limiter const& other);
+    /** Ends every pause of the site, its routes and issues now, as if its time had come: one call goes alone, and its answer
+        opens the scope. For an operator who knows that Jira is well. Ask `release` behind it. Quotas are their owner's. */
+    void reset() noexcept;
 
 private:
     struct route_scope {
-        steady_time next;  // GCRA's theoretical arrival time; while `paused`, the end of the pause
-        float rate;        // requests per second, as advertised or documented
+        steady_time next;       // GCRA's theoretical arrival time; while `paused`, the end of the pause
+        float rate;             // requests per second, as advertised or documented
+        std::uint32_t window;   // since when the next three are counted: milliseconds, modulo 2^32
+        std::uint16_t answers;  // that told a Remaining
+        std::uint16_t lowest;   // of what they told
+        std::uint16_t highest;  // …
+        std::uint16_t bucket;   // the tokens it was seen to hold; 0: not known
+        std::uint16_t credit;   // 1/16 calls that may go before their time; of a route that is not `steady`
         route_id route;
-        std::uint8_t pace;  // of 255: what part of the rate to use, lowered by 429 and a low Remaining
-        std::uint8_t learned : 1;
+        std::uint8_t pace;          // of 255: what part of the rate to use, lowered by 429 and a low Remaining
+        std::uint8_t most_pace;     // what `pace` may come up to, lowered by 429 for longer
+        std::uint8_t pauses;        // in a row
+        std::uint8_t answered : 1;  // at least once
+        std::uint8_t learned : 1;   // its rate
         std::uint8_t paused : 1;
         std::uint8_t probing : 1;  // one call went after the pause and has no answer; `next` is when another one may
-        std::uint8_t pauses : 5;   // in a row
+        std::uint8_t steady : 1;   // it was seen to be refilled all the time
+        std::uint8_t stepped : 1;  // it was seen not to be
+        std::uint8_t unwell : 1;   // the pause is a 503's
     };
-    static_assert(sizeof(route_scope) == 16);
+    static_assert(sizeof(route_scope) == 32);
 
     struct issue_scope {
         steady_time paused_until = steady_time::min();
@@ -204,7 +220,10 @@ private:
     void unlink(limiter_waiter& w) noexcept;
     void set_aside_busy_issues(std::size_t g, steady_time now);
     steady_duration interval(route_scope const& s) const noexcept;
+    double burst(route_scope const& s) const noexcept;
     steady_duration tolerance(route_scope const& s) const noexcept;
+    void spend(route_scope& s, steady_time now) noexcept;
+    void keep_no_burst(route_scope& s, steady_time now) const noexcept;
     enum class probes : std::uint8_t { may_stay_unanswered, answered_soon };
     turn earliest(route_id route, std::uint64_t issue, quota_scopes q, steady_time now,
                   probes p = probes::may_stay_unanswered) const noexcept;
@@ -212,9 +231,15 @@ private:
     turn expected_turn(limiter_waiter const& w, steady_time now);
     void take(route_id route, std::uint64_t issue, quota_scopes q, steady_time now);
     void end_probe(route_scope& s, steady_time now) noexcept;
-    void pause_route(route_scope& s, steady_time until) noexcept;
+    void pause_route(route_scope& s, steady_time until, bool too_fast) noexcept;
     void pause_site(steady_time until) noexcept;
-    void learn_rate(route_scope& s, int status, rate_headers const& h) noexcept;
+    void on_overload(route_scope& s, steady_time until, steady_time now) noexcept;
+    void learn_rate(route_scope& s, int status, rate_headers const& h, steady_time now) noexcept;
+    static void look_at_course(route_scope& s, std::uint32_t remaining, steady_time now) noexcept;
+    static void adapt_pace(route_scope& s, std::uint32_t remaining) noexcept;
+    static void end_window(route_scope& s) noexcept;
+    static void slow_down(route_scope& s, double pace) noexcept;
+    static void speed_up(route_scope& s) noexcept;
     lesson pause_for(route_match m, quota_scopes q, rate_headers const& h, steady_time now, wall_time wall,
                      random_engine& random);
     static std::uint64_t issue_key(route_id route, std::string_view issue) noexcept;

@@ -23,8 +23,12 @@ class points_quota {
 public:
     /// `near_limit`: X-RateLimit-NearLimit, less than 20 % left. `server` is Jira's clock: its Date, else ours.
     void on_answer(quota_item const* said, bool near_limit, steady_time now, wall_time server) noexcept;
-    /// A 429 named it: nothing before `until`.
-    void close(steady_time until) noexcept;
+    /// A 429 named it: nothing before `until`, but one call each hour to see whether that is still so.
+    void close(steady_time until, steady_time now) noexcept;
+    /// An answer that is no 429: when it is that of such a call, the budget is open again.
+    void on_permitted() noexcept;
+    /// Forgets what closed it.
+    void reset() noexcept { closed_ = probing_ = false; }
 
     /// When the next call may go; steady_time::min() when nothing holds it.
     steady_time earliest(steady_time now) const noexcept;
@@ -33,26 +37,29 @@ public:
     /// A call goes.
     void take(steady_time now) noexcept;
 
-    bool closed(steady_time now) const noexcept { return closed_ && now < next_; }
+    bool closed(steady_time now) const noexcept { return closed_ && !probing_ && now < next_; }
     /// What is left is known, and spread.
     bool pacing(steady_time now) const noexcept { return left_ >= 0 && now < end_; }
 
 private:
     steady_duration interval(steady_time now) const noexcept;
 
-    steady_time next_ = steady_time::min();  // of the paced calls; while closed, the end of that
-    steady_time end_ = steady_time::min();   // of the hour in which left_ counts
-    float left_ = -1;                        // points; -1: not known
-    float cost_ = 2;                         // points of a call: one and its object, until it was seen
-    float quota_ = 65'000;                   // the smallest that is documented
-    std::uint32_t taken_ = 0;                // calls since left_ was told
+    steady_time next_ = steady_time::min();   // of the paced calls; while closed, the end of that
+    steady_time probe_ = steady_time::min();  // while closed: when one call may go though it is not the end
+    steady_time end_ = steady_time::min();    // of the hour in which left_ counts
+    float left_ = -1;                         // points; -1: not known
+    float cost_ = 2;                          // points of a call: one and its object, until it was seen
+    float quota_ = 65'000;                    // the smallest that is documented
+    std::uint32_t taken_ = 0;                 // calls since left_ was told
     bool closed_ = false;
+    bool probing_ = false;  // that one call went and has no answer
 };
 
 /// The budgets that one connection's calls count against.
 struct quota_scopes {
     points_quota* at_site = nullptr;     ///< its app at its site
     points_quota* over_sites = nullptr;  ///< its app at all its sites
+    points_quota* of_account = nullptr;  ///< its account at its site: limits that an app's other accounts do not share
     bool operator==(quota_scopes const&) const = default;
 };
 

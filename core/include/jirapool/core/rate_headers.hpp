@@ -12,14 +12,17 @@ namespace jirapool {
 
 /// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
 enum class limit_reason : std::uint8_t {
-    none,          ///< no reason given
-    burst,         ///< jira-burst-based: this site's route
-    issue_write,   ///< jira-per-issue-on-write: writes to this issue
-    tenant_quota,  ///< jira-quota-tenant-based: the app at this site, until the top of the hour
-    global_quota,  ///< jira-quota-global-based: the app at all its sites
-    unknown,       ///< a reason that is in no document: pauses the site
+    none,           ///< no reason given
+    burst,          ///< jira-burst-based: this site's route
+    issue_write,    ///< jira-per-issue-on-write: writes to this issue
+    tenant_quota,   ///< jira-quota-tenant-based: the app at this site, until the top of the hour
+    global_quota,   ///< jira-quota-global-based: the app at all its sites
+    unknown,        ///< a reason that is in no document: pauses the site
+    account_cost,   ///< jira-cost-based: the account at this site, until the top of the hour
+    account_calls,  ///< …-per-user: too many of the account's calls at once at this site
+    other_product,  ///< confluence-…: nothing of Jira's but what was refused
 };
-inline constexpr std::size_t limit_reason_count = 6;
+inline constexpr std::size_t limit_reason_count = 9;
 char const* to_string(limit_reason r) noexcept;
 
 /// One item of `RateLimit` and `RateLimit-Policy`, joined by name.
@@ -30,17 +33,21 @@ struct quota_item {
     std::optional<std::chrono::seconds> reset_in;  ///< t
 };
 
-/** What an answer says about limits (jira-cloud.md 3.3). Anything malformed reads as absent; of a header that stands
-    twice the more careful value counts. `Beta-…` and `X-Beta-…` headers only announce and are not read here. */
+/** What an answer says about limits (jira-cloud.md 3.3). Anything malformed but a Retry-After reads as absent; of a
+    header that stands twice the more careful value counts. `Beta-…` and `X-Beta-…` headers only announce and are not read here. */
 struct rate_headers {
     std::optional<std::uint32_t> limit;      ///< X-RateLimit-Limit: for burst, requests per second
     std::optional<std::uint32_t> remaining;  ///< X-RateLimit-Remaining
     std::optional<wall_time> reset;          ///< X-RateLimit-Reset, with or without seconds
     bool near_limit = false;                 ///< X-RateLimit-NearLimit: true
     limit_reason reason = limit_reason::none;
-    /// Retry-After, seconds or an HTTP date (made relative with the answer's own `Date`, else `now`). Never negative;
-    /// values over a day are cut to a day. 0 is kept: it means "no hint".
+    /// Retry-After, a time or a date (made relative with the answer's own `Date`, else `now`) in whatever spelling servers have:
+    /// "3.5" and "4s" as well, rounded up, and ISO 8601 or zones other than GMT. Never negative; values over a day are cut to
+    /// a day. 0 is kept: it means "no hint".
     std::optional<std::chrono::seconds> retry_after;
+    /// There was one that could not be read. Unless another one could, retry_after is a minute then: whoever sent it asked for
+    /// patience.
+    bool retry_after_unreadable = false;
     /// The two quotas that RateLimit-Policy or RateLimit name as enforced.
     std::optional<quota_item> global_quota;
     std::optional<quota_item> tenant_quota;

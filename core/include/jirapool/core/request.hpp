@@ -45,7 +45,7 @@ public:
         headers_.emplace_back(std::move(name), std::move(value));
         return std::move(*this);
     }
-    /// Sets the body and `Content-Type: application/json`.
+    /// Sets the body and `Content-Type: application/json`, which a POST, PUT or PATCH without a body says by itself.
     request json(std::string body) && { return std::move(*this).body(std::move(body), "application/json"); }
     request body(std::string body, std::string content_type) && {
         body_ = std::move(body);
@@ -97,8 +97,9 @@ private:
 
 /** Checks what a caller wrote before any of it can reach the wire: the target stays inside the connection's base path
     (no `.` or `..` segment in any encoding, no encoded slash or backslash in the path, no `//`, no absolute form, no
-    control character, space or `#`) and is at most 8,000 bytes, headers hold no control character, are not the
-    library's own and do not repeat the body's Content-Type, GET and HEAD have no body.
+    control character, space, `#` or any other character that RFC 3986 does not allow, only UTF-8 behind the percent signs of its
+    path) and is at most 8,000 bytes, headers hold no control character, are not the library's own, override no method and do not
+    repeat the body's Content-Type, GET and HEAD have no body.
 
     @return nullptr when fit to send, else the broken rule (a literal) and through `code` the errc. */
 char const* why_invalid(request const& r, errc& code) noexcept;

@@ -92,7 +92,8 @@ public:
     std::string_view header_value(std::size_t i) const& noexcept { return text(fields_[i].value); }
 
     /// Decoded when the answer came with gzip or brotli; the headers `Content-Encoding` and `Content-Length`, which would
-    /// describe what was on the wire, are gone then. A request with an `Accept-Encoding` of its own gets it as it came.
+    /// describe what was on the wire, are gone then. A request with an `Accept-Encoding` of its own gets it as it came, and so does
+    /// who gets a 206 or a coding that is none of the two: the header is there then.
     /// Empty when the body went to the call's sink.
     body_view body() const& noexcept { return {body_.data(), body_.size()}; }
     body_view body() && = delete;

@@ -31,14 +31,16 @@ struct route_info {
 struct route_match {
     route_id route = 0;
     /// The issue's id or key as it stands in the target, for routes below `issue/{issueIdOrKey}` and the service desk's
-    /// `request/{issueIdOrKey}`; else empty. Points into the target. An issue's id and its key look like two issues.
+    /// `request/{issueIdOrKey}`; else empty. Points into the target. An issue's id and its key look like two issues;
+    /// the spellings of a key (its case, escapes) are one for the limiter.
     std::string_view issue;
 };
 
 /** Finds the template of a request's target (path with or without query, without the gateway's base path).
 
     API versions 2, 3 and `latest` fall together. HEAD gets GET's route: Jira counts them as one. A path that no
-    template matches gets its method's fallback route. A template's literal segment wins over a parameter. One slash at
+    template matches gets its method's fallback route. A template's literal segment wins over a parameter, also where some of
+    its characters are percent-escaped that need not be. One slash at
     the end changes nothing, an empty segment elsewhere matches no template. Never allocates. */
 route_match classify_route(method m, std::string_view target) noexcept;
 

@@ -137,6 +137,7 @@ struct shard_stats {
     by<counter, limit_reason_count> pauses;
     counter limit_waits;  ///< calls that waited for a permit
     counter near_limit;
+    counter retry_after_unreadable;  ///< answers whose Retry-After nobody can read: taken for a minute
     gauge limit_waiting;
     counter limit_queue_full;
     counter limited_past_deadline;

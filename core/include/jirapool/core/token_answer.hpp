@@ -22,10 +22,11 @@ public:
 
 /** Reads a token endpoint's answer.
 
-    A 200 must be a JSON object with a non-empty `access_token` fit for a header. `expires_in` may be a number or a string of
-    digits; absent, a token is taken to live 5 minutes, far less than any seen. A token type other than Bearer, zero or
-    negative lifetimes, empty bodies and HTML are transient failures. `error` codes that name a bad credential, or 400, 401
-    and 403 with a JSON body, are permanent; everything else is worth another try.
+    A 2xx must be a JSON object with a non-empty `access_token` fit for a header. `expires_in` is a hint, a number or a text of one;
+    absent or unreadable, a token is taken to live 5 minutes, far less than any seen. Lifetimes of 0 and less, a token type that is
+    named and not Bearer, empty bodies and HTML are transient failures. An `error` code that is about the credential is permanent,
+    whatever status came with it but 429 and 5xx; everything else is worth another try: a 400, 401 or 403 without one is the word of
+    somebody before the endpoint.
 
     Wipes its own copies of the body; the caller wipes `body`. */
 token_answer read_token_answer(int status, std::string_view body);

@@ -10,8 +10,11 @@
 
 namespace jirapool::metrics {
 
-/** A small HTTP server with two threads of its own that Prometheus scrapes at `/metrics`. No TLS and no login: listen on
+/** A small HTTP server with a thread of its own that Prometheus scrapes at `/metrics`. No TLS and no login: listen on
     an address that only the Prometheus server reaches. Programs that have an HTTP server already need only a `collector`.
+
+    No client waits for another one, however slow that is. Each has 10 s from its connecting to the end of its answer; at
+    most 64 are served at once, and one more takes the place of the one that came first.
 
     @par Threads   Any.
     @par Lifetime  Listens until destroyed; keeps what it shows alive. The destructor waits for scrapes that run. */
@@ -19,7 +22,7 @@ class listener {
 public:
     /** @param address  "127.0.0.1:9464", "[::1]:9464", "localhost:9464" (127.0.0.1), or ":9464": every IPv4 address of
                         the machine. Port 0: any free one.
-        @param what     not null; asked at each scrape, on a thread of the listener.
+        @param what     not null; asked at each scrape, on the listener's thread. What it throws is a status 500.
 
         @par Errors     invalid_argument, field "address": it has another form, or the operating system refuses it; the
                         rule says why ("cannot be listened on: Address already in use").

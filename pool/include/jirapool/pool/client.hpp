@@ -102,7 +102,7 @@ public:
 
         @par Completes        once, never before this returns, but for a handler without an executor of its own when the
                               client is stopped or gone: there is no other thread left that could call it, so it is called
-                              in here, with `stopped`. On the handler's associated executor, if it has one of its own;
+                              in here, with `stopped`, one that such a handler begins behind it. On the handler's associated executor, if it has one of its own;
                               without one, on the thread on which the call ended, a shard's.
         @par Cancellation     by the handler's associated slot, as `call`; emitted where the handler is called, or, when it
                               has no executor of its own, by any one thread. The slot is cleared before a handler with an

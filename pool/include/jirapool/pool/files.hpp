@@ -25,7 +25,11 @@ class part_file;
     whole or what was there before. The part goes when the body starts again, and at the latest when the sink is destroyed;
     only a program that is killed leaves one. Nothing is synced: what a power failure leaves is up to the file system.
 
-    Errors: the system's (open, write, rename). Can start again. The folder must exist; the umask says who may read it. */
+    Only a regular file is replaced, or a new one made: a directory, pipe, device or socket at `path` is refused, and a symbolic
+    link too, which is never followed.
+
+    Errors: the system's (open, write, rename); invalid_argument when what stands there is not to be replaced. failure::rule
+    has the path and the system's words. Can start again. The folder must exist; the umask says who may read it. */
 class file_sink final : public body_sink {
 public:
     explicit file_sink(std::string path);
@@ -35,9 +39,11 @@ public:
     asio::awaitable<error_code> write(std::string_view piece) override;
     asio::awaitable<error_code> end() override;
     bool can_restart() const noexcept override { return true; }
+    std::string why() const override { return why_; }
 
 private:
     std::string path_;
+    std::string why_;
     std::shared_ptr<detail::part_file> file_;
     std::shared_ptr<detail::part_file> void_;  // of a body that started again: removed on a thread
 };
@@ -45,7 +51,7 @@ private:
 /** A file as a request's body: as large as it was when opened. One that grows is sent up to there, one that shrinks ends the
     call with source_failed.
 
-    Errors of a call: the system's (read). Can be sent again. */
+    Errors of a call: the system's (read), with its words and the path. Can be sent again. */
 class file_source final : public body_source {
 public:
     /// Opens it, which blocks for as long as the file system takes. Errors: the system's; invalid_argument when it is no
@@ -58,9 +64,10 @@ public:
     bool rewind() noexcept override;
 
 private:
-    file_source(std::shared_ptr<detail::open_file> f, std::uint64_t size) noexcept;
+    file_source(std::shared_ptr<detail::open_file> f, std::string path, std::uint64_t size) noexcept;
 
     std::shared_ptr<detail::open_file> file_;
+    std::string path_;
     std::uint64_t size_;
     std::uint64_t at_ = 0;
 };

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -51,6 +52,10 @@ public:
     /// After a channel was lost in the middle of the body: may the body come again from its start? Asked only when a piece
     /// was written, and for requests that may be sent twice.
     virtual bool can_restart() const noexcept { return false; }
+
+    /// What the code that `begin`, `write` or `end` just returned is about, for failure::rule: "/srv/x.json: File exists". Empty:
+    /// a sentence of the library's. No secret: it comes into logs.
+    virtual std::string why() const { return {}; }
 };
 
 /** Where a call reads its request's body from, in place of request::body(): for bodies that are too large to hold. The type is

@@ -1,0 +1,234 @@
+#include "scrape_server.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace jirapool::metrics {
+
+namespace {
+
+// A scrape's head has a few hundred bytes.
+constexpr std::size_t max_head = 8192;
+
+// When there is no descriptor for a new client: until it is tried again.
+constexpr int pause_ms = 100;
+
+bool is_passing(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+failure refused(int error) { return {errc::invalid_argument, std::generic_category().message(error)}; }
+
+std::string answer(std::string_view status, std::string_view type, std::string_view body, bool with_body) {
+    std::string out = "HTTP/1.1 ";
+    out.append(status).append("\r\nContent-Type: ").append(type);
+    out.append("\r\nContent-Length: ").append(std::to_string(body.size())).append("\r\nConnection: close\r\n");
+    if (status.starts_with("405")) out.append("Allow: GET, HEAD\r\n");
+    out.append("\r\n");
+    if (with_body) out.append(body);
+    return out;
+}
+
+std::string plain(std::string_view status) {
+    return answer(status, "text/plain; charset=utf-8", std::string(status.substr(4)) + "\n", true);
+}
+
+/// The answer to a request whose head is whole.
+std::string answer_to(std::string_view head, prometheus::Collectable const& what) {
+    auto const line = head.substr(0, head.find_first_of("\r\n"));
+    auto const first = line.find(' ');
+    auto const last = line.rfind(' ');
+    if (first == line.npos || last == first || !line.substr(last + 1).starts_with("HTTP/1."))
+        return plain("400 Bad Request");
+    auto const method = line.substr(0, first);
+    auto target = line.substr(first + 1, last - first - 1);
+    target = target.substr(0, target.find('?'));
+    if (target != "/metrics") return plain("404 Not Found");
+    if (method != "GET" && method != "HEAD") return plain("405 Method Not Allowed");
+    try {
+        auto const text = prometheus::TextSerializer().Serialize(what.Collect());
+        return answer("200 OK", "text/plain; version=0.0.4; charset=utf-8", text, method == "GET");
+    } catch (...) {
+        return plain("500 Internal Server Error");
+    }
+}
+
+}  // namespace
+
+descriptor::descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+descriptor& descriptor::operator=(descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+}
+descriptor::~descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+/// One client: asks, is answered, and then may read to the end before its connection is closed.
+class scrape_server::client {
+public:
+    client(descriptor socket, clock::time_point until) noexcept : socket_(std::move(socket)), until_(until) {}
+
+    pollfd waits_for() const noexcept {
+        return {socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLOUT), 0};
+    }
+    clock::time_point until() const noexcept { return until_; }
+
+    /// Does what can be done without waiting. @return whether there is more to come.
+    bool go_on(prometheus::Collectable const& what) {
+        if (answered_ && out_.empty()) return still_reads();
+        if (!answered_ && !ask(what)) return false;
+        return !answered_ || say();
+    }
+
+private:
+    bool ask(prometheus::Collectable const& what) {
+        char chunk[4096];
+        for (;;) {
+            auto const n = ::recv(socket_.get(), chunk, sizeof chunk, 0);
+            if (n < 0) return is_passing(errno);
+            if (n == 0) return false;
+            // A head that ends in the middle of two pieces is found too.
+            auto const from = in_.size() < 3 ? 0 : in_.size() - 3;
+            in_.append(chunk, static_cast<std::size_t>(n));
+            auto const end = in_.find("\r\n\r\n", from);
+            if (end == in_.npos && in_.size() < max_head) continue;
+            out_ = end == in_.npos ? plain("431 Request Header Fields Too Large") : answer_to(in_, what);
+            in_.clear();
+            answered_ = true;
+            return true;
+        }
+    }
+
+    bool say() {
+        while (sent_ < out_.size()) {
+            auto const n = ::send(socket_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+            if (n < 0) return is_passing(errno);
+            sent_ += static_cast<std::size_t>(n);
+        }
+        out_.clear();
+        ::shutdown(socket_.get(), SHUT_WR);
+        return still_reads();
+    }
+
+    // To close on what the client still says would reset the connection, and might take the answer from it. A piece a turn, so
+    // that one who says more and more has no longer turn than others.
+    bool still_reads() const noexcept {
+        char chunk[4096];
+        auto const n = ::recv(socket_.get(), chunk, sizeof chunk, 0);
+        return n > 0 || (n < 0 && is_passing(errno));
+    }
+
+    descriptor socket_;
+    clock::time_point until_;
+    std::string in_;
+    std::string out_;
+    std::size_t sent_ = 0;
+    bool answered_ = false;
+};
+
+result<std::unique_ptr<scrape_server>> scrape_server::open(listen_address const& a,
+                                                           std::shared_ptr<prometheus::Collectable> what, bounds b) {
+    descriptor socket(::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (socket.get() < 0) return refused(errno);
+    int const on = 1;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    auto const to = to_system(a);
+    if (::bind(socket.get(), reinterpret_cast<sockaddr const*>(&to.storage), to.size) != 0) return refused(errno);
+    if (::listen(socket.get(), SOMAXCONN) != 0) return refused(errno);
+    descriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (wake.get() < 0) return refused(errno);
+    try {
+        return std::unique_ptr<scrape_server>(new scrape_server(std::move(socket), std::move(wake), std::move(what),
+                                                                b));
+    } catch (std::system_error const& e) {  // no thread
+        return refused(e.code().value());
+    }
+}
+
+scrape_server::scrape_server(descriptor listening, descriptor wake, std::shared_ptr<prometheus::Collectable> what,
+                             bounds b)
+    : listening_(std::move(listening)), wake_(std::move(wake)), what_(std::move(what)), bounds_(b) {
+    port_ = port_of(listening_.get());
+    clients_.reserve(bounds_.clients);
+    polled_.reserve(bounds_.clients + 2);
+    thread_ = std::thread([this] { run(); });
+}
+
+scrape_server::~scrape_server() {
+    std::uint64_t const one = 1;
+    [[maybe_unused]] auto const n = ::write(wake_.get(), &one, sizeof one);
+    thread_.join();
+}
+
+void scrape_server::run() noexcept {
+    for (;;) {
+        try {
+            serve();
+            return;
+        } catch (...) {
+            clients_.clear();  // no memory for what they say: those that come get a fresh start
+        }
+    }
+}
+
+/// Until it is told to end.
+void scrape_server::serve() {
+    bool accepts = true;
+    for (;;) {
+        polled_.clear();
+        polled_.push_back({wake_.get(), POLLIN, 0});
+        polled_.push_back({accepts ? listening_.get() : -1, POLLIN, 0});
+        auto const now = clock::now();
+        auto nearest = now + std::chrono::hours(1);
+        for (auto const& c : clients_) {
+            polled_.push_back(c.waits_for());
+            nearest = std::min(nearest, c.until());
+        }
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(nearest - now).count();
+        auto const patience = static_cast<int>(std::max(left, std::chrono::milliseconds::rep{0}));
+        if (::poll(polled_.data(), polled_.size(), accepts ? patience : std::min(patience, pause_ms)) < 0) continue;
+        if (polled_[0].revents != 0) return;
+
+        auto const after = clock::now();
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < clients_.size(); ++i) {
+            bool const stays = polled_[i + 2].revents == 0 || clients_[i].go_on(*what_);
+            if (!stays || clients_[i].until() <= after) continue;
+            if (kept != i) clients_[kept] = std::move(clients_[i]);
+            ++kept;
+        }
+        clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(kept), clients_.end());
+        accepts = !accepts || polled_[1].revents == 0 || take_new();
+    }
+}
+
+/// @return false when there is no descriptor for one.
+bool scrape_server::take_new() {
+    // One turn's worth: who has been here must not wait for a flood.
+    for (std::size_t i = 0; i < bounds_.clients; ++i) {
+        descriptor socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (socket.get() < 0) {
+            bool const short_of_them = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+            return !short_of_them;
+        }
+        // In the order of their coming, as all have the same time.
+        if (clients_.size() == bounds_.clients) clients_.erase(clients_.begin());
+        clients_.emplace_back(std::move(socket), clock::now() + bounds_.time);
+        // It may have asked already: then it is answered before the next one may displace it.
+        if (!clients_.back().go_on(*what_)) clients_.pop_back();
+    }
+    return true;
+}
+
+}  // namespace jirapool::metrics

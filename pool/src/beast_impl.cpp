@@ -1,0 +1,2 @@
+// Beast's implementation: see asio_impl.cpp.
+#include <boost/beast/src.hpp>
