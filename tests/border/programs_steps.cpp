@@ -215,10 +215,13 @@ public:
             if (below(5)) say("make_context", {i});
         auto const hosts = 1 + below(2);
         for (std::uint8_t i = 0; i < hosts; ++i) say(below(2) ? "make_client" : "make_runtime", {i});
-        for (std::uint8_t i = 0; i < 1 + below(4); ++i) say("add", {i, static_cast<std::uint8_t>(below(hosts))});
-        for (auto left = 3 + below(25); left > 0; --left) {
+        auto const handles = 1 + below(4);
+        for (std::uint8_t i = 0; i < handles; ++i) say("add", {i, static_cast<std::uint8_t>(below(hosts))});
+        for (auto left = 3 + below(35); left > 0; --left) {
             say(any_kind());
-            auto const& last = p_.back();
+            auto& last = p_.back();
+            // Most calls go where there is a connection.
+            if (last.kind == 0 && below(5)) last.with[0] = static_cast<std::uint8_t>(below(handles));
             // Most cancellation is to hit something: right behind the call, from where its signal is.
             if (last.kind == 0 && last.with[4] != 0 && below(3) == 0)
                 say("emit", {static_cast<std::uint8_t>(below(2) ? 1 + last.with[5] : last.with[4] % 2 * 4)});
