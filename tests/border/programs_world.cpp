@@ -200,8 +200,6 @@ void world::check_place(ticket const& t, bool at_once) {
         if (!at_once) complain(std::string(t.what) + ": its handler ran inside of what started it, not with `stopped`");
         return;
     }
-    // One that was started by such a handler runs behind it.
-    if (at_once && std::this_thread::get_id() == t.caller) return;
     if (t.base) {
         if (!runs(*t.base)) complain(std::string(t.what) + ": its handler ran outside of its client's executor");
         return;
