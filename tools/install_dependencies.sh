@@ -42,7 +42,8 @@ add() {
 for group in "$@"; do
     case $group in
         build)
-            add g++ cmake ninja-build ccache mold pkg-config git ca-certificates "$boost" libssl-dev libsimdjson-dev \
+            # Boost.URL is a library of its own, in a package of the same version.
+            add g++ cmake ninja-build ccache mold pkg-config git ca-certificates "$boost" "${boost/libboost/libboost-url}" libssl-dev libsimdjson-dev \
                 prometheus-cpp-dev zlib1g-dev libbrotli-dev libcli11-dev libfmt-dev
             ;;
         test)

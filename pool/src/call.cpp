@@ -395,8 +395,9 @@ private:
     }
 
     next settle_answer(exchange_report const& report) {
-        if (report.reusable) lease_.give_back();
-        else lease_.close(report.announced ? close_reason::announced : close_reason::broken);
+        bool const unprocessed = not_processed(response_, reused_);
+        if (report.reusable && !unprocessed) lease_.give_back();
+        else lease_.close(report.announced || unprocessed ? close_reason::announced : close_reason::broken);
         give_permit_back();
         have_response_ = true;
         // How long a file takes says nothing of the next call.
@@ -404,6 +405,7 @@ private:
 
         auto const wall = context_.clock.wall();
         auto const limits = read_rate_headers(response_, wall);
+        if (limits.retry_after_unreadable) stats_.retry_after_unreadable.add();
         learn(limits, wall);
         auto const what = classify(response_, entry_->kind);
         stats_.answers[static_cast<std::size_t>(what)].add();
@@ -425,8 +427,10 @@ private:
         case answer_class::limited: return settle_limited();
         case answer_class::transient: break;
         }
+        if (unprocessed) did_nothing();
         exchange_facts facts;
         facts.reason = resend_reason::transient_answer;
+        facts.unprocessed = unprocessed;
         facts.exchanges = exchanges_;
         facts.limited = limited_;
         facts.resendable = may_resend();

@@ -1,11 +1,15 @@
 #include "content_decoder.hpp"
 
+#include <jirapool/core/secret.hpp>
+
 #include <boost/beast/core/string.hpp>
 
 #include <brotli/decode.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -21,6 +25,27 @@ bool same(std::string_view a, std::string_view b) noexcept {
     return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
 }
 
+// What a decoder keeps of its output: its window, which is wiped when it is given back.
+struct alignas(std::max_align_t) block {
+    std::size_t size;  // of the bytes behind it
+};
+
+void* allocate(void*, std::size_t size) noexcept {
+    auto* const b = static_cast<block*>(std::malloc(sizeof(block) + size));
+    if (b == nullptr) return nullptr;
+    b->size = size;
+    return b + 1;
+}
+
+void release(void*, void* bytes) noexcept {
+    if (bytes == nullptr) return;
+    auto* const b = static_cast<block*>(bytes) - 1;
+    wipe(bytes, b->size);
+    std::free(b);
+}
+
+void* allocate_items(void*, uInt count, uInt size) noexcept { return allocate(nullptr, std::size_t{count} * size); }
+
 }  // namespace
 
 std::optional<content_coding> content_coding_of(std::string_view value) noexcept {
@@ -31,7 +56,11 @@ std::optional<content_coding> content_coding_of(std::string_view value) noexcept
 }
 
 struct content_decoder::gzip_state {
-    gzip_state() {
+    explicit gzip_state(memory m) {
+        if (m == memory::wiped) {
+            stream.zalloc = allocate_items;
+            stream.zfree = release;
+        }
         constexpr int gzip_only = 16;
         if (inflateInit2(&stream, gzip_only + MAX_WBITS) != Z_OK) throw std::bad_alloc();
     }
@@ -40,16 +69,18 @@ struct content_decoder::gzip_state {
 };
 
 struct content_decoder::brotli_state {
-    brotli_state() : stream(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {
+    explicit brotli_state(memory m)
+        : stream(m == memory::wiped ? BrotliDecoderCreateInstance(allocate, release, nullptr)
+                                    : BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {
         if (stream == nullptr) throw std::bad_alloc();
     }
     ~brotli_state() { BrotliDecoderDestroyInstance(stream); }
     BrotliDecoderState* stream;
 };
 
-content_decoder::content_decoder(content_coding c, limits l) : limits_(l) {
-    if (c == content_coding::gzip) gzip_ = std::make_unique<gzip_state>();
-    else brotli_ = std::make_unique<brotli_state>();
+content_decoder::content_decoder(content_coding c, limits l, memory m) : limits_(l) {
+    if (c == content_coding::gzip) gzip_ = std::make_unique<gzip_state>(m);
+    else brotli_ = std::make_unique<brotli_state>(m);
 }
 
 content_decoder::~content_decoder() = default;
@@ -87,6 +118,15 @@ content_decoder::step content_decoder::unbrotli(std::string_view& in, char* out,
     return step::corrupt;
 }
 
+bool content_decoder::begin_member(std::string_view data) noexcept {
+    // What is no member's first byte is not decoded to see what it is: it is none of the body.
+    if (!gzip_ || data.empty() || data.front() != '\x1f') return false;
+    // Keeps the window: a member of nothing, of which there may be a million, costs little.
+    inflateReset(&gzip_->stream);
+    ended_ = false;
+    return true;
+}
+
 content_decoder::problem content_decoder::put(std::string_view data, padded_buffer& out) {
     do {
         if (auto const p = put_some(data, out, most_room)) return p;
@@ -96,7 +136,7 @@ content_decoder::problem content_decoder::put(std::string_view data, padded_buff
 
 content_decoder::problem content_decoder::put_some(std::string_view& data, padded_buffer& out, std::size_t most) {
     if (!std::exchange(more_, false) && data.empty()) return {};
-    if (ended_) return {"bytes follow the compressed body's end"};
+    if (ended_ && !begin_member(data)) return {"bytes follow the compressed body's end"};
     auto* const to = out.prepare(std::min(most, least_room));
     auto size = std::min(out.capacity() - out.size(), most);
     auto const before = data.size();
@@ -109,9 +149,8 @@ content_decoder::problem content_decoder::put_some(std::string_view& data, padde
         return {"the decoded body is over wire_params::max_body", errc::response_too_large};
     if (decoded_ > free_of_ratio && decoded_ / limits_.max_ratio > consumed_)
         return {"the body decodes to more than wire_params::max_ratio times its size", errc::response_too_large};
-    more_ = next == step::more_output;
     ended_ = next == step::ended;
-    if (ended_ && !data.empty()) return {"bytes follow the compressed body's end"};
+    more_ = next == step::more_output || (ended_ && !data.empty());
     return {};
 }
 

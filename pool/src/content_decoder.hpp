@@ -15,7 +15,8 @@ enum class content_coding : std::uint8_t { identity, gzip, brotli };
 /// One Content-Encoding's value (RFC 9110, section 8.4.1), in any case; nullopt when it is none that we offer, or several.
 std::optional<content_coding> content_coding_of(std::string_view value) noexcept;
 
-/** Decodes one layer of compression, piece by piece, into a body. Sans-I/O; bounded in what it writes, so that a small answer
+/** Decodes one layer of compression, piece by piece, into a body. gzip may have several members (RFC 1952, section 2.2), as what
+    is compressed in parts has; the limits hold over all of them. Sans-I/O; bounded in what it writes, so that a small answer
     cannot become gigabytes. */
 class content_decoder {
 public:
@@ -32,8 +33,11 @@ public:
     /// So much may come of any input: a short body of zeros is no attack.
     static constexpr std::uint64_t free_of_ratio = 1u << 20;
 
+    /// What was decoded: its own memory is wiped before it is given back, or nobody's secret.
+    enum class memory : std::uint8_t { plain, wiped };
+
     /// Precondition: not identity. Throws std::bad_alloc.
-    content_decoder(content_coding c, limits l);
+    content_decoder(content_coding c, limits l, memory m = memory::plain);
     ~content_decoder();
     content_decoder(content_decoder const&) = delete;
     content_decoder& operator=(content_decoder const&) = delete;
@@ -54,6 +58,8 @@ private:
     /// Consumes from the front of `in`, fills `out` from `size` bytes, which becomes what was written.
     step gunzip(std::string_view& in, char* out, std::size_t& size);
     step unbrotli(std::string_view& in, char* out, std::size_t& size);
+    /// Behind an end: whether `data` goes on with another member.
+    bool begin_member(std::string_view data) noexcept;
 
     limits limits_;
     std::unique_ptr<gzip_state> gzip_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <string>
 
 namespace jirapool::detail {
 
@@ -58,35 +59,106 @@ void http1_parser::refuse(char const* rule, error_code& ec, errc code) noexcept 
 }
 
 std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec) {
-    constexpr auto over = "the head is over wire_params::max_head";
     begun_ = begun_ || size > 0;
-    // Beast 1.81 asserts that, once it saw a last chunk, it is never shown less of it than there must be: 0 CRLF CRLF.
-    constexpr std::size_t shortest_end = 5;
-    if (in_body_ && has_coding_ && !last_chunk_ && size < shortest_end) {
+    std::string_view const bytes(data, size);
+    if (in_body_ && has_coding_) return put_chunk(bytes, ec);
+    // RFC 9112, section 4, wants the space behind the status also where no reason follows it, and so does Beast.
+    constexpr std::size_t bare_line = std::string_view("HTTP/1.1 200").size();
+    if (head_ > 0 || in_body_ || size <= bare_line || data[bare_line] != '\r') return put_beast(bytes, ec);
+    if (size == bare_line + 1) {
         ec = http::error::need_more;
         return 0;
     }
-    begin_ = data;
-    end_ = data + size;
+    auto const end = bytes.find("\r\n\r\n");
+    auto head = std::string(bytes.substr(0, end == bytes.npos ? end : end + 4));
+    head.insert(bare_line, " ");
+    auto const used = put_beast(head, ec);
+    return used > bare_line ? used - 1 : used;
+}
+
+std::size_t http1_parser::put_beast(std::string_view bytes, error_code& ec) {
+    constexpr auto over = "the head is over wire_params::max_head";
+    begin_ = bytes.data();
+    end_ = begin_ + bytes.size();
     bool const in_head = !is_header_done();
-    auto const used = basic_parser::put(boost::asio::buffer(data, size), ec);
-    if (ec == http::error::header_limit) {
-        refuse(in_head ? over : "the trailers are over wire_params::max_head", ec, errc::response_too_large);
-    } else if (ec && ec != http::error::need_more) {
-        return used;
-    }
-    if (in_head) {
-        // What is not used yet belongs to the head as well: Beast stops at its end.
-        head_ += used;
-        looked_at_ -= std::min(looked_at_, used);
-        if (head_ + (is_header_done() ? 0 : size - used) > limits_.max_head) refuse(over, ec, errc::response_too_large);
-        else if (ec == http::error::need_more) look_ahead({data + used, size - used}, ec);
-    } else if (last_chunk_) {
-        trailers_ += used;
-        if (trailers_ > limits_.max_head)
-            refuse("the trailers are over wire_params::max_head", ec, errc::response_too_large);
-    }
+    auto const used = basic_parser::put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
+    if (ec == http::error::header_limit) refuse(over, ec, errc::response_too_large);
+    else if (ec && ec != http::error::need_more) return used;
+    if (!in_head) return used;
+    // What is not used yet belongs to the head as well: Beast stops at its end.
+    head_ += used;
+    looked_at_ -= std::min(looked_at_, used);
+    if (head_ + (is_header_done() ? 0 : bytes.size() - used) > limits_.max_head)
+        refuse(over, ec, errc::response_too_large);
+    else if (ec == http::error::need_more) look_ahead(bytes.substr(used), ec);
     return used;
+}
+
+/// A line or some data, RFC 9112, section 7.1.
+std::size_t http1_parser::put_chunk(std::string_view bytes, error_code& ec) {
+    ec = {};
+    if (chunk_left_ > 0) {
+        auto const data = bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(chunk_left_, bytes.size())));
+        chunk_left_ -= data.size();
+        return on_body_impl({data.data(), data.size()}, ec);
+    }
+    if (behind_chunk_ && !bytes.empty() && bytes.front() != '\r') {
+        refuse("a chunk is longer than it says", ec);
+        return 0;
+    }
+    auto const end = bytes.find('\n');
+    if (end == bytes.npos) {
+        ec = http::error::need_more;
+        return 0;
+    }
+    auto const line = bytes.substr(0, end - (end > 0 ? 1 : 0));
+    bool const control = std::any_of(line.begin(), line.end(), [](char c) {
+        return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+    });
+    if (end == 0 || bytes[end - 1] != '\r') refuse("a line between chunks ends with a bare line feed", ec);
+    else if (control) refuse("a line between chunks has a control character in it", ec);
+    else if (last_chunk_) read_trailer(line, ec);
+    else if (!behind_chunk_) read_chunk_size(line, ec);
+    else if (!line.empty()) refuse("a chunk is longer than it says", ec);
+    else behind_chunk_ = false;
+    return end + 1;
+}
+
+void http1_parser::read_chunk_size(std::string_view line, error_code& ec) noexcept {
+    std::uint64_t size = 0;
+    auto const [digits_end, bad] = std::from_chars(line.data(), line.data() + line.size(), size, 16);
+    auto rest = line.substr(static_cast<std::size_t>(digits_end - line.data()));
+    extensions_ += rest.size();
+    // The grammar has blanks only in front of an extension; padded sizes ("2   ") come from servers that reserve room for them.
+    rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
+    if (bad != std::errc() || !(rest.empty() || rest.front() == ';'))
+        return refuse("a chunk's size is no hexadecimal number of 64 bits", ec);
+    if (extensions_ > limits_.max_head)
+        return refuse("the chunks' extensions are over wire_params::max_head", ec, errc::response_too_large);
+    if (!streams_ && size > limits_.max_body - std::min(chunks_, limits_.max_body))
+        return refuse(over_max_body, ec, errc::response_too_large);
+    chunks_ += size;
+    chunk_left_ = size;
+    behind_chunk_ = size > 0;
+    last_chunk_ = size == 0;
+}
+
+/// Trailers say nothing that we use: whatever they are named they are counted, bounded, and dropped.
+void http1_parser::read_trailer(std::string_view line, error_code& ec) {
+    trailers_ += line.size() + 2;
+    if (trailers_ > limits_.max_head)
+        return refuse("the trailers are over wire_params::max_head", ec, errc::response_too_large);
+    if (line.empty()) {
+        done_ = true;
+        return on_finish_impl(ec);
+    }
+    if (++fields_ > limits_.max_headers)
+        return refuse("the headers are more than wire_params::max_headers", ec, errc::response_too_large);
+    if (line.front() == ' ' || line.front() == '\t') return refuse("a header is folded over lines", ec);
+    // Or it is the next answer, of a server that forgot the line that ends this one.
+    auto const name = line.substr(0, line.find(':'));
+    if (name.empty() || name.size() == line.size() || name.find_first_of(" \t") != name.npos)
+        refuse("a trailer is no header", ec);
 }
 
 // Beast 1.81 looks at a head that came in pieces only when it saw its end, which something else than HTTP never has.
@@ -128,8 +200,7 @@ void http1_parser::on_response_impl(int code, string_view, int version, error_co
 
 void http1_parser::on_field_impl(field f, string_view name, string_view value, error_code& ec) {
     count_field(name, value, ec);
-    // Trailers say nothing that we use.
-    if (ec || in_body_) return;
+    if (ec) return;
     read_framing(f, std_view(value), ec);
     if (!ec) out_.add_header(std_view(name), std_view(value));
 }
@@ -146,29 +217,39 @@ void http1_parser::read_framing(field f, std::string_view value, error_code& ec)
             refuse("the Transfer-Encoding is not chunked", ec);
         else if (http10_) refuse("HTTP/1.0 has no Transfer-Encoding", ec);
         break;
-    case field::content_encoding: return read_coding(value, ec);
+    case field::content_encoding: return read_coding(value);
     case field::keep_alive: keep_alive_timeout_ = timeout_of(value); return;
     default: return;
     }
     if (!ec && has_length_ && has_coding_) refuse("both Content-Length and Transfer-Encoding are given", ec);
 }
 
-void http1_parser::read_coding(std::string_view value, error_code& ec) noexcept {
-    if (!expected_.decode) return;
-    auto const coding = content_coding_of(value);
-    if (!coding) return refuse("the Content-Encoding is not one of gzip and br", ec);
-    if (*coding == content_coding::identity) return;
-    if (coding_ != content_coding::identity) return refuse("there is more than one Content-Encoding", ec);
-    coding_ = *coding;
+// One layer is taken off, however many headers and words say so. What is more, or unknown ("zstd", or "utf-8" where somebody mistook
+// the header), is the caller's to understand: he has the status, the headers and the body as it came. Go and Node do the same;
+// curl, asked to decode, gives up, and with it a POST's 201.
+void http1_parser::read_coding(std::string_view value) noexcept {
+    while (!value.empty()) {
+        auto part = value.substr(0, value.find(','));
+        value.remove_prefix(std::min(part.size() + 1, value.size()));
+        part.remove_prefix(std::min(part.find_first_not_of(" \t"), part.size()));
+        auto const coding = content_coding_of(part.substr(0, part.find_last_not_of(" \t") + 1));
+        if (coding == content_coding::identity) continue;
+        unknown_coding_ = unknown_coding_ || !coding || coding_ != content_coding::identity;
+        coding_ = coding.value_or(content_coding::identity);
+    }
 }
 
 // The headers say then what the body is, not what it was on the wire.
 void http1_parser::begin_decoding() {
+    // A part of a coded body cannot be decoded: what was asked for with a Range is the caller's to put together.
+    if (!expected_.decode || unknown_coding_ || out_.status() == 206) coding_ = content_coding::identity;
     if (coding_ == content_coding::identity || expected_.head_request || out_.status() == 204 || out_.status() == 304)
         return;
     if (!streams_)
         decoder_ = std::make_unique<content_decoder>(coding_,
-                                                     content_decoder::limits{limits_.max_body, limits_.max_ratio});
+                                                     content_decoder::limits{limits_.max_body, limits_.max_ratio},
+                                                     expected_.secret ? content_decoder::memory::wiped
+                                                                      : content_decoder::memory::plain);
     out_.remove_headers("content-encoding");
     out_.remove_headers("content-length");
 }
@@ -203,13 +284,6 @@ std::size_t http1_parser::on_body_impl(string_view body, error_code& ec) {
     bound_body(out_.mutable_body().size() + body.size(), ec);
     if (!ec) out_.mutable_body().append(body.data(), body.size());
     return body.size();
-}
-
-void http1_parser::on_chunk_header_impl(std::uint64_t size, string_view extensions, error_code& ec) {
-    last_chunk_ = size == 0;
-    extensions_ += extensions.size();
-    if (extensions_ > limits_.max_head)
-        refuse("the chunks' extensions are over wire_params::max_head", ec, errc::response_too_large);
 }
 
 void http1_parser::on_finish_impl(error_code& ec) {

@@ -32,15 +32,21 @@ struct http1_limits {
 /// What the request means for its answer.
 struct http1_expectation {
     bool head_request = false;  ///< there is no body, whatever the head says
-    bool decode = false;        ///< gzip and brotli were offered; otherwise a body is delivered as it came
+    bool decode = false;        ///< gzip and brotli are taken off; otherwise a body is delivered as it came
+    bool secret = false;        ///< there is a token in it: what decodes it wipes its memory
     bool to_sink = false;       ///< a good answer's body is only passed through: neither bounded nor decoded here
 };
 
 /** Beast's response parser, filling in a jirapool::response: headers in one buffer instead of a node each, the body reserved
     from Content-Length and padded for simdjson. Sans-I/O: bytes in through `put`.
 
-    Stricter than Beast, which takes folded lines, repeated equal lengths, codings it does not know as "until the end", and
-    trailers as if they were headers: what two readers may read differently is no answer (RFC 9112, section 11.2). */
+    Stricter than Beast, which takes folded lines, repeated equal lengths and codings it does not know as "until the end": what two
+    readers may read differently is no answer (RFC 9112, section 11.2).
+
+    Where all readers agree on what is meant a formality costs no answer, as a POST's caller could not have another: a status line
+    without the space behind its status, blanks behind a chunk's size, any names of trailers, which are dropped unread, and a
+    Content-Encoding that nobody here knows, with which the body is delivered as it came, are all read as Go, Node or curl read
+    them. So chunks are read here: Beast takes trailers for headers, and refuses those. */
 class http1_parser final : public beast::http::basic_parser<false> {
 public:
     using error_code = boost::system::error_code;
@@ -50,6 +56,8 @@ public:
     /// Consumes a part of `size` bytes at most up to the end of the head, a chunk's line or the message; need_more as Beast's.
     std::size_t put(char const* data, std::size_t size, error_code& ec);
 
+    /// The message is whole.
+    bool is_done() const noexcept { return done_ || basic_parser::is_done(); }
     int status() const noexcept { return out_.status(); }
     bool begun() const noexcept { return begun_; }
     /// Behind this answer the channel is where both sides think it is.
@@ -75,29 +83,30 @@ private:
     static std::string_view std_view(string_view s) noexcept { return {s.data(), s.size()}; }
 
     void refuse(char const* rule, error_code& ec, errc code = errc::protocol_error) noexcept;
+    std::size_t put_beast(std::string_view bytes, error_code& ec);
+    std::size_t put_chunk(std::string_view bytes, error_code& ec);
+    void read_chunk_size(std::string_view line, error_code& ec) noexcept;
+    void read_trailer(std::string_view line, error_code& ec);
     void look_ahead(std::string_view rest, error_code& ec) noexcept;
     bool folded(string_view name, string_view value) const noexcept;
     void count_field(string_view name, string_view value, error_code& ec) noexcept;
     void read_framing(field f, std::string_view value, error_code& ec) noexcept;
-    void read_coding(std::string_view value, error_code& ec) noexcept;
+    void read_coding(std::string_view value) noexcept;
     void begin_decoding();
     void bound_body(std::uint64_t size, error_code& ec) noexcept;
 
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int version, error_code& ec) override;
     void on_field_impl(field f, string_view name, string_view value, error_code& ec) override;
-#if BOOST_VERSION >= 108900  // Beast calls it for trailers from then on
-    void on_trailer_field_impl(field, string_view name, string_view value, error_code& ec) override {
-        count_field(name, value, ec);
-    }
+    // Of chunks Beast sees nothing.
+#if BOOST_VERSION >= 108900
+    void on_trailer_field_impl(field, string_view, string_view, error_code&) override {}
 #endif
+    void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override { return body.size(); }
     void on_header_impl(error_code& ec) override;
     void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) override;
     std::size_t on_body_impl(string_view body, error_code& ec) override;
-    void on_chunk_header_impl(std::uint64_t size, string_view extensions, error_code& ec) override;
-    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override {
-        return on_body_impl(body, ec);
-    }
     void on_finish_impl(error_code& ec) override;
 
     response& out_;
@@ -106,10 +115,12 @@ private:
     char const* end_ = nullptr;
     char const* refused_ = nullptr;  // the rule that was broken; a literal
     errc refused_as_ = errc::protocol_error;
-    std::size_t head_ = 0;        // bytes of the head so far
-    std::size_t looked_at_ = 0;   // of those behind, by look_ahead
-    std::size_t extensions_ = 0;  // of chunks, in bytes
-    std::size_t trailers_ = 0;    // bytes behind the last chunk
+    std::size_t head_ = 0;          // bytes of the head so far
+    std::size_t looked_at_ = 0;     // of those behind, by look_ahead
+    std::size_t extensions_ = 0;    // of chunks, in bytes
+    std::size_t trailers_ = 0;      // bytes behind the last chunk
+    std::uint64_t chunk_left_ = 0;  // of a chunk's data
+    std::uint64_t chunks_ = 0;      // their sizes, as announced
     std::uint32_t fields_ = 0;
     std::optional<std::chrono::seconds> keep_alive_timeout_;
     std::unique_ptr<content_decoder> decoder_;
@@ -121,7 +132,10 @@ private:
     bool has_coding_ = false;
     bool in_body_ = false;
     bool streams_ = false;
+    bool unknown_coding_ = false;
+    bool behind_chunk_ = false;  // its line end is to come
     bool last_chunk_ = false;
+    bool done_ = false;  // of a body in chunks
     bool doubtful_ = false;
 };
 

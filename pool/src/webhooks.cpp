@@ -1,5 +1,9 @@
 #include <jirapool/pool/webhooks.hpp>
 
+#include "callback_url.hpp"
+
+#include <jirapool/core/json_text.hpp>
+
 #include <simdjson.h>
 
 #include <algorithm>
@@ -42,10 +46,7 @@ failure invalid(char const* field, char const* rule) { return failure(errc::inva
 /// The broken rule, or a failure without a code.
 failure check(webhook_spec const& s) {
     if (s.name.empty() || s.name.size() > 255) return invalid("name", "must have 1 to 255 bytes");
-    std::string_view const url = s.callback_url;
-    bool const printable = std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-    if (!url.starts_with("https://") || url.size() <= 8 || url[8] == '/' || !printable || url.find('@') != url.npos)
-        return invalid("callback_url", "must be an absolute https URL without user info");
+    if (char const* const rule = detail::why_invalid_callback_url(s.callback_url)) return invalid("callback_url", rule);
     if (s.events.empty()) return invalid("events", "must name at least one event");
     for (auto const& e : s.events) {
         bool const plain = !e.empty() && std::all_of(e.begin(), e.end(), [](char c) {
@@ -84,6 +85,12 @@ std::string body_of(webhook_spec const& s) {
     }
     body.push_back('}');
     return body;
+}
+
+/// Fails as simdjson does. What it gives lives as long as the parser.
+simdjson::simdjson_result<simdjson::dom::element> parse(simdjson::dom::parser& parser, response const& r) {
+    auto const text = json_text(r.body());
+    return parser.parse(text.data(), text.size(), false);  // a body's padding is behind it
 }
 
 std::string text_of(simdjson::dom::element const& e, char const* key) {
@@ -130,7 +137,7 @@ failure refused(connection const& c, response const& r) {
     simdjson::dom::element doc;
     simdjson::dom::array messages;
     std::string_view text;
-    if (!parser.parse(r.body().data(), r.body().size(), true).get(doc)) {
+    if (!parse(parser, r).get(doc)) {
         if (!doc["errorMessages"].get(messages)) {
             for (auto const m : messages)
                 if (!m.get(text)) why.append(": ").append(text.substr(0, 200));
@@ -157,8 +164,7 @@ asio::awaitable<result<webhook_info>> create_webhook(connection c, webhook_spec 
     simdjson::dom::parser parser;
     simdjson::dom::element doc;
     webhook_info info;
-    if (parser.parse(answer->body().data(), answer->body().size(), true).get(doc) || !read_record(doc, info))
-        co_return malformed(c);
+    if (parse(parser, *answer).get(doc) || !read_record(doc, info)) co_return malformed(c);
     co_return info;
 }
 
@@ -171,7 +177,7 @@ asio::awaitable<result<std::vector<webhook_info>>> list_webhooks(connection c) {
     simdjson::dom::parser parser;
     simdjson::dom::array records;
     std::vector<webhook_info> all;
-    if (parser.parse(answer->body().data(), answer->body().size(), true).get(records)) co_return malformed(c);
+    if (parse(parser, *answer).get(records)) co_return malformed(c);
     for (auto const record : records) {
         webhook_info info;
         if (!read_record(record, info)) co_return malformed(c);

@@ -3,7 +3,8 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 # No version asked for: simdjson 3.12 says it is compatible with nothing but its own minor version.
 find_package(simdjson CONFIG REQUIRED)
-find_package(Boost 1.81 CONFIG REQUIRED)
+# Headers for all of it; URL has a library.
+find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS url)
 if(JIRAPOOL_BUILD_METRICS)
     find_package(prometheus-cpp CONFIG)
     if(NOT prometheus-cpp_FOUND)

@@ -14,7 +14,8 @@ namespace jirapool {
 /// What to create.
 class webhook_spec {
 public:
-    /// `callback_url`: https, absolute. `events`: at least one, e.g. "jira:issue_created".
+    /// `callback_url`: https, absolute, without user info; Jira's variables (`${issue.key}`) may stand in its path and query.
+    /// `events`: at least one, e.g. "jira:issue_created".
     webhook_spec(std::string name, std::string callback_url, std::vector<std::string> events)
         : name(std::move(name)), callback_url(std::move(callback_url)), events(std::move(events)) {}
 
