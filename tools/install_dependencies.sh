@@ -43,7 +43,7 @@ for group in "$@"; do
     case $group in
         build)
             add g++ cmake ninja-build ccache mold pkg-config git ca-certificates "$boost" libssl-dev libsimdjson-dev \
-                prometheus-cpp-dev zlib1g-dev libbrotli-dev libcli11-dev libfmt-dev
+                prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libcli11-dev libfmt-dev
             ;;
         test)
             add catch2 curl openssl python3 git
