@@ -1,21 +1,20 @@
 #include "dialer.hpp"
 
+#include "ares_resolver.hpp"
 #include "happy_eyeballs.hpp"
 #include "wait_point.hpp"
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <netinet/tcp.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <new>
 #include <optional>
-#include <stdexcept>
+#include <utility>
 
 namespace jirapool::detail {
 
@@ -31,7 +30,7 @@ void interrupt(dial_result& r, error_code const& ec, errc otherwise, char const*
 }
 
 constexpr char const* over_connect = "no address took the connection within wire_params::connect_timeout";
-constexpr char const* over_resolve = "the name was not resolved within wire_params::resolve_timeout";
+constexpr char const* over_resolve = "no name server answered within wire_params::resolve_timeout";
 constexpr char const* over_tls = "no TLS handshake within wire_params::tls_timeout";
 
 /// The socket has the descriptor from then on, or it is closed.
@@ -63,16 +62,25 @@ void set_up(tcp::socket& s, wire_params const& wire) noexcept {
     s.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
+failure not_resolved(std::string const& host, char const* why) {
+    return {errc::resolve_failed, "could not resolve " + host + ": " + why};
+}
+
 }  // namespace
 
 tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
-                       std::shared_ptr<client_params const> params, name_resolver& names)
+                       std::shared_ptr<client_params const> params, std::unique_ptr<name_resolver> names)
     : executor_(std::move(ex)),
       timers_(t),
       context_(std::move(context)),
       params_(std::move(params)),
-      names_(names),
-      scratch_(params_->wire.max_head) {}
+      names_(std::move(names)),
+      scratch_(params_->wire.max_head) {
+    if (names_) return;
+    ares_resolver::settings s;
+    s.timeout = params_->wire.resolve_timeout;
+    names_ = std::make_unique<ares_resolver>(executor_, timers_, std::move(s));
+}
 
 address_override const* tls_dialer::override_of(std::string const& host) const noexcept {
     for (auto const& o : params_->connect_to)
@@ -80,30 +88,18 @@ address_override const* tls_dialer::override_of(std::string const& host) const n
     return nullptr;
 }
 
-/// Where a dial waits for the resolver's thread: the thread writes to the eventfd, and knows nothing of executors. The handler
-/// that waits for it may outlive the dial.
-class tls_dialer::resolution {
-public:
-    explicit resolution(asio::any_io_executor ex) : signal(std::move(ex), ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-    asio::posix::stream_descriptor signal;
-    wait_point* waiter = nullptr;
+tls_dialer::endpoints const* tls_dialer::stale_addresses(std::string const& host) const noexcept {
+    auto const found = worked_.find(host);
+    if (found == worked_.end() || timers_.now() - found->second.connected_at > params_->wire.stale_addresses)
+        return nullptr;
+    return &found->second.all;
+}
 
-    /// Ends it with the dial, however that ends.
-    class end {
-    public:
-        explicit end(std::shared_ptr<resolution> r) noexcept : resolution_(std::move(r)) {}
-        ~end() {
-            resolution_->waiter = nullptr;
-            error_code ignored;
-            resolution_->signal.close(ignored);
-        }
-        end(end const&) = delete;
-        end& operator=(end const&) = delete;
-
-    private:
-        std::shared_ptr<resolution> resolution_;
-    };
-};
+void tls_dialer::keep(std::string const& host, endpoints all, tcp::endpoint const& winner) {
+    auto const first = std::find(all.begin(), all.end(), winner);
+    if (first != all.end()) std::rotate(all.begin(), first, first + 1);
+    worked_.insert_or_assign(host, addresses{std::move(all), timers_.now()});
+}
 
 asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial_result* result) {
     result->failed_at = dial_stage::resolve;
@@ -117,37 +113,26 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
         out->emplace_back(address, o->port);
         co_return true;
     }
-    std::shared_ptr<name_resolver::lookup> lookup;
-    std::shared_ptr<resolution> pending;
-    try {
-        pending = std::make_shared<resolution>(executor_);
-        lookup = names_.start(host);
-        lookup->notify(pending->signal.native_handle());
-    } catch (std::runtime_error const& e) {
-        // No descriptor or no thread is left: std::system_error, or Boost's, which is none.
-        result->error = {errc::resolve_failed, e.what()};
+    auto patience = steady_duration(params_->wire.resolve_timeout);
+    if (stale_addresses(host) != nullptr) patience /= 4;
+    auto answer = co_await names_->resolve(host, deadline_after(timers_.now(), patience));
+    switch (answer.how) {
+    case resolved::outcome::found: *out = std::move(answer.endpoints); co_return true;
+    case resolved::outcome::no_address:
+        // An answer, so what was true before is not: the site may be gone, or have moved.
+        worked_.erase(host);
+        result->error = not_resolved(host, answer.problem);
         co_return false;
+    case resolved::outcome::cancelled: interrupt(*result, errc::cancelled, errc::resolve_failed, ""); co_return false;
+    default: break;
     }
-    wait_point done(timers_, executor_);
-    resolution::end const at_end(pending);
-    pending->waiter = &done;
-    pending->signal.async_wait(asio::posix::stream_descriptor::wait_read, [pending](error_code) {
-        if (pending->waiter != nullptr) pending->waiter->notify();
-    });
-    auto const deadline = deadline_after(timers_.now(), params_->wire.resolve_timeout);
-    wake w = wake::notified;
-    while (!lookup->answer() && w == wake::notified) w = co_await done.wait(deadline);
-    auto const answer = lookup->answer();
-    if (!answer) {
-        interrupt(*result, w == wake::timeout ? errc::timeout : errc::cancelled, errc::resolve_failed, over_resolve);
-        co_return false;
+    if (auto const* const worked = stale_addresses(host)) {
+        *out = *worked;
+        co_return true;
     }
-    if (answer->endpoints.empty()) {
-        result->error = {errc::resolve_failed, answer->problem.empty() ? "the name has no address" : answer->problem};
-        co_return false;
-    }
-    *out = answer->endpoints;
-    co_return true;
+    result->timed_out = answer.how == resolved::outcome::timeout;
+    result->error = not_resolved(host, result->timed_out ? over_resolve : answer.problem);
+    co_return false;
 }
 
 /// Attempts under way. Their handlers keep it alive; without a waiter they say nothing more.
@@ -281,7 +266,7 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
     result.took[0] = at_connect - started;
     if (!resolved) co_return result;
 
-    auto socket = co_await connect(std::move(found), &result);
+    auto socket = co_await connect(found, &result);
     auto const at_tls = timers_.now();
     result.took[1] = at_tls - at_connect;
     if (!socket) co_return result;
@@ -290,6 +275,13 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
     bool const secure = co_await shake_hands(socket.get(), tls.get(), &result);
     result.took[2] = timers_.now() - at_tls;
     if (!secure) co_return result;
+
+    // Only now: an address that takes connections and has another's certificate is no place to come back to.
+    if (params_->wire.stale_addresses.count() > 0 && override_of(host) == nullptr) {
+        error_code ec;
+        auto const winner = socket->socket().remote_endpoint(ec);
+        if (!ec) keep(host, std::move(found), winner);
+    }
 
     result.error = {};
     result.resumed = tls->resumed();

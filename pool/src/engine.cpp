@@ -38,6 +38,7 @@ char const* why_invalid(pool_params const& p) noexcept {
 
 char const* why_invalid(wire_params const& p) noexcept {
     if (p.resolve_timeout <= 0ms) return "wire_params::resolve_timeout must be greater than 0";
+    if (p.stale_addresses < 0ms) return "wire_params::stale_addresses must be at least 0";
     if (p.connect_timeout <= 0ms) return "wire_params::connect_timeout must be greater than 0";
     if (p.attempt_delay < 10ms) return "wire_params::attempt_delay must be at least 10 ms (RFC 8305, section 5)";
     if (p.tcp_keep_alive_idle < 0s || p.tcp_keep_alive_idle > 32'767s)

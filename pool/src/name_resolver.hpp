@@ -1,68 +1,42 @@
 #pragma once
 
+#include <jirapool/core/time.hpp>
+
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include <functional>
-#include <memory>
-#include <mutex>
+#include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace jirapool::detail {
 
 namespace asio = boost::asio;
 
-/// What a name has for addresses, or why not, in words.
-struct resolved {
+/// What a name has for addresses, or why there are none.
+class resolved {
+public:
+    enum class outcome : std::uint8_t {
+        found,
+        no_address,  ///< an answer: the name does not exist, or has no address
+        failed,      ///< the name servers failed, or could not be asked
+        timeout,     ///< they were silent
+        cancelled,   ///< the operation, or the shard stops
+    };
+    outcome how = outcome::failed;
     std::vector<asio::ip::tcp::endpoint> endpoints;
-    std::string problem;
+    /// Of no_address and failed, in words that live as long as the program.
+    char const* problem = "";
 };
 
-/** Runs getaddrinfo, which blocks and cannot be interrupted, on threads that nobody has to wait for.
+/** Turns names into addresses.
 
-    Asio's resolver has one thread per io_context and joins it when the context is destroyed: one slow name server would hold up
-    all dials of a shard, and a program's end by as long as the server takes. Here several names are looked up at once, who asks
-    for a name that is being looked up shares the answer, and an answer that nobody waits for is dropped.
-
-    @par Threads   Any. */
+    @par Threads   Its shard's. */
 class name_resolver {
 public:
-    using function = std::function<resolved(std::string const& host)>;
-
-    /// One lookup under way, or its answer; of one or more who wait.
-    class lookup {
-    public:
-        /// nullptr: not yet.
-        std::shared_ptr<resolved const> answer() const;
-        /// Writes to the eventfd `descriptor`, of which it keeps a duplicate, when the answer is there; at once if it is.
-        void notify(int descriptor);
-
-    private:
-        friend class name_resolver;
-        class signal;
-        void finish(resolved r);
-        std::string host_;
-        mutable std::mutex mutex_;
-        std::shared_ptr<resolved const> answer_;
-        std::shared_ptr<resolved> room_ =
-            std::make_shared<resolved>();  // for it: the thread has nobody to tell of bad_alloc
-        std::vector<std::shared_ptr<signal>> signals_;
-    };
-
-    /// `max_threads`: a name server that does not answer must not become a thread for each name.
-    explicit name_resolver(function f, std::size_t max_threads = 16);
-
-    /// Every call asks anew, unless the same name is being asked for at this moment. Throws when no thread can be had.
-    std::shared_ptr<lookup> start(std::string const& host);
-
-private:
-    struct shared;
-    static void work(std::shared_ptr<shared> s);
-    std::shared_ptr<shared> shared_;
+    virtual ~name_resolver() = default;
+    /// For port 443. Ends by the deadline, on cancellation, and when the shard stops. Throws bad_alloc.
+    virtual asio::awaitable<resolved> resolve(std::string host, steady_time deadline) = 0;
 };
-
-/// Over getaddrinfo, for port 443. One for the process.
-name_resolver& system_resolver();
 
 }  // namespace jirapool::detail

@@ -2,8 +2,6 @@
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <condition_variable>
-#include <mutex>
 
 using namespace jirapool;
 using namespace jirapool::wire_test;
@@ -60,8 +58,38 @@ tcp::endpoint nobody() {
 
 resolved found(std::vector<tcp::endpoint> all) {
     resolved r;
+    r.how = resolved::outcome::found;
     r.endpoints = std::move(all);
     return r;
+}
+
+resolved not_found(resolved::outcome how, char const* problem) {
+    resolved r;
+    r.how = how;
+    r.problem = problem;
+    return r;
+}
+
+/// Answers at once what a function says.
+class scripted_resolver final : public name_resolver {
+public:
+    using script = std::function<resolved(std::string const& host, steady_duration patience)>;
+    scripted_resolver(script s, timers& t) : script_(std::move(s)), timers_(t) {}
+    asio::awaitable<resolved> resolve(std::string host, steady_time deadline) override {
+        auto r = script_(host, deadline - timers_.now());
+        co_return r;
+    }
+
+private:
+    script script_;
+    timers& timers_;
+};
+
+wire_client::make_resolver says(scripted_resolver::script s) {
+    return [=](asio::any_io_executor, timers& t) { return std::make_unique<scripted_resolver>(s, t); };
+}
+wire_client::make_resolver says(std::vector<tcp::endpoint> all) {
+    return says([=](std::string const&, steady_duration) { return found(all); });
 }
 
 }  // namespace
@@ -79,8 +107,7 @@ TEST_CASE("dialer: an address that refuses costs nothing, one that is silent cos
         {{silent.endpoint(), nobody(), silent.endpoint(), at(server.port())}, 400ms, 2000ms},
     };
     for (auto const& c : cases) {
-        name_resolver names([&](std::string const&) { return found(c.addresses); });
-        wire_client client(names);
+        wire_client client(says(c.addresses));
         client.params.wire.attempt_delay = 200ms;
         auto const begun = clock::now();
         auto const dialed = client.dial();
@@ -95,8 +122,7 @@ TEST_CASE("dialer: an address that refuses costs nothing, one that is silent cos
 TEST_CASE("dialer: when no address connects, the error is the last one's, or names the limit") {
     black_hole const silent;
     {
-        name_resolver names([&](std::string const&) { return found({nobody(), nobody()}); });
-        wire_client client(names);
+        wire_client client(says({nobody(), nobody()}));
         auto const dialed = client.dial();
         CHECK(dialed.failed_at == dial_stage::connect);
         CHECK(dialed.error.code() == errc::connect_failed);
@@ -104,8 +130,7 @@ TEST_CASE("dialer: when no address connects, the error is the last one's, or nam
         CHECK_FALSE(dialed.timed_out);
     }
     {
-        name_resolver names([&](std::string const&) { return found({silent.endpoint(), nobody()}); });
-        wire_client client(names);
+        wire_client client(says({silent.endpoint(), nobody()}));
         client.params.wire.attempt_delay = 20ms;
         client.params.wire.connect_timeout = 100ms;
         auto const dialed = client.dial();
@@ -115,109 +140,88 @@ TEST_CASE("dialer: when no address connects, the error is the last one's, or nam
     }
 }
 
-TEST_CASE("dialer: each dial asks for the name anew, and says what the resolver says") {
+TEST_CASE("dialer: each dial asks for the name anew, and says whose name it was and what the resolver says") {
     tls_server server(test_identity(), serve);
-    std::atomic<int> asked{0};
-    name_resolver names([&](std::string const& host) {
+    int asked = 0;
+    wire_client client(says([&](std::string const& host, steady_duration) {
         CHECK(host == test_host);
-        resolved r;
-        if (++asked == 2) r.problem = "Name or service not known";
-        else if (asked < 4) r.endpoints.push_back(at(server.port()));
-        return r;
-    });
-    wire_client client(names);
+        if (++asked == 2) return not_found(resolved::outcome::no_address, "the name does not exist");
+        if (asked == 4) return not_found(resolved::outcome::failed, "the name servers failed");
+        if (asked == 5) return not_found(resolved::outcome::timeout, "");
+        return found({at(server.port())});
+    }));
+    client.params.wire.stale_addresses = 0ms;
     CHECK(client.dial().channel);
     auto const failed = client.dial();
     CHECK(failed.failed_at == dial_stage::resolve);
     CHECK(failed.error.code() == errc::resolve_failed);
-    CHECK(failed.error.rule() == "Name or service not known");
+    CHECK(failed.error.rule() == "could not resolve site.atlassian.net: the name does not exist");
+    CHECK_FALSE(failed.timed_out);
     CHECK(client.dial().channel);
-    CHECK(client.dial().error.rule() == "the name has no address");
-    CHECK(asked == 4);
+    CHECK(client.dial().error.rule() == "could not resolve site.atlassian.net: the name servers failed");
+    auto const late = client.dial();
+    CHECK(late.error.rule() ==
+          "could not resolve site.atlassian.net: no name server answered within wire_params::resolve_timeout");
+    CHECK(late.timed_out);
+    CHECK(asked == 5);
 }
 
-TEST_CASE("dialer: a resolver that does not answer holds up neither the dial nor the end of the program") {
-    std::mutex m;
-    std::condition_variable changed;
-    bool go = false;
-    std::atomic<int> asked{0};
-    std::atomic<bool> answered{false};
+TEST_CASE("dialer: addresses that worked are dialled while the name cannot be resolved, not when it has none") {
     tls_server server(test_identity(), serve);
-    name_resolver names([&](std::string const&) {
-        ++asked;
-        std::unique_lock lock(m);
-        changed.wait(lock, [&] { return go; });
-        answered = true;
-        return found({at(server.port())});
-    });
-    {
-        auto client = std::make_unique<wire_client>(names);
-        client->params.wire.resolve_timeout = 50ms;
-        for (int i = 0; i < 3; ++i) {
-            auto const dialed = client->dial();
-            CHECK(dialed.error.code() == errc::resolve_failed);
-            CHECK(dialed.error.rule() == "the name was not resolved within wire_params::resolve_timeout");
-            CHECK(dialed.timed_out);
-        }
-        // Who asks for a name that is being asked for shares the answer: a dead name server costs one thread.
-        CHECK(asked == 1);
-        auto const begun = clock::now();
-        client.reset();
-        CHECK(clock::now() - begun < 5s);
-        CHECK_FALSE(answered);
+    auto how = resolved::outcome::found;
+    steady_duration patience{};
+    auto addresses = std::vector<tcp::endpoint>{nobody(), at(server.port())};
+    wire_client client(says([&](std::string const&, steady_duration p) {
+        patience = p;
+        if (how == resolved::outcome::found) return found(addresses);
+        return not_found(how, "trouble");
+    }));
+    client.params.wire.stale_addresses = 2s;
+    auto const resolves = client.params.wire.resolve_timeout;
+
+    how = resolved::outcome::timeout;
+    CHECK(client.dial().error.code() == errc::resolve_failed);  // nothing worked yet
+    CHECK(patience > resolves - 1s);
+    how = resolved::outcome::found;
+    REQUIRE(client.dial().channel);
+    for (auto const trouble : {resolved::outcome::timeout, resolved::outcome::failed}) {
+        how = trouble;
+        auto const again = client.dial();
+        INFO(again.error.describe());
+        CHECK(again.channel);
+        CHECK_FALSE(again.timed_out);
+        CHECK(patience <= resolves / 4);
     }
-    {
-        std::lock_guard const lock(m);
-        go = true;
-    }
-    changed.notify_all();
-    REQUIRE(eventually([&] { return answered.load(); }));
-    wire_client client(names);
+    // That the name has no address is an answer; what it had before is forgotten.
+    how = resolved::outcome::no_address;
+    CHECK(client.dial().error.rule() == "could not resolve site.atlassian.net: trouble");
+    how = resolved::outcome::failed;
+    CHECK(client.dial().error.code() == errc::resolve_failed);
+
+    // Forgotten with the host as well.
+    how = resolved::outcome::found;
+    REQUIRE(client.dial().channel);
+    client.forget(test_host);
+    how = resolved::outcome::failed;
+    CHECK(client.dial().error.code() == errc::resolve_failed);
+
+    // And when they are too old.
+    how = resolved::outcome::found;
+    REQUIRE(client.dial().channel);
+    how = resolved::outcome::failed;
     CHECK(client.dial().channel);
-}
+    auto const kept = clock::now();
+    REQUIRE(eventually([&] { return clock::now() - kept > 2100ms; }));
+    CHECK(client.dial().error.code() == errc::resolve_failed);
 
-TEST_CASE("name_resolver: looks up so many names at once and no more, and drops what nobody waits for") {
-    std::mutex m;
-    std::condition_variable changed;
-    std::vector<std::string> running;
-    bool go = false;
-    name_resolver names(
-        [&](std::string const& host) {
-            std::unique_lock lock(m);
-            running.push_back(host);
-            changed.notify_all();
-            changed.wait(lock, [&] { return go; });
-            return resolved{};
-        },
-        2);
-    auto const a = names.start("a");
-    auto const b = names.start("b");
-    auto dropped = names.start("dropped");
-    auto const c = names.start("c");
-    CHECK(names.start("a") == a);
-    {
-        std::unique_lock lock(m);
-        REQUIRE(changed.wait_for(lock, 10s, [&] { return running.size() == 2; }));
-        dropped.reset();
-        go = true;
-    }
-    changed.notify_all();
-    REQUIRE(eventually([&] { return a->answer() && b->answer() && c->answer(); }));
-    std::lock_guard const lock(m);
-    CHECK(running.size() == 3);
-    CHECK(running.back() == "c");
-}
-
-TEST_CASE("name_resolver: the system's knows this machine") {
-    auto const l = system_resolver().start("localhost");
-    REQUIRE(eventually([&] { return l->answer() != nullptr; }));
-    REQUIRE_FALSE(l->answer()->endpoints.empty());
-    CHECK(l->answer()->endpoints.front().address().is_loopback());
-    CHECK(l->answer()->endpoints.front().port() == 443);
-    auto const none = system_resolver().start("nobody.invalid");
-    REQUIRE(eventually([&] { return none->answer() != nullptr; }, 30s));
-    CHECK(none->answer()->endpoints.empty());
-    CHECK_FALSE(none->answer()->problem.empty());
+    // An address with another's certificate did not work.
+    tls_server stranger(gateway_identity(), serve);
+    how = resolved::outcome::found;
+    REQUIRE(client.dial().channel);
+    addresses = {at(stranger.port())};
+    CHECK(client.dial().error.code() == errc::certificate_refused);
+    how = resolved::outcome::timeout;
+    CHECK(client.dial().channel);
 }
 
 TEST_CASE("dialer: sockets send at once, and probe a silent peer as the params say") {

@@ -9,6 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -44,8 +45,10 @@ public:
         params.connect_to.push_back({"", "127.0.0.1", port});
     }
 
+    using make_resolver = std::function<std::unique_ptr<detail::name_resolver>(asio::any_io_executor, detail::timers&)>;
+
     /// Through a resolver, to wherever it says.
-    explicit wire_client(detail::name_resolver& names) : ca_(test_authority().pem()), names_(names) {
+    explicit wire_client(make_resolver make_names) : ca_(test_authority().pem()), make_names_(std::move(make_names)) {
         params.tls.ca_file = ca_.path();
     }
 
@@ -84,7 +87,8 @@ private:
         auto const p = std::make_shared<client_params const>(params);
         auto const context = std::make_shared<detail::tls_context const>(p->tls);
         timers_.emplace(detail::system_clock(), detail::make_timer_alarm(io_.get_executor()));
-        dialer_.emplace(io_.get_executor(), *timers_, context, p, names_);
+        dialer_.emplace(io_.get_executor(), *timers_, context, p,
+                        make_names_ ? make_names_(io_.get_executor(), *timers_) : nullptr);
     }
 
     template <class T>
@@ -102,7 +106,7 @@ private:
     }
 
     ca_file ca_;
-    detail::name_resolver& names_ = detail::system_resolver();
+    make_resolver make_names_;
     asio::io_context io_;
     std::optional<detail::timers> timers_;
     std::optional<detail::tls_dialer> dialer_;

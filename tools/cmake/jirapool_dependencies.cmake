@@ -16,7 +16,10 @@ find_package(ZLIB REQUIRED)
 # Brotli brings no CMake package: its libraries are named as the linker knows them.
 find_path(JIRAPOOL_BROTLI_INCLUDE brotli/decode.h REQUIRED)
 find_library(JIRAPOOL_BROTLI_LIBRARY brotlidec REQUIRED)
-mark_as_advanced(JIRAPOOL_BROTLI_INCLUDE JIRAPOOL_BROTLI_LIBRARY)
+# Nor does Debian 12's c-ares.
+find_path(JIRAPOOL_CARES_INCLUDE ares.h REQUIRED)
+find_library(JIRAPOOL_CARES_LIBRARY cares REQUIRED)
+mark_as_advanced(JIRAPOOL_BROTLI_INCLUDE JIRAPOOL_BROTLI_LIBRARY JIRAPOOL_CARES_INCLUDE JIRAPOOL_CARES_LIBRARY)
 
 if(JIRAPOOL_BUILD_TOOLS OR JIRAPOOL_BUILD_TESTS)
     find_package(fmt REQUIRED)

@@ -25,7 +25,7 @@ RULES = [
     (r"core/include/", r"simdjson.*", "simdjson stays private to core"),
     (r"pool/", r"jirapool/(?!core/|pool/).*", "pool includes core only"),
     (r"pool/", r"prometheus/.*", "only metrics names prometheus"),
-    (r"pool/include/", r"simdjson.*|nghttp2/.*|openssl/.*|boost/beast.*|zlib\.h|brotli/.*", "pool's public headers show none of its parts"),
+    (r"pool/include/", r"simdjson.*|nghttp2/.*|openssl/.*|boost/beast.*|zlib\.h|brotli/.*|ares.*\.h", "pool's public headers show none of its parts"),
     (r"pool/src/(?!http2_)", r"nghttp2/.*", "only the http2 channel names nghttp2"),
     (r"metrics/", r"jirapool/(?!core/|pool/|metrics/).*", "metrics includes pool and core"),
     (r"tools/mock/", r"jirapool/(?!mock/|tools/process\.hpp).*", "the mock shares no code with the library"),

@@ -46,6 +46,10 @@ struct pool_params {
 /// Limits on each step of the wire; the call's own deadline holds over all of them. What is hit, failure::rule() names.
 struct wire_params {
     std::chrono::milliseconds resolve_timeout{5'000};
+    /// For how long after a connection a host's addresses may be dialled again while its name cannot be resolved: name servers
+    /// that are silent or fail. Such a dial waits for a quarter of resolve_timeout only. Not when they say that the name has no
+    /// address, for that is an answer. An hour outlasts most outages of name servers; certificates are checked as ever. 0: never.
+    std::chrono::milliseconds stale_addresses{3'600'000};
     /// For all of a host's addresses together, which are tried as RFC 8305 says.
     std::chrono::milliseconds connect_timeout{5'000};
     /// How long an address has to connect before the next one is tried beside it: RFC 8305, section 5, recommends 250 ms.
