@@ -395,10 +395,13 @@ border() {
     }
     of() { awk -v name="$2" '$1 == name { value = $2 } END { print value }' "$scratch/$1"; }
 
-    # 1: each fault by its name
+    # 1: each fault by its name; 6: failing allocations
     border_tests dev named.txt 'border *'
     figure border_named_status_asan $? == 0
-    figure border_named_faults "$(build/dev/tests/border_tests --list-test-names-only | grep -oE '^border [0-9]+' | sort -u | wc -l)" '>=' 11
+    build/dev/tests/wire_tests 'border *' >"$scratch/nth.txt" 2>&1
+    figure allocations_status $? == 0
+    figure allocations_failed "$(awk '/^nth registry/ { sub(/.*: /, ""); n += $1 } END { print n }' "$scratch/nth.txt")" '>=' 50
+    figure border_named_faults "$(for t in border wire; do "build/dev/tests/${t}_tests" --list-test-names-only; done | grep -oE '^ *border [0-9]+' | sort -u | wc -l)" '>=' 11
     border_tests tsan named_tsan.txt 'border *'
     figure border_named_status_tsan $? == 0
     figure border_named_reports_tsan "$(grep -c 'WARNING: ThreadSanitizer' "$scratch/named_tsan.txt")" == 0
@@ -439,11 +442,6 @@ border() {
     done <"$scratch/floods.txt"
     figure floods "$(wc -l <"$scratch/floods.txt")" '>=' 5
     figure names_good_share "$(of release.txt names_good_share)" '>=' 0.99
-
-    # 6: failing allocations
-    build/dev/tests/wire_tests 'nth: what a user does*' >"$scratch/nth.txt" 2>&1
-    figure allocations_status $? == 0
-    figure allocations_failed "$(awk '/^nth registry/ { sub(/.*: /, ""); n += $1 } END { print n }' "$scratch/nth.txt")" '>=' 50
 
     # 8: CPU
     build/release/bench/wire_bench >"$scratch/bench.txt" 2>&1

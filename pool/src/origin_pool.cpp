@@ -117,10 +117,12 @@ origin_pool::state origin_pool::look() const noexcept {
 lease origin_pool::try_acquire(fair_flow& flow) noexcept {
     if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
     auto c = take_idle();
-    if (!c) return {};
-    queue_.grant(flow, context_->clock.now());
-    lease taken(shared_from_this(), flow, std::move(c));
-    serve();
+    lease taken;
+    if (c) {
+        queue_.grant(flow, context_->clock.now());
+        taken = lease(shared_from_this(), flow, std::move(c));
+    }
+    serve();  // also when what was idle turned out to be dead: `min_idle` is missing then
     return taken;
 }
 

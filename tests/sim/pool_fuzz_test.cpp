@@ -403,6 +403,12 @@ private:
 
 constexpr std::uint64_t steps_per_episode = 5'000;
 
+/// One episode: empty, or what broke.
+std::string replayed(std::uint64_t seed) {
+    coverage covered;
+    return episode(seed, covered).run(steps_per_episode);
+}
+
 /// Empty, or what broke and how to see it again.
 std::string fuzz(std::uint64_t steps, coverage& covered) {
     char const* const replay = std::getenv("JIRAPOOL_FUZZ_SEED");
@@ -411,10 +417,12 @@ std::string fuzz(std::uint64_t steps, coverage& covered) {
     std::printf("pool_fuzz_seeds %llu..%llu\n", static_cast<unsigned long long>(first),
                 static_cast<unsigned long long>(first + episodes - 1));
     std::fflush(stdout);  // also when a sanitizer ends the process
-    for (auto seed = first; seed < first + episodes; ++seed) {
-        episode e(seed, covered);
+    // Rare things may not have come up yet, in one run of 200: then it goes on, as far as tells that they do not.
+    auto const enough = [&](std::uint64_t done) { return done >= episodes && (covered.complete() || done >= 10 * episodes); };
+    for (std::uint64_t done = 0; replay != nullptr ? done < 1 : !enough(done); ++done) {
+        episode e(first + done, covered);
         auto const broken = e.run(steps_per_episode);
-        if (!broken.empty()) return broken + "; replay: JIRAPOOL_FUZZ_SEED=" + std::to_string(seed);
+        if (!broken.empty()) return broken + "; replay: JIRAPOOL_FUZZ_SEED=" + std::to_string(first + done);
     }
     if (replay == nullptr && !covered.complete()) return "something that it is about never happened";
     return {};
@@ -425,6 +433,10 @@ std::string fuzz(std::uint64_t steps, coverage& covered) {
 TEST_CASE("origin_pool: random leases, returns, cancels, deaths and failing dials lose no channel and no wake-up") {
     coverage covered;
     CHECK(fuzz(100'000, covered) == "");
+}
+
+TEST_CASE("faults: H1 idle channels that turn out to be dead are replaced at once, whoever finds them so") {
+    for (auto const seed : {4'199'799'536u, 2'060'479'638u}) CHECK(replayed(seed) == "");
 }
 
 TEST_CASE("origin_pool: a million random steps", "[.figures]") {

@@ -241,7 +241,7 @@ std::vector<registry_step> registry_steps() {
 
 }  // namespace
 
-TEST_CASE("nth: what a user does with a client survives the failure of any allocation, whole or not at all") {
+TEST_CASE("border 5: what a user does with a client survives the failure of any allocation, whole or not at all") {
     gateway jira;
     std::size_t failed = 0;
     for (auto const& step : registry_steps()) {
