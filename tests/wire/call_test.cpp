@@ -514,7 +514,7 @@ TEST_CASE("call: answers come compressed and are delivered as what they are") {
         CHECK(sum(jira, &shard_stats::bytes_received) < 20'000);
         // A token is not passed through a decoder.
         std::lock_guard const lock(m);
-        CHECK(offered == std::vector<std::string>{"auth.atlassian.com: ", "api.atlassian.com: gzip, br"});
+        CHECK(offered == std::vector<std::string>{"auth.atlassian.com: identity", "api.atlassian.com: gzip, br"});
     }
 }
 
