@@ -134,7 +134,7 @@ TEST_CASE("faults: C4 what the library offers of compression fits what is asked 
     }
 }
 
-TEST_CASE("faults: C4 a part that comes coded is delivered as it came, also to a sink") {
+TEST_CASE("faults: C4 a part that comes coded is delivered as it came, over real TLS") {
     auto const part = gzipped(noise(2000)).substr(40, 500);
     edge e({{"/ex/jira/", sized(part, "Content-Encoding: gzip\r\nContent-Range: bytes 40-539/2023\r\n", 206)}});
     runtime jira(1, e.params);
