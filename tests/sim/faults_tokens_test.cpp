@@ -18,12 +18,6 @@ namespace {
 constexpr auto myself = "/rest/api/3/myself";
 constexpr auto bulk_delete = "/rest/api/3/bulk/issues/delete";
 
-std::string joined(std::vector<std::string> const& lines) {
-    std::string all;
-    for (auto const& l : lines) all += l + "; ";
-    return all;
-}
-
 model_params sites(std::size_t n) {
     model_params m;
     m.sites = n;

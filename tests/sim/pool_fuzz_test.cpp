@@ -418,7 +418,9 @@ std::string fuzz(std::uint64_t steps, coverage& covered) {
                 static_cast<unsigned long long>(first + episodes - 1));
     std::fflush(stdout);  // also when a sanitizer ends the process
     // Rare things may not have come up yet, in one run of 200: then it goes on, as far as tells that they do not.
-    auto const enough = [&](std::uint64_t done) { return done >= episodes && (covered.complete() || done >= 10 * episodes); };
+    auto const enough = [&](std::uint64_t done) {
+        return done >= episodes && (covered.complete() || done >= 10 * episodes);
+    };
     for (std::uint64_t done = 0; replay != nullptr ? done < 1 : !enough(done); ++done) {
         episode e(first + done, covered);
         auto const broken = e.run(steps_per_episode);
