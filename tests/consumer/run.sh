@@ -99,7 +99,7 @@ case $(sed -n 's/^CMAKE_BUILD_TYPE:[A-Z]*=//p' "$build/CMakeCache.txt") in
         for tool in "$prefix"/bin/*; do
             quietly readelf -hdlsW "$tool"
             for part in 'Type: DYN' 'FLAGS.*NOW' GNU_RELRO __stack_chk_fail '__[a-z]*_chk@'; do
-                tr -s ' ' <"$log" | grep -qE -- "$part" || { echo "consumer: FAILED: ${tool##*/} lacks $part"; exit 1; }
+                grep -qE -- "$part" <(tr -s ' ' <"$log") || { echo "consumer: FAILED: ${tool##*/} lacks $part"; exit 1; }
             done
         done
         echo "consumer: the tools are hardened"
