@@ -143,6 +143,10 @@ private:
     // 1. Check
 
     char const* why_not(errc& code) const noexcept {
+        if (request_.priority() != priority::interactive && request_.priority() != priority::background) {
+            code = errc::invalid_argument;
+            return "request::priority must be one of its enumerators";
+        }
         if (request_.timeout() && request_.timeout()->count() <= 0) {
             code = errc::invalid_argument;
             return "request::timeout must be greater than 0";

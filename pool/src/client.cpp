@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <exception>
+#include <stdexcept>
 
 namespace jirapool {
 
@@ -95,6 +96,7 @@ asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) {
 namespace {
 
 std::shared_ptr<detail::engine> engine_on(asio::any_io_executor ex, client_params p) {
+    if (!ex) throw std::invalid_argument("client: the executor must not be empty");
     if (!p.executor_is_serial) ex = asio::make_strand(ex);
     return std::make_shared<detail::engine>(std::vector<asio::any_io_executor>{std::move(ex)}, std::move(p));
 }

@@ -21,8 +21,9 @@ public:
 }  // namespace
 
 engine_clock const& system_clock() noexcept {
-    static real_clock const clock;
-    return clock;
+    // Never destroyed: a runtime of static storage may be in use when the statics of before it are gone.
+    static auto const* const clock = new real_clock;
+    return *clock;
 }
 
 }  // namespace jirapool::detail

@@ -192,7 +192,7 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
     std::vector<happy_eyeballs::family> families;
     for (auto const& e : to)
         families.push_back(e.address().is_v6() ? happy_eyeballs::family::v6 : happy_eyeballs::family::v4);
-    happy_eyeballs order(families, params_->wire.attempt_delay);
+    happy_eyeballs order(families, saturated(params_->wire.attempt_delay));
     auto const run = std::make_shared<race>(executor_, to.size());
     wait_point done(timers_, executor_);
     race::end const at_end(run);

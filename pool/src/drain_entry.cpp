@@ -15,11 +15,11 @@ public:
     part(part&&) noexcept = default;
     part& operator=(part&&) = delete;
     ~part() {
-        if (drain_) drain_->part_ended(false);
+        if (drain_ && drain_->part_ended(false)) drain_->finish_quietly();
     }
     void operator()(std::exception_ptr const& e, bool drained) {
         auto const d = std::move(drain_);
-        d->part_ended(!e && drained);
+        if (d->part_ended(!e && drained)) d->finish();
     }
 
 private:
@@ -57,13 +57,13 @@ void drain_entry::start(std::shared_ptr<engine> e, std::chrono::milliseconds pat
     }
 }
 
-void drain_entry::part_ended(bool drained) noexcept {
+bool drain_entry::part_ended(bool drained) noexcept {
     if (!drained) all_ = false;
-    if (--left_ > 0) return;
+    if (--left_ > 0) return false;
     if (all_) engine_->drained = true;
     engine_->stop();
     set_result(all_);
-    finish_quietly();
+    return true;
 }
 
 void drain_entry::post_cancel(asio::cancellation_type) {

@@ -20,7 +20,8 @@ public:
 private:
     class part;
 
-    void part_ended(bool drained) noexcept;
+    /// True: it was the last one, and there is a result.
+    bool part_ended(bool drained) noexcept;
     void post_cancel(asio::cancellation_type type) override;
     void finish_later() noexcept override;
 

@@ -132,6 +132,7 @@ void engine::make_shards(std::vector<shard_environment> environments) {
 
 result<connection> engine::add(connection_config c) {
     std::string_view const id = c.id();
+    if (id.empty()) return failure(errc::invalid_argument, "the configuration was moved from").with_field("id");
     std::lock_guard const lock(mutex_);
     if (closing_) return failure(errc::stopped).with_connection(std::string(id));
     if (registry_.contains(id))
@@ -171,6 +172,7 @@ void at_home(std::shared_ptr<shard_set> const& all, std::shared_ptr<connection_e
 }  // namespace
 
 result<connection> engine::replace(connection_config c) {
+    if (c.id().empty()) return failure(errc::invalid_argument, "the configuration was moved from").with_field("id");
     std::lock_guard const lock(mutex_);
     if (closing_) return failure(errc::stopped).with_connection(c.id());
     auto const found = registry_.find(std::string_view(c.id()));

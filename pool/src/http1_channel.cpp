@@ -399,7 +399,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
                 report->first_byte = now;
                 until = deadline_after(now, wire_.body_timeout);
                 limit = "the answer was not whole within wire_params::body_timeout";
-                rate = rate_floor(wire_.min_rate, wire_.min_rate_window, now);
+                rate = rate_floor(wire_.min_rate, saturated(wire_.min_rate_window), now);
             }
             report->read = true;
             report->received += got;

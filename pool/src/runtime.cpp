@@ -24,12 +24,15 @@ namespace {
 // source of the user's that heeds no cancellation would take for ever.
 constexpr auto patience_at_end = 500ms;
 
+// More than any machine has; a -1 must not become threads until none is left.
+constexpr unsigned most_threads = 1024;
+
 }  // namespace
 
 class runtime::threads {
 public:
     explicit threads(unsigned n) {
-        if (n < 1) throw std::invalid_argument("runtime: threads must be at least 1");
+        if (n < 1 || n > most_threads) throw std::invalid_argument("runtime: threads must be 1 to 1024");
         for (unsigned i = 0; i < n; ++i) {
             contexts_.push_back(std::make_shared<asio::io_context>(1));
             work_.push_back(asio::make_work_guard(*contexts_.back()));

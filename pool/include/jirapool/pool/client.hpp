@@ -241,7 +241,7 @@ private:
                     minds. */
 class client : public connections {
 public:
-    /// Throws std::invalid_argument with the broken rule when why_invalid(p) names one, or the CA file cannot be read.
+    /// Throws std::invalid_argument when why_invalid(p) names a rule, the executor is empty, or the CA file cannot be read.
     /// boost::system::system_error when no descriptor is left for the timer.
     explicit client(asio::any_io_executor executor, client_params p = {});
     template <class ExecutionContext>

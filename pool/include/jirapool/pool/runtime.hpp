@@ -13,7 +13,7 @@ namespace jirapool {
     @par Exceptions What a handler throws on a thread of the runtime's is caught, and reported as event::kind::handler_threw. */
 class runtime : public connections {
 public:
-    /// `threads` >= 1. Throws std::invalid_argument as client does.
+    /// `threads`: 1 to 1024. Throws std::invalid_argument as client does.
     explicit runtime(unsigned threads, client_params p = {});
     /// Stops and joins, within a second, whatever is under way: a sink, a source or a coroutine on a shard that has not ended
     /// after half a second is destroyed where it waits. Only for a handler that is running, and a thread that it blocks, is

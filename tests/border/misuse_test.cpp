@@ -1,0 +1,71 @@
+// What an attacker with the public headers found: each is refused with its name, or does what the header says.
+#include "wire/fixture.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <stdexcept>
+
+using namespace jirapool;
+using namespace jirapool::wire_test;
+
+TEST_CASE("border: what a drain's handler throws leaves the executor's run") {
+    fixture f;
+    asio::io_context io;
+    f.params.executor_is_serial = GENERATE(true, false);
+    client jira(io, f.params);
+    int thrown = 0;
+    jira.async_drain(1s, [](bool) { throw 7; });
+    for (int i = 0; i < 2; ++i) {
+        try {
+            io.run_for(5s);
+        } catch (int) {
+            ++thrown;
+        }
+    }
+    CHECK(thrown == 1);
+}
+
+TEST_CASE("border: a configuration that was moved from is refused") {
+    fixture f;
+    runtime jira(1, f.params);
+    auto config = f.config("service-0001");
+    auto const kept = std::move(config);
+    auto const added = jira.add(std::move(config));  // NOLINT(bugprone-use-after-move): this is the mistake
+    REQUIRE_FALSE(added.has_value());
+    CHECK(added.error().code() == errc::invalid_argument);
+    CHECK(jira.size() == 0);
+}
+
+TEST_CASE("border: a priority that is none is refused, waiting or not") {
+    fixture f;
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    for (int i = 0; i < 10; ++i) {
+        auto const r = call(c, request::get("/rest/api/3/myself").priority(static_cast<priority>(9)));
+        REQUIRE_FALSE(r.has_value());
+        CHECK(r.error().code() == errc::invalid_argument);
+    }
+}
+
+TEST_CASE("border: an empty executor and too many threads are refused") {
+    CHECK_THROWS_AS(client(asio::any_io_executor()), std::invalid_argument);
+    for (unsigned const n : {0u, 1025u, ~0u}) CHECK_THROWS_AS(runtime(n), std::invalid_argument);
+}
+
+TEST_CASE("border: the longest durations are never, and not at once") {
+    for (auto const d : {std::chrono::milliseconds::max(), std::chrono::milliseconds::max() - 1ms}) {
+        fixture f;
+        auto& w = f.params.wire;
+        w.connect_timeout = w.attempt_delay = w.tls_timeout = w.write_timeout = w.first_byte_timeout = w.body_timeout =
+            w.min_rate_window = w.resolve_timeout = d;
+        f.params.pool.idle_timeout = f.params.pool.max_lifetime = f.params.pool.dial_backoff_max = d;
+        REQUIRE(why_invalid(f.params) == nullptr);
+        auto jira = std::make_unique<runtime>(1, f.params);
+        auto const c = jira->add(f.config("service-0001")).value();
+        for (int i = 0; i < 3; ++i)
+            CHECK(call(c, request::post("/rest/api/3/search/jql").json("{}").timeout(d)).has_value());
+        CHECK(f.jira.snapshot().handshakes <= 2);
+        CHECK(jira->async_drain(d, asio::use_future).get());
+    }
+}
