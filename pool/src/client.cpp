@@ -15,22 +15,40 @@
 
 namespace jirapool {
 
-std::string const& connection::id() const noexcept { return entry_->id; }
-connection_kind connection::kind() const noexcept { return entry_->kind; }
+namespace detail {
 
-void connection::start_call(connection self, request r, body_streams b,
-                            asio::any_completion_handler<void(result<response>)> handler, detail::handler_place place) {
-    detail::call_entry::start(std::move(self.entry_), std::move(r), std::move(b), std::move(handler), place);
+void start_call(std::shared_ptr<connection_entry> e, request r, body_streams b,
+                asio::any_completion_handler<void(result<response>)> handler, handler_place place) {
+    call_entry::start(std::move(e), std::move(r), std::move(b), std::move(handler), std::move(place));
 }
 
-asio::any_io_executor connection::executor() const {
+void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
+                 asio::any_completion_handler<void(bool)> handler, handler_place place) {
+    drain_entry::start(std::move(e), patience, std::move(handler), std::move(place));
+}
+
+namespace {
+
+asio::any_io_executor executor_of(shard const& s) {
     asio::any_io_executor ex = asio::system_executor();
-    auto const all = entry_->shards.lock();
-    if (!all) return ex;
-    auto const& home = all->shards[entry_->home.load(std::memory_order_acquire)];
-    home->life()->while_alive([&] { ex = home->executor(); });
+    s.life()->while_alive([&] { ex = s.executor(); });
     return ex;
 }
+
+}  // namespace
+
+asio::any_io_executor executor_of(connection_entry const& e) {
+    auto const all = e.shards.lock();
+    if (!all) return asio::system_executor();
+    return executor_of(*all->shards[e.home.load(std::memory_order_acquire)]);
+}
+
+asio::any_io_executor executor_of(engine const& e) { return executor_of(*e.shards()->shards.front()); }
+
+}  // namespace detail
+
+std::string const& connection::id() const noexcept { return entry_->id; }
+connection_kind connection::kind() const noexcept { return entry_->kind; }
 
 asio::awaitable<result<response>> connection::await_call(connection self, request r, body_streams b) {
     auto const ex = co_await asio::this_coro::executor;
@@ -76,18 +94,6 @@ std::optional<connection> connections::find(std::string_view id) const { return 
 std::size_t connections::size() const { return engine_->size(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
 void connections::stop() noexcept { engine_->stop(); }
-
-void connections::start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
-                              asio::any_completion_handler<void(bool)> handler, detail::handler_place place) {
-    detail::drain_entry::start(std::move(e), patience, std::move(handler), place);
-}
-
-asio::any_io_executor connections::executor_of(detail::engine& e) {
-    asio::any_io_executor ex = asio::system_executor();
-    auto const& home = e.shards()->shards.front();
-    home->life()->while_alive([&] { ex = home->executor(); });
-    return ex;
-}
 
 asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) {
     return async_drain(patience, asio::use_awaitable);

@@ -33,7 +33,7 @@ public:
     void close();
     void stop() noexcept;
 
-    std::shared_ptr<shard_set> const& shards() noexcept { return shards_; }
+    std::shared_ptr<shard_set> const& shards() const noexcept { return shards_; }
     /// A drain came to its end with no call cut off.
     std::atomic<bool> drained{false};
 

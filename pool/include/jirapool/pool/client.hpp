@@ -60,6 +60,48 @@ public:
     asio::any_io_executor executor;  ///< its own; none where it is of a kind that does not tell its context
 };
 
+void start_call(std::shared_ptr<connection_entry> e, request r, body_streams b,
+                asio::any_completion_handler<void(result<response>)> handler, handler_place place);
+void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
+                 asio::any_completion_handler<void(bool)> handler, handler_place place);
+/// That of the site's shard, or of the first, while there is one.
+asio::any_io_executor executor_of(connection_entry const& e);
+asio::any_io_executor executor_of(engine const& e);
+
+/// Has an executor, for tokens that need one.
+class call_initiation {
+public:
+    using executor_type = asio::any_io_executor;
+
+    explicit call_initiation(std::shared_ptr<connection_entry> e) noexcept : entry_(std::move(e)) {}
+    executor_type get_executor() const { return executor_of(*entry_); }
+    template <class Handler>
+    void operator()(Handler&& handler, request r, body_streams b) const {
+        auto const place = handler_place::of(handler);
+        start_call(entry_, std::move(r), std::move(b),
+                   asio::any_completion_handler<void(result<response>)>(std::forward<Handler>(handler)), place);
+    }
+
+private:
+    std::shared_ptr<connection_entry> entry_;
+};
+
+class drain_initiation {
+public:
+    using executor_type = asio::any_io_executor;
+
+    explicit drain_initiation(std::shared_ptr<engine> e) noexcept : engine_(std::move(e)) {}
+    executor_type get_executor() const { return executor_of(*engine_); }
+    template <class Handler>
+    void operator()(Handler&& handler, std::chrono::milliseconds patience) const {
+        auto const place = handler_place::of(handler);
+        start_drain(engine_, patience, asio::any_completion_handler<void(bool)>(std::forward<Handler>(handler)), place);
+    }
+
+private:
+    std::shared_ptr<engine> engine_;
+};
+
 }  // namespace detail
 
 /** A handle to a configured connection of a client or runtime: small, copied freely.
@@ -100,10 +142,11 @@ public:
     /** The same for any completion token of signature void(result<response>): a callback, asio::use_future, asio::deferred,
         asio::cancel_after(5s) (Boost 1.86) and so on.
 
-        @par Completes        once, never before this returns, but for a handler without an executor of its own when the
-                              client is stopped or gone: there is no other thread left that could call it, so it is called
-                              in here, with `stopped`, one that such a handler begins behind it. On the handler's associated executor, if it has one of its own;
-                              without one, on the thread on which the call ended, a shard's.
+        @par Completes        once; on the handler's associated executor, if it has one of its own, else on the thread on
+                              which the call ended, a shard's. Never before this returns, but for a handler without an
+                              executor of its own when the client is stopped or gone: no other thread is left that could
+                              call it, so it is called in here with `stopped`; a call that such a handler begins completes
+                              behind it.
         @par Cancellation     by the handler's associated slot, as `call`; emitted where the handler is called, or, when it
                               has no executor of its own, by any one thread. The slot is cleared before a handler with an
                               executor of its own is called; what stays in the slot of one without does nothing any more.
@@ -117,39 +160,17 @@ public:
     }
     template <class CompletionToken>
     auto async_call(request r, body_streams b, CompletionToken&& token) const {
-        return asio::async_initiate<CompletionToken, void(result<response>)>(call_initiation(*this), token,
+        return asio::async_initiate<CompletionToken, void(result<response>)>(detail::call_initiation(entry_), token,
                                                                              std::move(r), std::move(b));
     }
 
 private:
     friend class detail::engine;
-    class call_initiation;
 
     explicit connection(std::shared_ptr<detail::connection_entry> entry) noexcept : entry_(std::move(entry)) {}
     static asio::awaitable<result<response>> await_call(connection self, request r, body_streams b);
-    static void start_call(connection self, request r, body_streams b,
-                           asio::any_completion_handler<void(result<response>)> handler, detail::handler_place place);
-    asio::any_io_executor executor() const;
 
     std::shared_ptr<detail::connection_entry> entry_;
-};
-
-/// Has an executor, for tokens that need one: that of the site's shard, while there is one.
-class connection::call_initiation {
-public:
-    using executor_type = asio::any_io_executor;
-
-    explicit call_initiation(connection c) noexcept : connection_(std::move(c)) {}
-    executor_type get_executor() const { return connection_.executor(); }
-    template <class Handler>
-    void operator()(Handler&& handler, request r, body_streams b) const {
-        auto const place = detail::handler_place::of(handler);
-        start_call(connection_, std::move(r), std::move(b),
-                   asio::any_completion_handler<void(result<response>)>(std::forward<Handler>(handler)), place);
-    }
-
-private:
-    connection connection_;
 };
 
 /** What client and runtime have in common: the registry of connections and what is counted.
@@ -186,7 +207,7 @@ public:
     /// The same for any completion token of signature void(bool): `jira.async_drain(10s, asio::use_future).get()`.
     template <class CompletionToken>
     auto async_drain(std::chrono::milliseconds patience, CompletionToken&& token) {
-        return asio::async_initiate<CompletionToken, void(bool)>(drain_initiation(engine_), token, patience);
+        return asio::async_initiate<CompletionToken, void(bool)>(detail::drain_initiation(engine_), token, patience);
     }
 
     /** Ends everything: calls that wait or are on the wire complete with `stopped`, channels are closed, background work
@@ -200,29 +221,6 @@ protected:
     connections(connections const&) = delete;
     connections& operator=(connections const&) = delete;
 
-    std::shared_ptr<detail::engine> engine_;
-
-private:
-    class drain_initiation;
-    static void start_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience,
-                            asio::any_completion_handler<void(bool)> handler, detail::handler_place place);
-    static asio::any_io_executor executor_of(detail::engine& e);
-};
-
-/// As connection::call_initiation.
-class connections::drain_initiation {
-public:
-    using executor_type = asio::any_io_executor;
-
-    explicit drain_initiation(std::shared_ptr<detail::engine> e) noexcept : engine_(std::move(e)) {}
-    executor_type get_executor() const { return executor_of(*engine_); }
-    template <class Handler>
-    void operator()(Handler&& handler, std::chrono::milliseconds patience) const {
-        auto const place = detail::handler_place::of(handler);
-        start_drain(engine_, patience, asio::any_completion_handler<void(bool)>(std::forward<Handler>(handler)), place);
-    }
-
-private:
     std::shared_ptr<detail::engine> engine_;
 };
 
