@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <utility>
@@ -39,6 +40,7 @@ public:
         itimerspec when{};
         when.it_value.tv_sec = static_cast<std::time_t>(seconds.count());
         when.it_value.tv_nsec = static_cast<long>(std::chrono::nanoseconds(since_boot - seconds).count());
+        timer_->arms.fetch_add(1, std::memory_order_release);
         ::timerfd_settime(timer_->descriptor.native_handle(), TFD_TIMER_ABSTIME, &when, nullptr);
     }
 
@@ -61,6 +63,8 @@ private:
         allocator_type get_allocator() const noexcept { return allocator_type(timer_->memory); }
         void operator()(boost::system::error_code ec) {
             auto const t = std::move(timer_);
+            // The system's timer orders nothing that a language or a checker of races would know of.
+            t->arms.load(std::memory_order_acquire);
             if (ec || t->owner == nullptr) return;
             std::uint64_t rings = 0;
             [[maybe_unused]] auto const n = ::read(t->descriptor.native_handle(), &rings, sizeof rings);
@@ -79,6 +83,7 @@ private:
         }
         asio::posix::stream_descriptor descriptor;
         timer_alarm* owner;
+        std::atomic<std::uint32_t> arms{0};
         handler_memory memory;
     };
 

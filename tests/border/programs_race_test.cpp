@@ -137,5 +137,9 @@ TEST_CASE("border 5: four threads call in a loop while the runtime is destroyed"
     support::figure("border_destructor_s", s);
     support::figure("border_calls_never_completed", static_cast<double>(never));
     CHECK(never == 0);
+#ifdef NDEBUG
     CHECK(s <= 1.0);
+#else
+    CHECK(s <= 3.0);  // under a sanitizer
+#endif
 }
