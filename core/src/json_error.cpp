@@ -145,7 +145,10 @@ private:
         bool const zero = byte(i) == '0';
         auto const whole = digits();
         if (whole == 0 || (zero && whole > 1)) return fail(bad);
-        if (byte(i) == '.' && (++i, digits() == 0)) return fail(bad);
+        if (byte(i) == '.') {
+            ++i;
+            if (digits() == 0) return fail(bad);
+        }
         if (byte(i) == 'e' || byte(i) == 'E') {
             ++i;
             if (byte(i) == '+' || byte(i) == '-') ++i;
@@ -161,9 +164,11 @@ private:
     static bool fits_64_bits(std::string_view digits) noexcept {
         std::int64_t negative = 0;
         std::uint64_t positive = 0;
-        auto const* const last = digits.data() + digits.size();
-        return (digits.starts_with('-') ? std::from_chars(digits.data(), last, negative).ec
-                                        : std::from_chars(digits.data(), last, positive).ec) == std::errc();
+        auto const* const first = digits.data();
+        auto const* const last = first + digits.size();
+        auto const read = digits.starts_with('-') ? std::from_chars(first, last, negative)
+                                                  : std::from_chars(first, last, positive);
+        return read.ec == std::errc();
     }
 
     bool word() noexcept {

@@ -25,8 +25,7 @@ inline std::optional<loose_number> read_loose_number(std::string_view text) noex
     if (ec == std::errc::result_out_of_range) {
         // Too large, or so small that it is nothing.
         auto const whole = unsigned_text.substr(0, unsigned_text.find_first_not_of("0123456789"));
-        auto const exponent =
-            std::string_view(text.data(), static_cast<std::size_t>(end - text.data())).find_first_of("eE");
+        auto const exponent = text.substr(0, static_cast<std::size_t>(end - text.data())).find_first_of("eE");
         bool const tiny = exponent != text.npos ? text[exponent + 1] == '-'
                                                 : whole.find_first_not_of('0') == whole.npos;
         value = tiny ? 0 : std::numeric_limits<double>::infinity();
