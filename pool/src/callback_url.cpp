@@ -51,7 +51,7 @@ char const* why_invalid_callback_url(std::string_view text) {
     auto const plain = without_variables(text);
     auto const parsed = urls::parse_uri(plain);
     if (parsed.has_error()) return "must be an absolute https URL, percent-encoded";
-    urls::url_view const url = *parsed;
+    urls::url_view const& url = *parsed;
     if (url.scheme_id() != urls::scheme::https) return "must be an absolute https URL";
     if (!url.has_authority() || url.encoded_host().empty()) return "must be an absolute https URL with a host";
     if (url.has_userinfo()) return "must be an absolute https URL without user info";

@@ -193,7 +193,7 @@ bool engine::remove(std::string_view id) {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
     if (found == registry_.end()) return false;
-    auto const entry = *found;
+    auto const& entry = *found;
     entry->removed = true;
     try {
         at_home(shards_, entry, [e = entry](shard& s) { s.remove(e); });

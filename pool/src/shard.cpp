@@ -690,11 +690,14 @@ void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
                       std::string const& cloud) noexcept {
-    try {
-        cloud_of_host_[std::string(e->host())] = cloud;
-    } catch (std::bad_alloc const&) {
-        // Then it is asked for here once more.
-    }
+    auto const remember = [&] {
+        try {
+            cloud_of_host_[std::string(e->host())] = cloud;
+        } catch (std::bad_alloc const&) {
+            return;  // then it is asked for here once more
+        }
+    };
+    remember();
     e->state = std::move(s);
     [[maybe_unused]] bool const begun = begin_with(e);
 }

@@ -31,7 +31,8 @@ bool settle(failure interrupted, error_code const& of_sink, body_sink const& sin
         std::string why;
         try {
             why = sink.why();
-        } catch (...) {  // the code stands without it
+        } catch (...) {
+            why.clear();  // the code stands without it
         }
         if (why.empty()) why = "the call's sink did not take the body";
         interrupted = failure(of_sink).with_rule(std::move(why));
