@@ -49,7 +49,7 @@ public:
         char const head[] = {23, 3, 3, static_cast<char>(size >> 8), static_cast<char>(size & 0xff)};
         auto nonce = iv_;
         for (std::size_t i = 0; i < 8; ++i)
-            nonce[11 - i] = static_cast<char>(nonce[11 - i] ^ (sequence_ >> 8 * i & 0xff));
+            nonce[11 - i] = static_cast<char>(static_cast<unsigned char>(nonce[11 - i]) ^ (sequence_ >> 8 * i & 0xff));
         ++sequence_;
         auto const at = bytes.size();
         bytes.append(head, sizeof head).append(content).push_back(static_cast<char>(type));
