@@ -57,8 +57,10 @@ asio::awaitable<result<response>> connection::await_call(connection self, reques
     if (auto const all = self.entry_->shards.lock(); all && !all->ended)
         home = all->shards[self.entry_->home.load(std::memory_order_acquire)];
     // A cancellation that came before is not this call's, and only an operation of its own does not see it.
-    if (!home || !home->runs_on(ex) || state.cancelled() != asio::cancellation_type::none)
+    if (!home || !home->runs_on(ex) || state.cancelled() != asio::cancellation_type::none) {
+        home.reset();
         co_return co_await self.async_call(std::move(r), std::move(b), asio::use_awaitable);
+    }
 
     bool const throws = co_await asio::this_coro::throw_if_cancelled();
     co_await asio::this_coro::throw_if_cancelled(false);

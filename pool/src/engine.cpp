@@ -125,9 +125,8 @@ void engine::make_shards(std::vector<shard_environment> environments) {
     for (auto& e : environments) {
         auto const index = shards_->shards.size();
         e.seed = params_->seed ? *params_->seed + index : std::uint64_t{device()} << 32 | device();
-        shards_->shards.push_back(std::make_shared<shard>(std::move(e), params_, index));
+        shards_->shards.push_back(shard::make(std::move(e), params_, index, shards_));
     }
-    for (auto const& s : shards_->shards) s->begin(shards_);
 }
 
 result<connection> engine::add(connection_config c) {

@@ -69,7 +69,8 @@ std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec
         ec = http::error::need_more;
         return 0;
     }
-    auto const end = bytes.find("\r\n\r\n");
+    // An end before that is of no head, as Beast will say.
+    auto const end = bytes.find("\r\n\r\n", bare_line);
     auto head = std::string(bytes.substr(0, end == bytes.npos ? end : end + 4));
     head.insert(bare_line, " ");
     auto const used = put_beast(head, ec);

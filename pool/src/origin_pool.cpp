@@ -115,15 +115,17 @@ origin_pool::state origin_pool::look() const noexcept {
 }
 
 lease origin_pool::try_acquire(fair_flow& flow) noexcept {
-    if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
-    auto c = take_idle();
-    lease taken;
-    if (c) {
-        queue_.grant(flow, context_->clock.now());
-        taken = lease(shared_from_this(), flow, std::move(c));
-    }
+    auto taken = take_for(flow);
     serve();  // also when what was idle turned out to be dead: `min_idle` is missing then
     return taken;
+}
+
+lease origin_pool::take_for(fair_flow& flow) noexcept {
+    if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
+    auto c = take_idle();
+    if (!c) return {};
+    queue_.grant(flow, context_->clock.now());
+    return lease(shared_from_this(), flow, std::move(c));
 }
 
 asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline,
@@ -135,8 +137,11 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
     }
     auto const self = shared_from_this();
     used_ = true;
-    result.lease = try_acquire(*flow);
-    if (result.lease) co_return result;
+    result.lease = take_for(*flow);
+    if (result.lease) {
+        serve();
+        co_return result;
+    }
     bool const capped = !queue_.may_hold(*flow);
     auto const& limits = context_->params->pool;
     if (queue_.size() >= limits.max_queue || flow->waiting() >= share(limits.max_share_of_site, limits.max_queue)) {

@@ -96,6 +96,7 @@ private:
     void give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept;
     void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
 
+    lease take_for(fair_flow& flow) noexcept;
     std::unique_ptr<channel> take_idle() noexcept;
     /// A clean channel that nobody holds: to the next in the queue, or idle, or closed.
     void offer(std::unique_ptr<channel> c) noexcept;

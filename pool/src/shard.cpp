@@ -11,6 +11,8 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <new>
 
 namespace jirapool::detail {
@@ -90,17 +92,75 @@ std::size_t shard_set::home_of(std::string_view site_key) const noexcept {
     return std::hash<std::string_view>{}(site_key) % shards.size();
 }
 
-/// Hears of the end of the executor's context.
+/** Hears of the end of the executor's context, and has the shard when its last holder let go of it, which may have been a
+    caller on any thread: it is destroyed on its executor, or with the context. */
 class shard::watcher final : public context_life::member {
 public:
-    explicit watcher(std::weak_ptr<shard> s) noexcept : shard_(std::move(s)) {}
+    watcher(std::weak_ptr<shard> s, std::shared_ptr<context_life> l) noexcept
+        : shard_(std::move(s)), life_(std::move(l)) {}
+
+    void watch() { life_->enter(*this); }
+    void leave() noexcept { life_->leave(*this); }
+
+    void take(shard* dead) noexcept {
+        auto const me = shared_from_this();
+        {
+            std::lock_guard const lock(mutex_);
+            dead_ = dead;
+            came_.notify_all();
+        }
+        // Gone: on_context_gone is on its way, and waits for it.
+        life_->while_alive([&] {
+            auto const ex = dead->context_->executor;
+            try {
+                asio::post(ex, [self = std::static_pointer_cast<watcher>(me)] { delete self->give(); });
+            } catch (std::bad_alloc const&) {
+                return;  // then it is destroyed with the context
+            }
+        });
+    }
 
 private:
-    void on_context_gone() noexcept override {
-        if (auto const s = shard_.lock()) s->abandon();
+    shard* give() noexcept {
+        std::lock_guard const lock(mutex_);
+        return std::exchange(dead_, nullptr);
     }
-    std::weak_ptr<shard> shard_;
+    void on_context_gone() noexcept override {
+        if (auto const s = shard_.lock()) {
+            s->abandon();
+            return;
+        }
+        {
+            std::unique_lock lock(mutex_);
+            came_.wait(lock, [&] { return dead_ != nullptr; });
+        }
+        std::unique_ptr<shard> const last(give());
+        last->abandon();
+    }
+
+    std::weak_ptr<shard> const shard_;
+    std::shared_ptr<context_life> const life_;
+    std::mutex mutex_;
+    std::condition_variable came_;
+    shard* dead_ = nullptr;
 };
+
+void shard::destroyer::operator()(shard* s) const noexcept {
+    // Abandoned, it has nothing left that any thread could disturb.
+    if (s->watcher_ && s->context_) {
+        auto const w = s->watcher_;
+        w->take(s);
+    } else {
+        delete s;
+    }
+}
+
+std::shared_ptr<shard> shard::make(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index,
+                                   std::weak_ptr<shard_set> all) {
+    std::shared_ptr<shard> s(new shard(std::move(e), std::move(p), index), destroyer());
+    s->begin(std::move(all));
+    return s;
+}
 
 /// Calls that ended without the memory to be handed to another executor.
 class shard::undelivered final : public timed {
@@ -137,23 +197,22 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       index_(index) {}
 
 shard::~shard() {
-    if (watcher_) life_->leave(*watcher_);
+    if (watcher_) watcher_->leave();
     // Handles may outlive the shard; what hangs on its timers and pools may not.
     while (!entries_.empty()) leave(*entries_.back());
 }
 
 void shard::begin(std::weak_ptr<shard_set> all) {
     all_ = std::move(all);
-    watcher_ = std::make_shared<watcher>(weak_from_this());
-    life_->enter(*watcher_);
+    watcher_ = std::make_shared<watcher>(weak_from_this(), life_);
+    watcher_->watch();
     context_->clock.on_stop_request([weak = weak_from_this()] {
         if (auto const self = weak.lock()) self->stop();
     });
 }
 
 void shard::abandon() noexcept {
-    // The coroutines that are destroyed in here may be the last that keep the shard.
-    auto const self = shared_from_this();
+    // The coroutines that are destroyed in here hold the shard too, but for those of who calls this.
     kept_.reset();
     context_->clock.abandon();
     undelivered_.reset();

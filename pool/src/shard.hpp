@@ -94,11 +94,9 @@ struct connection_entry {
     @par Threads   Everything but `stats`, `life`, `post` and `request_stop` only on its executor. */
 class shard : public std::enable_shared_from_this<shard> {
 public:
-    shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index);
-    ~shard();
-
-    /// Once, after it is held by a shared_ptr.
-    void begin(std::weak_ptr<shard_set> all);
+    /// Whoever lets go of it last, on whatever thread: it is destroyed on its executor, or with the executor's context.
+    static std::shared_ptr<shard> make(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index,
+                                       std::weak_ptr<shard_set> all);
 
     std::shared_ptr<shard_stats> const& stats() const noexcept { return stats_; }
     /// Of the context that its executor is of.
@@ -144,6 +142,16 @@ public:
 private:
     friend class call_run;
     friend class token_source;
+    class watcher;
+    class undelivered;
+    struct destroyer {
+        void operator()(shard* s) const noexcept;
+    };
+
+    shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index);
+    ~shard();
+    friend std::default_delete<shard>;
+    void begin(std::weak_ptr<shard_set> all);
 
     std::shared_ptr<site_state> site(std::string const& key);
     std::shared_ptr<origin_pool> origin(std::string const& host);
@@ -176,11 +184,8 @@ private:
     void forget_unused();
 
     void on_call_ended();
-    /// The executor's context is gone: whoever waits here is never resumed.
+    /// The executor's context is gone: whoever waits here is never resumed. Its caller holds it.
     void abandon() noexcept;
-
-    class watcher;
-    class undelivered;
 
     std::shared_ptr<shard_context> context_;  // null once its executor's context is gone
     std::shared_ptr<shard_stats> const stats_;
