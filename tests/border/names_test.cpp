@@ -520,7 +520,7 @@ TEST_CASE("border 9: without descriptors a lookup fails, and the next one works"
         names n(conf.path(), dns, 1s);
         if (c.used) CHECK(n.ask("good.example.com").how == how::found);
         rlimit few = usual;
-        few.rlim_cur = static_cast<rlim_t>(*open_descriptors().rbegin() + 2);
+        few.rlim_cur = static_cast<rlim_t>(*open_descriptors().rbegin()) + 2;
         REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
         // Descriptors are given from below: fill the gaps.
         std::vector<int> fillers;

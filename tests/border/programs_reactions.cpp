@@ -6,7 +6,6 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 
 namespace jirapool::border_test {
@@ -149,7 +148,7 @@ public:
     std::uint64_t size() const noexcept override { return text.size(); }
     asio::awaitable<result<std::size_t>> read(char* to, std::size_t max) override {
         auto const n = std::min({max, text.size() - at_, std::size_t{100}});
-        std::memcpy(to, text.data() + at_, n);
+        text.copy(to, n, at_);
         at_ += n;
         auto const ec = co_await later(at_ == text.size() ? at::end : at::middle);
         if (ec) co_return ec;
