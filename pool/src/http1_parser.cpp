@@ -59,7 +59,6 @@ void http1_parser::refuse(char const* rule, error_code& ec, errc code) noexcept 
 }
 
 std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec) {
-    begun_ = begun_ || size > 0;
     std::string_view const bytes(data, size);
     if (in_body_ && has_coding_) return put_chunk(bytes, ec);
     // RFC 9112, section 4, wants the space behind the status also where no reason follows it, and so does Beast.
@@ -67,6 +66,7 @@ std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec
     if (head_ > 0 || in_body_ || size <= bare_line || data[bare_line] != '\r') return put_beast(bytes, ec);
     if (size == bare_line + 1) {
         ec = http::error::need_more;
+        look_ahead(bytes, ec);
         return 0;
     }
     // An end before that is of no head, as Beast will say.
@@ -345,7 +345,8 @@ http1_reader::step http1_reader::put(char const* data, std::size_t size) {
 
 http1_reader::step http1_reader::end() {
     constexpr auto early = "the server closed the channel before its answer was whole";
-    if (!parser_->begun()) return fail({errc::channel_lost, early});
+    // Beast asserts that it has seen a byte, and without assertions takes what it has not seen for a whole answer.
+    if (!parser_->got_some()) return fail({errc::channel_lost, early});
     error_code ec;
     parser_->put_eof(ec);
     if (ec) return fail(parser_->refused() ? parser_->why(ec) : failure(errc::channel_lost, early));

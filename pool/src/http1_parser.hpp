@@ -59,7 +59,6 @@ public:
     /// The message is whole.
     bool is_done() const noexcept { return done_ || basic_parser::is_done(); }
     int status() const noexcept { return out_.status(); }
-    bool begun() const noexcept { return begun_; }
     /// Behind this answer the channel is where both sides think it is.
     bool clean() const noexcept { return keep_alive() && !doubtful_; }
     /// What `Keep-Alive: timeout=` promises.
@@ -126,7 +125,6 @@ private:
     std::unique_ptr<content_decoder> decoder_;
     http1_expectation expected_;
     content_coding coding_ = content_coding::identity;
-    bool begun_ = false;
     bool http10_ = false;
     bool has_length_ = false;
     bool has_coding_ = false;

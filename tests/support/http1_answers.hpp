@@ -46,6 +46,7 @@ inline std::vector<http1_answer> const& http1_answers() {
         {"HEAD, with the length that GET has", ok + "Content-Length: 99999999\r\n\r\n", reusable, "", true},
         {"HEAD, chunked", chunked, reusable, "", true},
         {"no reason phrase", "HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nhi", reusable, "hi"},
+        {"no reason phrase, nor the space before it", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", reusable, "hi"},
         {"interim answers",
          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok +
              "Content-Length: 2\r\n\r\nhi",

@@ -134,6 +134,31 @@ TEST_CASE("http1_reader: the stream's end anywhere else is a lost channel") {
     }
 }
 
+TEST_CASE("http1_reader: the stream's end within a head is never an answer, wherever it is and however it came") {
+    for (auto const& a : http1_answers()) {
+        if (a.expected == fate::refused || a.bytes.size() > 600) continue;
+        INFO(a.what);
+        auto const head = a.bytes.find("\r\n\r\n");
+        REQUIRE(head != a.bytes.npos);
+        for (std::size_t end = 0; end < head + 4; ++end)
+            for (std::size_t piece : {end, std::size_t{1}, std::size_t{13}}) {
+                INFO("end behind " << end << " bytes, in pieces of " << piece);
+                response out;
+                http1_reader reader(limits);
+                reader.begin(out, expectation(a.head_request));
+                for (std::size_t at = 0; at < end; at += piece) {
+                    std::vector<char> bytes(reader.max_kept() + piece);
+                    auto const begin = reader.restore(bytes.data());
+                    auto const size = std::min(piece, end - at);
+                    std::copy_n(a.bytes.data() + at, size, bytes.data() + begin);
+                    REQUIRE(reader.put(bytes.data(), begin + size) == step::more);
+                }
+                REQUIRE(reader.end() == step::failed);
+                CHECK(reader.error().code() == errc::channel_lost);
+            }
+    }
+}
+
 TEST_CASE("http1_reader: trailers become no headers") {
     std::string const bytes =
         "HTTP/1.1 200 OK\r\nServer: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nServer: b\r\nRetry-After: 9\r\n\r\n";
