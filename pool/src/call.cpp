@@ -90,8 +90,7 @@ public:
                 leased = co_await take_lease();
             }
             if (!leased) {
-                bool const again = co_await after_lost_dial();
-                if (!again) co_return give_up();
+                if (!after_lost_dial()) co_return give_up();
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
@@ -106,6 +105,7 @@ public:
                 failure_ = interrupted(wake::timeout, stage::lease);
                 co_return give_up();
             }
+            lost_dials_ = 0;
             // From here on total cancellation, which promises no effect, can no longer be kept.
             heeds_ = while_exchanging;
             exchange_input const in = begin_exchange();
@@ -210,7 +210,7 @@ private:
         co_return false;
     }
 
-    /// A permit later than this would be spent on an exchange that ends behind the deadline.
+    /// A permit, token or channel later than this would be spent on an exchange that ends behind the deadline.
     steady_time last_useful_permit() const noexcept {
         // A site whose exchanges take long must not refuse all that waits: at most a quarter of the call's time is kept.
         return deadline_ - std::min(site().exchange_time.likely(), (deadline_ - started_) / 4);
@@ -250,8 +250,9 @@ private:
                 failure_ = fail({errc::credential_refused, source.why_failed()}, stage::token);
                 co_return false;
             }
-            auto const next_try = source.fsm.next_refresh();
-            if (next_try != steady_time::max() && next_try >= deadline_) {
+            auto const useful = last_useful_permit();
+            auto const next_try = source.fsm.refreshing() ? now : source.fsm.next_refresh(true);
+            if (next_try != steady_time::max() && next_try >= useful) {
                 failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token)
                                .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
                 co_return false;
@@ -260,7 +261,7 @@ private:
                 stats_.token_waits.add();
                 if (source.fsm.generation() == 0) stats_.token_waits_at_start.add();
             }
-            wake const why = co_await source.wait(deadline_, heeds_);
+            wake const why = co_await source.wait(useful, heeds_);
             lap(stage::token);
             if (why == wake::timeout) {
                 failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token);
@@ -279,7 +280,7 @@ private:
     bool lease_at_once() {
         if (entry_->removed) return false;
         auto const* const token = entry_->token.get();
-        if (token != nullptr && (!token->fsm.usable(lap_) || token->fsm.next_refresh() <= lap_)) return false;
+        if (token != nullptr && !token->fsm.at_rest(lap_)) return false;
         lease_ = state_->origin->try_acquire(state_->flow());
         if (!lease_) return false;
         if (token != nullptr) bearer_ = token->current;
@@ -294,13 +295,15 @@ private:
                 bool const ready = co_await have_token();
                 if (!ready) co_return false;
             }
-            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_, heeds_);
+            lease_result got = co_await state_->origin->acquire(&state_->flow(), last_useful_permit(), heeds_);
             lap(stage::lease);
             if (!got.lease) {
                 auto const ec = got.error.code();
                 dial_failed_ = ec == errc::connect_failed || ec == errc::resolve_failed || ec == errc::tls_failed ||
                                ec == boost::system::errc::not_enough_memory;
-                failure_ = fail(std::move(got.error), stage::lease);
+                // Why there is no channel says more than that none came in time.
+                if (ec != errc::timeout || lost_dials_ == 0) failure_ = fail(std::move(got.error), stage::lease);
+                stubborn_dial_ = ec != errc::connect_failed;
                 co_return false;
             }
             lease_ = std::move(got.lease);
@@ -324,19 +327,14 @@ private:
         }
     }
 
-    /// No channel could be opened: nothing was sent, so any request may try again.
-    asio::awaitable<bool> after_lost_dial() {
+    /** No channel could be opened: nothing was sent, so any request may try again, and it is no resend. The origin's own
+        backoff holds the next dial back, and with it whoever waits for one. */
+    bool after_lost_dial() noexcept {
         give_permit_back();
-        if (!dial_failed_) co_return false;
-        ++exchanges_;
-        exchange_facts facts;
-        facts.reason = resend_reason::channel_lost;
-        facts.exchanges = exchanges_;
-        facts.limited = limited_;
-        facts.unprocessed = true;
-        bool const again = plan_resend(facts);
-        if (!again) co_return false;
-        co_return co_await back_off();
+        if (!dial_failed_) return false;
+        ++lost_dials_;
+        // A refused connection may end any moment. A name or a certificate that is wrong is likely to stay so.
+        return !stubborn_dial_ || lost_dials_ < params().retries.max_exchanges;
     }
 
     // 5. Exchange
@@ -416,6 +414,9 @@ private:
         if (response_.status() == 401) stats_.answered_401.add();
         switch (what) {
         case answer_class::delivered:
+            if (bearer_ && entry_->token->fsm.on_accepted(bearer_->generation, lap_))
+                shard_.tell_tokens_refused(*entry_, false);
+            return next::deliver;
         case answer_class::scope_mismatch: return next::deliver;
         case answer_class::anonymous:
             if (!entry_->anonymous_reported.exchange(true))
@@ -463,7 +464,8 @@ private:
         if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
         auto const word = fsm.on_rejected(bearer_->generation, context_.clock.now());
         bearer_.reset();
-        if (word == token_rejection::deliver) return next::deliver;
+        if (word == token_rejection::deliver_and_tell) shard_.tell_tokens_refused(*entry_, true);
+        if (word == token_rejection::deliver || word == token_rejection::deliver_and_tell) return next::deliver;
         renewed_ = true;
         exchange_facts facts;
         facts.reason = resend_reason::token;
@@ -606,6 +608,7 @@ private:
     std::size_t ahead_ = 0;  // who waited for permits before us
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
+    unsigned lost_dials_ = 0;  // since the last exchange
     asio::cancellation_type heeds_ = asio::cancellation_type::all;
     stage last_stage_ = stage::check;
     bool permit_ = false;
@@ -613,6 +616,7 @@ private:
     bool have_response_ = false;
     bool renewed_ = false;
     bool dial_failed_ = false;
+    bool stubborn_dial_ = false;
     bool maybe_processed_ = false;  ///< by Jira: an exchange is under way, or ended without proof that nothing was done
     bool processed_before_ = false;  ///< the same, before the last exchange
     bool waited_for_token_ = false;

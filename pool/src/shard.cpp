@@ -21,9 +21,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A refresh gets this long, waiting for a channel included; the old token is in use meanwhile.
-constexpr auto refresh_deadline = 20s;
-
 constexpr auto resolve_deadline = 20s;
 constexpr auto resolve_retry = 5s;
 constexpr auto resolve_retry_max = 600s;
@@ -194,7 +191,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       place_(&asio::query(context_->executor, asio::execution::context)),
       life_(context_life::of(asio::query(context_->executor, asio::execution::context))),
       undelivered_(std::make_unique<undelivered>(*context_)),
-      index_(index) {}
+      index_(index),
+      token_endpoint_(context_->params->tokens) {}
 
 shard::~shard() {
     if (watcher_) watcher_->leave();
@@ -286,8 +284,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
             }
         }
         std::unique_ptr<token_source> token;
-        if (e->kind == connection_kind::service_oauth)
-            token = std::make_unique<token_source>(context_->params->tokens, *this, *e);
+        if (e->kind == connection_kind::service_oauth) token = std::make_unique<token_source>(*this, *e);
         if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 16);
         s->origin = origin(host);
         s->site = site(key);
@@ -368,12 +365,12 @@ private:
 
 }  // namespace
 
-token_source::token_source(token_params const& p, shard& s, connection_entry& e) : fsm(p), shard_(s), entry_(e) {}
+token_source::token_source(shard& s, connection_entry& e) : fsm(s.token_endpoint_), shard_(s), entry_(e) {}
 
 void token_source::schedule() noexcept {
     if (retired) return;
     try {
-        shard_.context_->clock.set(*this, fsm.next_refresh());
+        shard_.context_->clock.set(*this, fsm.next_refresh(calls_wait()));
     } catch (std::bad_alloc const&) {
         return;  // the next call finds that a refresh is due
     }
@@ -392,6 +389,7 @@ void token_source::note_failure(std::string why) {
 asio::awaitable<wake> token_source::wait(steady_time deadline, asio::cancellation_type heeds) {
     if (!waiting_) waiting_ = std::make_unique<std::vector<wait_point*>>();
     listed_wait here(*waiting_, shard_.context_->clock, shard_.executor());
+    schedule();  // who waits looks sooner
     wake const why = co_await here.point.wait(deadline, heeds);
     co_return why;
 }
@@ -403,8 +401,15 @@ void token_source::wake_all() {
 }
 
 void token_source::on_time() {
-    fsm.on_timer(shard_.context_->clock.now(), shard_.context_->random);
-    shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
+    auto const now = shard_.context_->clock.now();
+    fsm.on_timer(now, shard_.context_->random);
+    if (calls_wait() && fsm.overtake_due(now)) shard_.spawn_refresh(shard_.entries_[entry_.slot], entry_.state);
+    else shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
+}
+
+void token_source::on_endpoint_recovered() noexcept {
+    fsm.on_endpoint_recovered(shard_.context_->clock.now(), calls_wait(), shard_.context_->random);
+    schedule();
 }
 
 void shard::enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
@@ -536,7 +541,7 @@ struct token_exchange {
 asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                             token_exchange* out) {
     out->asked = self->context_->clock.now();
-    auto const deadline = out->asked + refresh_deadline;
+    auto const deadline = deadline_after(out->asked, self->context_->params->tokens.exchange_timeout);
     auto const host = std::string(auth_host);
     auto const pool = self->origin(host);
     fair_flow flow;  // each credential asks once an hour: no history to keep
@@ -581,7 +586,8 @@ void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::str
     try {
         bool const good = outcome == refresh_result::ok;
         e.token->note_failure(good ? std::string() : reason);
-        if (!e.token->retired) note_refused(e.id, outcome == refresh_result::permanent);
+        if (!e.token->retired)
+            note_refused(e.id, outcome == refresh_result::permanent || e.token->fsm.tokens_refused());
         if (good || context_->clock.stopped()) return;
         context_->report({outcome == refresh_result::permanent ? event::kind::credential_refused
                                                                : event::kind::token_refresh_failed,
@@ -591,16 +597,31 @@ void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::str
     }
 }
 
+void shard::wake_tokens() noexcept {
+    for (auto const& e : entries_)
+        if (e->token) e->token->on_endpoint_recovered();
+}
+
+void shard::tell_tokens_refused(connection_entry& e, bool refused) noexcept {
+    try {
+        if (!e.token->retired) note_refused(e.id, refused);
+        if (refused) context_->report({event::kind::credential_refused, e.id, "Jira refuses each new token of it"});
+    } catch (std::bad_alloc const&) {
+        return;  // the counters have it
+    }
+}
+
 asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                          std::shared_ptr<connection_state> s) {
     auto& source = *e->token;
     auto& stats = *self->stats_;
     auto const started = self->context_->clock.now();
+    auto const begun = source.fsm.generation();
     token_exchange done;
     std::shared_ptr<bearer const> newer;
     try {
         co_await exchange_token(self, s, &done);
-        if (done.answer.ok()) newer = std::make_shared<bearer const>(done.answer.token, source.fsm.generation() + 1);
+        if (done.answer.ok()) newer = std::make_shared<bearer const>(done.answer.token, begun + 1);
     } catch (std::bad_alloc const&) {
         done.answer = {};
         done.answer.reason = "no memory";
@@ -608,9 +629,16 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     auto& answer = done.answer;
 
     auto const now = self->context_->clock.now();
-    auto outcome = refresh_result::ok;
+    auto outcome = answer.ok()                                   ? refresh_result::ok
+                   : answer.failed == refresh_failure::permanent ? refresh_result::permanent
+                                                                 : refresh_result::transient;
+    if (source.fsm.ended_late(begun)) {
+        stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
+        stats.token_refresh_duration.observe(now - started);
+        source.schedule();
+        co_return;
+    }
     if (!answer.ok()) {
-        outcome = answer.failed == refresh_failure::permanent ? refresh_result::permanent : refresh_result::transient;
         source.fsm.on_refresh_failed(answer.failed, now, done.retry_after, self->context_->random);
     } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->context_->random)) {
         outcome = refresh_result::transient;
@@ -620,6 +648,7 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     }
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
+    if (self->token_endpoint_.take_recovered()) self->wake_tokens();
     source.wake_all();  // they run behind this
     self->tell_refreshed(*e, outcome, answer.reason);
     source.schedule();

@@ -160,6 +160,10 @@ private:
     /// Once the token machine said that one is to begin.
     void spawn_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
     void tell_refreshed(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept;
+    /// The token endpoint answers behind an outage.
+    void wake_tokens() noexcept;
+    /// Jira refuses each new token of the credential, or takes them again.
+    void tell_tokens_refused(connection_entry& e, bool refused) noexcept;
     static asio::awaitable<void> run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
@@ -197,6 +201,7 @@ private:
     std::weak_ptr<shard_set> all_;
     std::size_t index_;
 
+    token_endpoint token_endpoint_;
     std::unordered_map<std::string, std::shared_ptr<origin_pool>> origins_;  // by host
     std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;       // by key
     std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>

@@ -65,7 +65,11 @@ private:
             co_return report;
         }
         auto reply = model.handle(host_, *in, sent, timers_.now(), timers_.wall());
-        bool const stalled = model.happens(host_ == auth_host ? faults.token_stalled : faults.stalled);
+        bool stalled = model.happens(host_ == auth_host ? faults.token_stalled : faults.stalled);
+        if (host_ == auth_host && model.stall_tokens > 0) {
+            --model.stall_tokens;
+            stalled = true;
+        }
         error_code const back = co_await until(stalled ? in->deadline + 1ms : timers_.now() + way, in->deadline);
         if (back || reply.lost) {
             report.error = failure(back ? back : make_error_code(errc::channel_lost)).at(stage::first_byte);

@@ -15,7 +15,8 @@ steady_time const t0{1000h};
 struct machine {
     token_params params;
     random_engine random{7};
-    token_fsm fsm{params};
+    token_endpoint endpoint{params};
+    token_fsm fsm{endpoint};
 
     void refresh(steady_time asked, std::chrono::seconds lifetime = 3600s) {
         REQUIRE(fsm.refresh_due(asked));
@@ -52,7 +53,8 @@ TEST_CASE("token_fsm: credentials loaded in one second renew spread over half of
     random_engine random(1);
     std::vector<steady_time> due;
     for (int i = 0; i < 1000; ++i) {
-        token_fsm fsm(params);
+        token_endpoint endpoint(params);
+        token_fsm fsm(endpoint);
         REQUIRE(fsm.refresh_due(t0));
         REQUIRE(fsm.on_refreshed(t0, t0, 3600s, random));
         due.push_back(fsm.next_refresh());
@@ -275,9 +277,11 @@ TEST_CASE("token_fsm: a token refused in its old age makes the fresh ones' refus
     m.refresh(t0);
     CHECK(m.fsm.on_rejected(1, t0 + 1s) == token_rejection::need_newer);
     m.refresh(t0 + 1s);
+    m.fsm.on_accepted(2, t0 + 500s);
     CHECK(m.fsm.on_rejected(2, t0 + 1000s) == token_rejection::need_newer);
     m.refresh(t0 + 1000s);
     CHECK(m.fsm.on_rejected(3, t0 + 1001s) == token_rejection::need_newer);
     m.refresh(t0 + 1001s);
-    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver);
+    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver_and_tell);
+    CHECK(m.fsm.on_rejected(4, t0 + 1003s) == token_rejection::deliver);
 }
