@@ -148,6 +148,7 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
         context_->stats->queue_full.add();
         result.error = {errc::queue_full,
                         "pool_params::max_queue calls, or the site's share of them, wait for a channel to " + host_};
+        serve();  // what was idle may have turned out to be dead
         co_return result;
     }
 
