@@ -51,6 +51,7 @@ char const* why_invalid(token_params const& p) noexcept {
     if (p.overtake_after <= 0ms) return "token_params::overtake_after must be greater than 0";
     if (p.probe_interval <= 0ms) return "token_params::probe_interval must be greater than 0";
     if (p.recovery_spread < 0ms) return "token_params::recovery_spread must not be negative";
+    if (!(p.exchanges_per_second > 0)) return "token_params::exchanges_per_second must be greater than 0";
     if (p.wake_spread < 0s) return "token_params::wake_spread must not be negative";
     if (p.refused_memory <= 0s) return "token_params::refused_memory must be greater than 0";
     return nullptr;
@@ -67,7 +68,8 @@ void token_endpoint::on_begun(steady_time now) noexcept {
     if (opens_ != steady_time::min()) opens_ = later(now, params_->probe_interval);
 }
 
-void token_endpoint::on_failed(void const* who, steady_time now) noexcept {
+void token_endpoint::on_failed(void const* who, refresh_failure f, steady_time now) noexcept {
+    out_of_reach_ = f == refresh_failure::lasting;
     if (failed_ == 0) first_failed_ = who;
     else if (who != first_failed_) several_ = true;
     if (failed_ < outage) ++failed_;
@@ -77,7 +79,7 @@ void token_endpoint::on_failed(void const* who, steady_time now) noexcept {
 void token_endpoint::on_answered() noexcept {
     // One credential's own trouble says nothing of the others'.
     recovered_ = recovered_ || several_;
-    several_ = false;
+    several_ = out_of_reach_ = false;
     failed_ = 0;
     opens_ = steady_time::min();
 }
@@ -86,15 +88,15 @@ bool token_endpoint::take_recovered() noexcept { return std::exchange(recovered_
 
 token_need token_fsm::on_need(steady_time now) noexcept {
     if (running_ == 0 && !usable(now)) next_refresh_ = std::min(next_refresh_, urgent_);
-    bool const begins = refresh_due(now) || overtake_due(now);
+    bool const begins = refresh_due(now, !usable(now)) || overtake_due(now);
     if (usable(now)) return begins ? token_need::use_and_refresh : token_need::use;
     if (begins) return token_need::refresh_then_wait;
     return refused(now) ? token_need::refused : token_need::wait;
 }
 
-bool token_fsm::refresh_due(steady_time now) noexcept {
+bool token_fsm::refresh_due(steady_time now, bool calls_wait) noexcept {
     if (running_ > 0 || late_ > 1 || now < next_refresh_) return false;
-    return start(now);
+    return start(now, calls_wait);
 }
 
 bool token_fsm::overtake_due(steady_time now) noexcept {
@@ -105,13 +107,28 @@ bool token_fsm::overtake_due(steady_time now) noexcept {
                               std::max<std::chrono::milliseconds>(endpoint_->params().probe_interval, least_pause));
         return false;
     }
-    return start(now);
+    return start(now, true);
 }
 
-bool token_fsm::start(steady_time now) noexcept {
+bool token_fsm::start(steady_time now, bool calls_wait) noexcept {
+    bool const has_turn = has_turn_;
+    has_turn_ = false;
     if (now < endpoint_->opens()) {
         held_back_ = true;
         next_refresh_ = urgent_ = endpoint_->next_turn();
+        return false;
+    }
+    auto& exchanges = endpoint_->exchanges();
+    if (!has_turn && calls_wait) {
+        auto const at = exchanges.reserve(now);
+        if (at > now) {
+            has_turn_ = true;
+            next_refresh_ = urgent_ = at;
+            return false;
+        }
+    } else if (!has_turn && !exchanges.begin(now)) {
+        next_refresh_ = exchanges.next_turn();
+        urgent_ = std::min(urgent_, now);  // a call that comes meanwhile need not wait for that
         return false;
     }
     endpoint_->on_begun(now);
@@ -126,12 +143,11 @@ void token_fsm::on_timer(steady_time now, random_engine& random) noexcept {
         now - next_refresh_ < slept)
         return;
     put_off_ = true;
-    urgent_ = now;
     next_refresh_ = later(now, part_of(uniform(random), saturated(endpoint_->params().wake_spread)));
 }
 
 void token_fsm::on_endpoint_recovered(steady_time now, bool waited, random_engine& random) noexcept {
-    if (running_ == 0 && ((failures_ == 0 && !held_back_) || told_when_ || refused_)) return;
+    if (has_turn_ || (running_ == 0 && ((failures_ == 0 && !held_back_) || told_when_ || refused_))) return;
     auto const& p = endpoint_->params();
     if (running_ > 0) {
         // It began in the outage: calls need not wait for its end.
@@ -170,7 +186,7 @@ bool token_fsm::on_refreshed(steady_time asked, steady_time now, std::chrono::se
         return false;
     }
     endpoint_->on_answered();
-    refused_ = told_when_ = held_back_ = false;
+    refused_ = told_when_ = held_back_ = has_turn_ = false;
     failures_ = 0;
     ++generation_;
     expires_ = asked + life;
@@ -197,8 +213,9 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
         refused_ = true;
         wait = urgent = saturated(p.refused_memory);
     } else {
-        endpoint_->on_failed(this, now);
+        endpoint_->on_failed(this, f, now);
     }
+    has_turn_ = false;
     told_when_ = retry_after.has_value();
     steady_duration const floor = std::max<steady_duration>(least_pause, std::min(retry_after.value_or(0s),
                                                                                   std::chrono::seconds(1h)));

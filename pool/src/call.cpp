@@ -250,6 +250,13 @@ private:
                 failure_ = fail({errc::credential_refused, source.why_failed()}, stage::token);
                 co_return false;
             }
+            // The certificate of an own host that is refused ends a call as soon.
+            if (source.fsm.out_of_reach()) {
+                auto why = source.why_failed();
+                if (why.empty()) why = "the certificate of " + std::string(auth_host) + " is refused";
+                failure_ = fail({errc::token_unavailable, std::move(why)}, stage::token);
+                co_return false;
+            }
             auto const useful = last_useful_permit();
             auto const next_try = source.fsm.refreshing() ? now : source.fsm.next_refresh(true);
             if (next_try != steady_time::max() && next_try >= useful) {

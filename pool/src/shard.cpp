@@ -192,7 +192,7 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       life_(context_life::of(asio::query(context_->executor, asio::execution::context))),
       undelivered_(std::make_unique<undelivered>(*context_)),
       index_(index),
-      token_endpoint_(context_->params->tokens) {}
+      token_endpoint_(context_->params->tokens, context_->shards) {}
 
 shard::~shard() {
     if (watcher_) watcher_->leave();
@@ -502,7 +502,7 @@ void shard::note_refused(std::string const& id, bool refused) {
 
 void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
     if (context_->clock.stopped() || e->token->retired) return;
-    if (!e->token->fsm.refresh_due(context_->clock.now())) {
+    if (!e->token->fsm.refresh_due(context_->clock.now(), e->token->calls_wait())) {
         e->token->schedule();
         return;
     }
@@ -548,6 +548,8 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     auto leased = co_await pool->acquire(&flow, deadline);
     if (!leased.lease) {
         out->answer.reason = leased.error.describe();
+        // As a call's own dial: tried again, it would be refused again.
+        if (leased.error.code() == errc::certificate_refused) out->answer.failed = refresh_failure::lasting;
         co_return;
     }
     std::string body = "grant_type=client_credentials&client_id=";
@@ -638,6 +640,7 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
         source.schedule();
         co_return;
     }
+    bool const was_out_of_reach = source.fsm.out_of_reach();
     if (!answer.ok()) {
         source.fsm.on_refresh_failed(answer.failed, now, done.retry_after, self->context_->random);
     } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->context_->random)) {
@@ -649,6 +652,10 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
     if (self->token_endpoint_.take_recovered()) self->wake_tokens();
+    // Who waits for another credential's turn waits in vain.
+    if (source.fsm.out_of_reach() && !was_out_of_reach)
+        for (auto const& other : self->entries_)
+            if (other->token) other->token->wake_all();
     source.wake_all();  // they run behind this
     self->tell_refreshed(*e, outcome, answer.reason);
     source.schedule();
@@ -672,16 +679,19 @@ void shard::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::st
 asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why) {
     auto const pool = self->origin(host);
     fair_flow flow;
-    auto const deadline = self->context_->clock.now() + resolve_deadline;
-    auto leased = co_await pool->acquire(&flow, deadline);
+    auto leased = co_await pool->acquire_in_background(&flow);
     if (!leased.lease) {
         *why = std::move(leased.error);
         co_return false;
     }
+    if (!self->anybody_asks_for(host)) {
+        leased.lease.give_back();
+        co_return true;
+    }
     exchange_input in;
     in.target = tenant_info_target;
     in.fixed_headers = pool->fixed_headers();
-    in.deadline = deadline;
+    in.deadline = self->context_->clock.now() + resolve_deadline;
     response out;
     auto report = co_await leased.lease.channel().exchange(&in, &out);
     if (report.error.code()) {

@@ -59,11 +59,11 @@ public:
     asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds);
     /// The state changed: each waiting call looks again.
     void wake_all();
+    bool calls_wait() const noexcept { return waiting_ && !waiting_->empty(); }
 
 private:
     void on_time() override;
     void on_stop() override {}
-    bool calls_wait() const noexcept { return waiting_ && !waiting_->empty(); }
 
     shard& shard_;
     connection_entry& entry_;  // whose this is

@@ -63,6 +63,17 @@ void check_bulk_places(double model_faults::* fault, bool without_channels) {
     CHECK(w.totals.succeeded == 15);
 }
 
+/// Of moments in their order.
+std::size_t most_in_a_second(std::vector<steady_time> const& times) {
+    std::size_t most = 0;
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < times.size(); ++i) {
+        while (times[first] + 1s <= times[i]) ++first;
+        most = std::max(most, i + 1 - first);
+    }
+    return most;
+}
+
 void has_first_token(engine_world& w) {
     w.add_all();
     pass(w, 10s);
@@ -337,6 +348,82 @@ TEST_CASE("faults: G2 a call whose dials fail to its deadline says why, and that
     CHECK(ec == errc::connect_failed);
     CHECK(ended - begun > 5s);
     CHECK(ended - begun <= 10s);
+}
+
+TEST_CASE("faults: B6 a call fails at once while the token endpoint's certificate is refused") {
+    engine_world w(sites(20), {}, 42);
+    w.jira().params().faults.token_certificate = 1;
+    w.add_all();
+    steady_duration slowest{};
+    std::uint64_t told = 0;
+    bool repaired = false;
+    auto const call = [&](std::size_t n) {
+        w.start(n, request::get(myself), 10s, [&, begun = w.time().now()](result<response> const& got) {
+            if (repaired) return;
+            slowest = std::max(slowest, w.time().now() - begun);
+            told += !got && got.error().code() == errc::token_unavailable &&
+                    got.error().describe().find("certificate") != std::string::npos;
+        });
+    };
+    // The first ones meet the first dial; the others come at any moment of all the waits behind it.
+    for (std::size_t i = 0; i < 1200; ++i) {
+        call(i % 20);
+        pass(w, 50ms);
+    }
+    CHECK(w.totals.failed == 1200);
+    CHECK(told == 1200);
+    CHECK(slowest <= 150ms);  // a dial takes 60 ms, and those that began beside the first one fail with it
+    CHECK(w.jira().token_requests == 0);
+    CHECK(w.jira().dial_times.size() <= 60);
+    // A person has put it right.
+    repaired = true;
+    w.jira().params().faults.token_certificate = 0;
+    pass(w, 10s);
+    auto const failed = w.totals.failed;
+    for (std::size_t i = 0; i < 20; ++i) call(i);
+    pass(w, 15s);
+    CHECK(w.totals.failed == failed);
+    w.finish();
+    CHECK(joined(w.jira().violations) == "");
+}
+
+TEST_CASE("faults: G7 ten thousand connections added at once are a trickle of exchanges and dials") {
+    for (std::size_t const shards : {1, 4}) {
+        INFO(shards);
+        auto m = sites(10'000);
+        m.all_kinds = true;
+        engine_world w(m, {}, 43, shards);
+        w.add_all();
+        pass(w, 20s);
+        CHECK(most_in_a_second(w.jira().token_request_times) <= 100);
+        CHECK(most_in_a_second(w.jira().dial_times) <= 50);
+        figure("faults_start_exchanges_per_second", static_cast<double>(w.jira().token_requests) / 20);
+        figure("faults_start_dials_per_second", static_cast<double>(w.jira().dial_times.size()) / 20);
+        CHECK(w.jira().token_requests >= 1'700);
+        CHECK(w.jira().dial_times.size() >= 850);
+
+        // Calls wait for nobody's turn but their own.
+        steady_duration slowest{};
+        for (std::size_t i = 0; i < 400; ++i) {
+            w.start((i * 7'919) % 10'000, request::get(myself), 5s,
+                    [&, begun = w.time().now()](result<response> const&) {
+                        slowest = std::max(slowest, w.time().now() - begun);
+                    });
+            pass(w, 50ms);
+        }
+        pass(w, 5s);
+        figure("faults_start_slowest_call_seconds", std::chrono::duration<double>(slowest).count());
+        CHECK(w.totals.succeeded == 400);
+        // A dial to the token endpoint, an exchange, a dial to Jira, a call, and its turn among other calls.
+        CHECK(slowest <= 60ms + 20ms + 60ms + 20ms + 40ms);
+        CHECK(most_in_a_second(w.jira().token_request_times) <= 100);
+        // All have their token and their cloud ID in the end.
+        pass(w, 60s);
+        CHECK(w.jira().refreshes >= 5'000);
+        CHECK(w.jira().dial_times.size() >= 2'500);
+        w.finish();
+        CHECK(joined(w.jira().violations) == "");
+    }
 }
 
 TEST_CASE("faults: H3 a bulk operation that is sent again holds one place") {

@@ -34,7 +34,8 @@ struct model_faults {
     double token_down = 0;   ///< the token endpoint answers 503
     double token_odd = 0;    ///< 200, but empty, HTML, or with an expires_in that makes no sense
     double token_stalled = 0;
-    double early_401 = 0;  ///< a token is revoked before its time
+    double token_certificate = 0;  ///< the certificate that the token endpoint shows is refused
+    double early_401 = 0;          ///< a token is revoked before its time
 };
 
 struct model_params {
@@ -106,6 +107,7 @@ public:
     /// token_params::overtake_after: before, no second exchange begins beside one in flight.
     steady_duration overtake_after = std::chrono::seconds(1);
     std::vector<steady_time> token_request_times;
+    std::vector<steady_time> dial_times;  ///< when they began
 
     /// A scope answers 429 until then, with the whole wait in Retry-After.
     enum class scope {

@@ -2,7 +2,9 @@
 
 #include <jirapool/core/token_fsm.hpp>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 using namespace jirapool;
 using namespace std::chrono_literals;
@@ -118,6 +120,7 @@ TEST_CASE("faults: G1 a call that lacks a token waits for no backoff that is lon
 
 TEST_CASE("faults: G1 an outage that several credentials meet is asked about once a second, and its end told to all") {
     token_params p;
+    p.exchanges_per_second = 1000;  // what holds them back is the outage alone
     token_endpoint endpoint(p);
     random_engine random(7);
     std::vector<token_fsm> all(1000, token_fsm(endpoint));
@@ -158,9 +161,65 @@ TEST_CASE("faults: G1 one credential's own trouble holds nobody else back, and n
         CHECK(m.endpoint.opens() == steady_time::min());
         now = m.fsm.next_refresh();
     }
-    REQUIRE(m.other.refresh_due(t0));
-    REQUIRE(m.other.on_refreshed(t0, t0, 60s, m.random));
+    REQUIRE(m.other.refresh_due(now));
+    REQUIRE(m.other.on_refreshed(now, now, 60s, m.random));
     CHECK_FALSE(m.endpoint.take_recovered());
+}
+
+TEST_CASE("faults: B6 an endpoint that nobody can reach is known to all until it answers") {
+    machine m;
+    REQUIRE(m.fsm.refresh_due(t0));
+    CHECK_FALSE(m.other.out_of_reach());
+    m.fsm.on_refresh_failed(refresh_failure::lasting, t0, std::nullopt, m.random);
+    CHECK(m.other.out_of_reach());
+    // It is asked again all the same.
+    REQUIRE(m.other.on_need(t0 + 20ms) == token_need::refresh_then_wait);
+    m.other.on_refresh_failed(refresh_failure::transient, t0 + 20ms, std::nullopt, m.random);
+    CHECK_FALSE(m.fsm.out_of_reach());
+    m.fsm.on_need(t0 + 5s);
+    m.fsm.on_refresh_failed(refresh_failure::lasting, t0 + 5s, std::nullopt, m.random);
+    CHECK(m.fsm.out_of_reach());
+    REQUIRE(m.other.on_need(t0 + 10s) == token_need::refresh_then_wait);
+    REQUIRE(m.other.on_refreshed(t0 + 10s, t0 + 10s, 3600s, m.random));
+    CHECK_FALSE(m.fsm.out_of_reach());
+}
+
+TEST_CASE("faults: G7 credentials loaded at once begin one after the other, and those that calls wait for first") {
+    token_params p;
+    p.exchanges_per_second = 100;
+    token_endpoint endpoint(p, 2);  // half of it
+    random_engine random(7);
+    std::vector<token_fsm> all(1000, token_fsm(endpoint));
+    std::vector<std::size_t> begun;
+    std::vector<steady_time> when;
+    steady_time wanted{};
+    steady_duration longest{};
+    auto const begin = [&](std::size_t i, steady_time now) {
+        begun.push_back(i);
+        when.push_back(now);
+        REQUIRE(all[i].on_refreshed(now, now, 3600s, random));
+    };
+    for (auto now = t0; now < t0 + 25s; now += 1ms) {
+        // Two calls every 100 ms, of credentials whose turns are far away.
+        for (std::size_t const i : {999 - static_cast<std::size_t>((now - t0) / 100ms), std::size_t{500}}) {
+            if ((now - t0) % 100ms != 0ms || now >= t0 + 10s || all[i].usable(now)) continue;
+            wanted = now;
+            if (all[i].on_need(now) == token_need::refresh_then_wait) begin(i, now);
+            while (!all[i].usable(wanted) && all[i].next_refresh(true) <= wanted + 200ms) {
+                wanted = all[i].next_refresh(true);
+                if (all[i].refresh_due(wanted, true)) begin(i, wanted);
+            }
+            longest = std::max(longest, wanted - now);
+            CHECK(all[i].usable(wanted));
+        }
+        for (std::size_t i = 0; i < all.size(); ++i)
+            if (!all[i].usable(now) && now >= all[i].next_refresh() && all[i].refresh_due(now)) begin(i, now);
+    }
+    CHECK(longest <= 60ms);
+    CHECK(begun.size() == 1000);
+    std::sort(when.begin(), when.end());
+    for (std::size_t i = 51; i < when.size(); ++i) CHECK(when[i] - when[i - 51] >= 1s);
+    CHECK(when.back() <= t0 + 22s);
 }
 
 TEST_CASE("faults: F1 a credential whose tokens are always refused renews ever more rarely and tells it once") {
@@ -186,14 +245,15 @@ TEST_CASE("faults: F1 a credential whose tokens are always refused renews ever m
 
 TEST_CASE("faults: F1 a new secret ends what the old one's refused tokens led to") {
     machine m;
-    for (int i = 0; i < 3; ++i) {
-        if (m.fsm.on_need(t0) == token_need::refresh_then_wait) REQUIRE(m.fsm.on_refreshed(t0, t0, 1h, m.random));
-        m.fsm.on_rejected(m.fsm.generation(), t0);
+    auto now = t0;
+    for (int i = 0; i < 3; ++i, now += 100ms) {
+        if (m.fsm.on_need(now) == token_need::refresh_then_wait) REQUIRE(m.fsm.on_refreshed(now, now, 1h, m.random));
+        m.fsm.on_rejected(m.fsm.generation(), now);
     }
     REQUIRE(m.fsm.tokens_refused());
-    m.fsm.on_secret_replaced(t0 + 1s);
+    m.fsm.on_secret_replaced(now);
     CHECK_FALSE(m.fsm.tokens_refused());
-    CHECK(m.fsm.on_need(t0 + 1s) == token_need::use_and_refresh);
+    CHECK(m.fsm.on_need(now) == token_need::use_and_refresh);
 }
 
 TEST_CASE("faults: F1 an idle credential's tokens of a second are not renewed each second") {

@@ -3,6 +3,8 @@
 #include <jirapool/core/token_fsm.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <string>
 #include <vector>
 
 using namespace jirapool;
@@ -199,6 +201,11 @@ TEST_CASE("token_params: every broken rule is named") {
     p = {};
     p.backoff_max = 1ms;
     CHECK(why_invalid(p) != nullptr);
+    for (double const rate : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
+        p = {};
+        p.exchanges_per_second = rate;
+        CHECK(std::string(why_invalid(p)) == "token_params::exchanges_per_second must be greater than 0");
+    }
 }
 
 TEST_CASE("token_fsm: after a night's sleep refreshes spread over a minute, but a call that needs one does not wait") {

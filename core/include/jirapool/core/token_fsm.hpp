@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/core/pace.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -37,6 +38,11 @@ struct token_params {
     std::chrono::milliseconds probe_interval{1'000};
     /// Once it is, the credentials that calls wait for renew spread over this long; the others over wake_spread.
     std::chrono::milliseconds recovery_spread{2'000};
+    /// Exchanges that begin in a second, of all credentials of a runtime, whose shards share them out evenly: thousands of
+    /// connections that are added at once must not be thousands of requests in that second. Those that calls wait for come
+    /// before all others. n credentials whose tokens live for s seconds need n / (0.6 s) of them. The endpoint may see a tenth
+    /// more in a second, of which some waited for a channel. Greater than 0.
+    double exchanges_per_second = 90;
     /// A refusal for good (`invalid_client`, `access_denied`) is remembered this long: calls fail at once, without asking
     /// the endpoint again. Then it is asked again, since a person may have repaired the credential.
     std::chrono::seconds refused_memory{60};
@@ -67,6 +73,7 @@ enum class token_rejection : std::uint8_t {
 enum class refresh_failure : std::uint8_t {
     transient,  ///< 5xx, 429, no answer, an answer that makes no sense
     permanent,  ///< the endpoint refused the credential
+    lasting,    ///< nobody can be asked, and that will not pass by itself: the endpoint's certificate is refused
 };
 
 /** How the token endpoint fares, as the credentials of one shard see it: what one learns of an outage and of its end, the
@@ -75,16 +82,22 @@ enum class refresh_failure : std::uint8_t {
     @par Threads   One at a time: it belongs to its shard. */
 class token_endpoint {
 public:
-    explicit token_endpoint(token_params const& p) noexcept : params_(&p) {}  ///< keeps a reference
+    /// Keeps a reference. `shards`: so many share what the params allow in a second.
+    explicit token_endpoint(token_params const& p, std::size_t shards = 1) noexcept
+        : params_(&p), pace_(p.exchanges_per_second, shards) {}
 
     token_params const& params() const noexcept { return *params_; }
     /// No exchange may begin before: steady_time::min() but for an outage.
     steady_time opens() const noexcept { return opens_; }
+    /// When exchanges may begin for all that is known of the endpoint's health.
+    pace& exchanges() noexcept { return pace_; }
+    /// The last word of it is that it cannot be asked, for a reason that will not pass by itself.
+    bool out_of_reach() const noexcept { return out_of_reach_; }
     /// When a credential that may not begin now looks again: each a little later than the one before.
     steady_time next_turn() noexcept;
     void on_begun(steady_time now) noexcept;
     /// An exchange of `who` ended without an answer that makes sense.
-    void on_failed(void const* who, steady_time now) noexcept;
+    void on_failed(void const* who, refresh_failure f, steady_time now) noexcept;
     /// An exchange gave a token, or the endpoint's word that there is none.
     void on_answered() noexcept;
     /// True, once, when it answered behind an outage: all credentials that failed shall look again.
@@ -92,12 +105,14 @@ public:
 
 private:
     token_params const* params_;
+    pace pace_;
     void const* first_failed_ = nullptr;
     steady_time opens_ = steady_time::min();
     double turn_ = 0;
     unsigned failed_ = 0;   // in a row, of all credentials
     bool several_ = false;  // credentials failed, not one alone
     bool recovered_ = false;
+    bool out_of_reach_ = false;
 };
 
 /** The life of one OAuth credential's access token: pure decisions, no I/O, no clock, no allocation.
@@ -114,7 +129,7 @@ public:
     token_need on_need(steady_time now) noexcept;
 
     /// True, once, when the moment of next_refresh() has come and no refresh runs: the caller starts it.
-    bool refresh_due(steady_time now) noexcept;
+    bool refresh_due(steady_time now, bool calls_wait = false) noexcept;
     /// True when calls wait, as this tells, and the one exchange that runs was silent for too long: the caller starts another.
     bool overtake_due(steady_time now) noexcept;
     /** The timer for next_refresh() rang. Rung long after its time (the machine slept, and with it every credential's
@@ -151,6 +166,8 @@ public:
     bool usable(steady_time now) const noexcept { return now < use_until_; }
     bool refreshing() const noexcept { return running_ > 0; }
     bool refused(steady_time now) const noexcept { return refused_ && !refreshing() && now < next_refresh_; }
+    /// Calls that have no token need not wait: nobody can be asked for one until a person has done something.
+    bool out_of_reach() const noexcept { return endpoint_->out_of_reach(); }
     /// Between deliver_and_tell and the next token that is good.
     bool tokens_refused() const noexcept { return told_refused_; }
     token_generation generation() const noexcept { return generation_; }
@@ -158,7 +175,7 @@ public:
     steady_time expires() const noexcept { return expires_; }
 
 private:
-    bool start(steady_time now) noexcept;
+    bool start(steady_time now, bool calls_wait) noexcept;
     /// From here on a token that is refused again may be renewed again, and one that works has proved itself.
     steady_time proved_from() const noexcept;
     void end_refresh(steady_time now) noexcept;
@@ -179,6 +196,7 @@ private:
     bool refused_ : 1 = false;
     bool put_off_ : 1 = false;          // by on_timer
     bool held_back_ : 1 = false;        // by the endpoint's outage
+    bool has_turn_ : 1 = false;         // at next_refresh_, by the endpoint's pace
     bool told_when_ : 1 = false;        // by the endpoint, to come back
     bool told_refused_ : 1 = false;     // deliver_and_tell was said
     bool secret_replaced_ : 1 = false;  // while a refresh with the old secret runs
