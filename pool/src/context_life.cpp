@@ -1,5 +1,8 @@
 #include "context_life.hpp"
 
+#include <boost/asio/query.hpp>
+#include <boost/asio/strand.hpp>
+
 #include <utility>
 
 namespace jirapool::detail {
@@ -16,15 +19,37 @@ private:
     void shutdown() override { life->end(); }
 };
 
-std::shared_ptr<context_life> context_life::of(asio::execution_context& context) {
+/// The same life's, made when a shard comes to the context, which may be long after the first caller.
+class context_life::early_service final : public asio::execution_context::service {
+public:
+    static inline asio::execution_context::id id;
+
+    explicit early_service(asio::execution_context& context)
+        : asio::execution_context::service(context), life_(asio::use_service<context_life::service>(context).life) {}
+
+private:
+    void shutdown() override { life_->end(); }
+    std::shared_ptr<context_life> const life_;
+};
+
+std::shared_ptr<context_life> context_life::of(asio::any_io_executor const& ex) {
     // A thread's callers are nearly always on the same context, and to look a service up takes a lock and a search. A context
     // that came to stand at the same address has another life, as the old one's is over.
     thread_local asio::execution_context const* last = nullptr;
     thread_local std::shared_ptr<context_life> life;
+    auto& context = asio::query(ex, asio::execution::context);
     if (last != &context || life->gone()) {
+        // The service of strands first: shut down before ours, it would destroy what is posted while we say that all is well.
+        asio::strand<asio::any_io_executor> const any(ex);
         life = asio::use_service<service>(context).life;
         last = &context;
     }
+    return life;
+}
+
+std::shared_ptr<context_life> context_life::of_shard(asio::any_io_executor const& ex) {
+    auto life = of(ex);
+    asio::use_service<early_service>(asio::query(ex, asio::execution::context));
     return life;
 }
 

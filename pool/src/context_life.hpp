@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution_context.hpp>
 
 #include <atomic>
@@ -13,8 +14,8 @@ namespace asio = boost::asio;
 /** Whether an execution context still is, for those who post to it without owning it: a shard of a context that its user may
     destroy at any time, and a call whose handler runs on a context of its caller's.
 
-    Asio has no way to ask an executor whether its context is there. A service of the context knows: it is shut down first of
-    all, before anything that posted work or sockets use is gone.
+    Asio has no way to ask an executor whether its context is there. A service of the context knows: services are shut down
+    in the reverse order of their making, and this one is made after those that hold posted work and waits.
 
     @par Threads   Any. */
 class context_life {
@@ -37,8 +38,10 @@ public:
         bool listed_ = false;
     };
 
-    /// That of `context`, which must be alive.
-    static std::shared_ptr<context_life> of(asio::execution_context& context);
+    /// That of the context of `ex`, which must be alive.
+    static std::shared_ptr<context_life> of(asio::any_io_executor const& ex);
+    /// The same, for a shard whose alarm is on it: told before the reactor destroys what waits there.
+    static std::shared_ptr<context_life> of_shard(asio::any_io_executor const& ex);
 
     /// False: the context is gone, and nobody will be told.
     bool enter(member& m);
@@ -70,6 +73,7 @@ public:
 
 private:
     class service;
+    class early_service;
     void take_out(member& m) noexcept;
     void end() noexcept;
 

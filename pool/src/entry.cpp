@@ -63,7 +63,7 @@ void entry::listen() {
     if (anywhere_) {
         // Nothing to be kept from running out of work.
     } else if (executor_) {
-        auto life = context_life::of(asio::query(executor_, asio::execution::context));
+        auto life = context_life::of(executor_);
         executor_ = asio::prefer(executor_, asio::execution::outstanding_work.tracked);
         if (life != here_ && life->enter(*this)) there_ = std::move(life);
     } else if (own_) {
@@ -207,9 +207,9 @@ void entry::deliver() {
     // Who cancels it may hold this for longer than the executors' contexts are.
     auto const ex = std::move(executor_);
     auto const other = std::move(other_);
-    // Only on the handler's executor is nobody else at its slot at this moment. Elsewhere what stands there stays, and knows
-    // that this has ended.
-    if (own_ && listens_ && !slot_lost_) slot().clear();
+    // Only on the handler's executor is nobody else at its slot at this moment. Elsewhere, and with a future, whose signal is
+    // emitted where its user is, what stands there stays, and knows that this has ended.
+    if (own_ && !anywhere_ && listens_ && !slot_lost_) slot().clear();
     call_handler();
 }
 

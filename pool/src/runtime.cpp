@@ -36,7 +36,7 @@ public:
         for (unsigned i = 0; i < n; ++i) {
             contexts_.push_back(std::make_shared<asio::io_context>(1));
             work_.push_back(asio::make_work_guard(*contexts_.back()));
-            detail::context_life::of(*contexts_.back())->set_ours();
+            detail::context_life::of(contexts_.back()->get_executor())->set_ours();
         }
     }
     ~threads() { join(); }

@@ -189,7 +189,7 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
     : context_(std::make_shared<shard_context>(std::move(e), std::move(p))),
       stats_(context_->stats),
       place_(&asio::query(context_->executor, asio::execution::context)),
-      life_(context_life::of(asio::query(context_->executor, asio::execution::context))),
+      life_(context_life::of_shard(context_->executor)),
       undelivered_(std::make_unique<undelivered>(*context_)),
       index_(index),
       token_endpoint_(context_->params->tokens, context_->shards) {}

@@ -74,12 +74,17 @@ struct ticket {
 template <class Start>
 void begin(ticket& t, Start starts) {
     t.begun = true;
-    ++starting;
+    struct counted {
+        counted() noexcept { ++starting; }
+        ~counted() { --starting; }
+        counted(counted const&) = delete;
+        counted& operator=(counted const&) = delete;
+    } const here;
     try {
         starts();
     } catch (thrown const&) {
+        return;  // the user's own
     }
-    --starting;
 }
 
 /** A handler: each ends in just one of two ways, called or destroyed uncalled, and the second only with its own context. */
@@ -90,12 +95,14 @@ public:
     completion& operator=(completion&&) = delete;
     ~completion();
 
-    void operator()(result<response> r) { called(!r && r.error().code() == errc::stopped); }
-    void operator()(bool) { called(true); }
+    void operator()(result<response> r) {
+        called(!r && r.error().code() == errc::stopped, r ? "an answer" : r.error().describe());
+    }
+    void operator()(bool) { called(true, "drained"); }
 
 private:
     /// `at_once`: what may come inside of the function that starts it.
-    void called(bool at_once);
+    void called(bool at_once, std::string const& with);
 
     world* world_;
     std::shared_ptr<ticket> ticket_;

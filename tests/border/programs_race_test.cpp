@@ -42,7 +42,7 @@ struct race_counts {
     std::uint64_t calls_won = 0;
 };
 
-asio::awaitable<void> race(std::vector<connection> all, std::uint64_t rounds, std::uint64_t seed, race_counts& n) {
+asio::awaitable<void> race(std::vector<connection> all, std::uint64_t rounds, std::uint64_t seed, race_counts* n) {
     std::minstd_rand random(static_cast<unsigned>(seed));
     asio::steady_timer timer(co_await asio::this_coro::executor);
     // So that the timer ends about when the answer comes, however fast the machine is.
@@ -54,8 +54,8 @@ asio::awaitable<void> race(std::vector<connection> all, std::uint64_t rounds, st
         timer.expires_after(std::chrono::microseconds(at_once ? 0 : static_cast<long>(patience_us)));
         auto ask = request::get("/rest/api/3/myself");
         auto const first = co_await (c.call(std::move(ask)) || timer.async_wait(asio::use_awaitable));
-        ++n.rounds;
-        if (first.index() == 0) ++n.calls_won;
+        ++n->rounds;
+        if (first.index() == 0) ++n->calls_won;
         if (!at_once) patience_us *= first.index() == 0 ? 0.95 : 1.05;
     }
 }
@@ -63,7 +63,7 @@ asio::awaitable<void> race(std::vector<connection> all, std::uint64_t rounds, st
 void run_race(asio::io_context& io, std::vector<connection> const& all, std::uint64_t rounds, race_counts& n) {
     constexpr std::uint64_t racers = 16;
     for (std::uint64_t i = 0; i < racers; ++i)
-        asio::co_spawn(io, race(all, rounds / racers, i, n), [](std::exception_ptr e) {
+        asio::co_spawn(io, race(all, rounds / racers, i, &n), [](std::exception_ptr e) {
             if (e) std::rethrow_exception(e);
         });
     io.run();

@@ -74,9 +74,9 @@ bool add(world& w, step const& s) {
     auto c = w.around.config(s.with[2]);
     auto const id = c.id();
     auto added = (*h)->add(std::move(c));
-    auto const found = added ? *added : (*h)->find(id);
+    auto found = added ? std::optional(*added) : (*h)->find(id);
     if (!found) return false;
-    w.put_handle(s.with[0], {*found, h, h->base()});
+    w.put_handle(s.with[0], {std::move(found), h, h->base()});
     return true;
 }
 
@@ -201,8 +201,8 @@ step_kind const kinds[] = {
 // clang-format on
 
 std::uint8_t kind_named(std::string_view name) {
-    for (std::uint8_t i = 0; i < std::size(kinds); ++i)
-        if (name == kinds[i].name) return i;
+    for (std::size_t i = 0; i < std::size(kinds); ++i)
+        if (name == kinds[i].name) return static_cast<std::uint8_t>(i);
     throw std::invalid_argument("no step is named " + std::string(name));
 }
 
@@ -213,9 +213,9 @@ public:
     program write() {
         for (std::uint8_t i = 0; i < context_slots; ++i)
             if (below(5)) say("make_context", {i});
-        auto const hosts = 1 + below(2);
+        auto const hosts = static_cast<std::uint8_t>(1 + below(2));
         for (std::uint8_t i = 0; i < hosts; ++i) say(below(2) ? "make_client" : "make_runtime", {i});
-        auto const handles = 1 + below(4);
+        auto const handles = static_cast<std::uint8_t>(1 + below(4));
         for (std::uint8_t i = 0; i < handles; ++i) say("add", {i, static_cast<std::uint8_t>(below(hosts))});
         for (auto left = 3 + below(35); left > 0; --left) {
             say(any_kind());

@@ -107,12 +107,15 @@ user_context::~user_context() {
     pool_.reset();
 }
 
-host::host(world& w, user_context& c, bool serial, client_params p) : world_(w), base_(c.state()) {
+visit::visit(world& w) : world_(w) { ++w.visits; }
+visit::~visit() { --world_.visits; }
+
+host::host(world& w, user_context& c, bool serial, client_params p) : at_work_(w), world_(w), base_(c.state()) {
     client_ = std::make_unique<client>(serial ? c.serial() : c.plain(), std::move(p));
 }
 
 host::host(world& w, unsigned threads, client_params p)
-    : world_(w), runtime_(std::make_unique<runtime>(threads, std::move(p))) {}
+    : at_work_(w), world_(w), runtime_(std::make_unique<runtime>(threads, std::move(p))) {}
 
 host::~host() {
     ++ending_hosts;
@@ -190,14 +193,14 @@ std::shared_ptr<ticket> world::new_ticket(char const* what, handle const& h, std
     return t;
 }
 
-void world::check_place(ticket const& t, bool at_once) {
+void world::check_place(ticket const& t, bool at_once, std::string const& with) {
     auto const runs = [](context_state const& s) { return s.going || s.runs_here(); };
     if (t.own) {
         if (!runs(*t.own)) complain(std::string(t.what) + ": its handler ran outside of its own executor");
         return;
     }
     if (starting > 0) {
-        if (!at_once) complain(std::string(t.what) + ": its handler ran inside of what started it, not with `stopped`");
+        if (!at_once) complain(std::string(t.what) + ": its handler ran inside of what started it, with " + with);
         return;
     }
     if (t.base) {
@@ -267,6 +270,8 @@ world::~world() {
     tickets_.clear();
     if (!wire_test::eventually([this] { return streams == 0; }, 2s))
         complain(std::to_string(streams.load()) + " sinks and sources are left");
+    if (!wire_test::eventually([this] { return visits == 0; }, 5s))
+        complain(std::to_string(visits.load()) + " handlers or hosts are still at work");
 }
 
 completion::~completion() {
@@ -279,14 +284,15 @@ completion::~completion() {
     world_->complain(std::string(ticket_->what) + ": its handler was destroyed uncalled");
 }
 
-void completion::called(bool at_once) {
+void completion::called(bool at_once, std::string const& with) {
     auto const t = std::move(ticket_);
     if (!t) {
         std::atomic_ref(world_->report.twice).fetch_add(1);
         world_->complain("a handler was called twice");
         return;
     }
-    world_->check_place(*t, at_once);
+    visit const at_work(*world_);
+    world_->check_place(*t, at_once, with);
     // Before the handler does anything: what it starts may use the same signal.
     ++t->completed;
     world_->react(*t, t->reaction);

@@ -53,6 +53,18 @@ private:
     std::vector<std::thread> threads_;
 };
 
+/// Somebody is at work in a world, maybe on a thread that nobody joins: that of a runtime which its own handler destroys.
+class visit {
+public:
+    explicit visit(world& w);
+    ~visit();
+    visit(visit const&) = delete;
+    visit& operator=(visit const&) = delete;
+
+private:
+    world& world_;
+};
+
 /// A client or a runtime.
 class host {
 public:
@@ -64,6 +76,7 @@ public:
     std::shared_ptr<context_state> const& base() const noexcept { return base_; }
 
 private:
+    visit const at_work_;
     world& world_;
     std::shared_ptr<context_state> base_;
     std::unique_ptr<client> client_;
@@ -120,7 +133,7 @@ public:
                                        std::uint8_t reaction);
     void react(ticket const& t, std::uint8_t reaction);
     void end_host(std::shared_ptr<border_test::host> h);
-    void check_place(ticket const& t, bool at_once);
+    void check_place(ticket const& t, bool at_once, std::string const& with);
     void complain(std::string const& text);
 
     void poll();
@@ -133,6 +146,7 @@ public:
     std::array<std::unique_ptr<user_context>, context_slots> contexts;
     std::array<signal, signal_slots> signals;
     std::atomic<int> streams{0};  ///< sinks and sources that exist
+    std::atomic<int> visits{0};
 
 private:
     mutable std::mutex mutex_;

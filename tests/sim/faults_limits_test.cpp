@@ -113,7 +113,7 @@ TEST_CASE("faults: A5 writes to one issue in all its spellings keep its limits")
     w.time().run_until(w.time().now() + 1s);
     char const* const spellings[] = {"/rest/api/3/issue/ABC-1", "/rest/api/3/issue/abc-1", "/rest/api/3/issue/ABC%2D1",
                                      "/rest/api/2/issue/%41bc-1", "/rest/api/3/iss%75e/aBC-1"};
-    for (int i = 0; i < 150; ++i) {
+    for (std::size_t i = 0; i < 150; ++i) {
         w.start(0, request::put(spellings[i % std::size(spellings)]).json("{}"), 60s);
         w.time().run_until(w.time().now() + 20ms);
     }

@@ -116,7 +116,8 @@ TEST_CASE("faults: C4 what the library offers of compression fits what is asked 
     auto const asked = [&](bool compression, request r) {
         e.params.wire.compression = compression;
         runtime jira(1, e.params);
-        REQUIRE(call(personal_of(jira), std::move(r)).has_value());
+        auto const answer = call(personal_of(jira), std::move(r));
+        REQUIRE(answer.has_value());
         return header(e.head("/rest/"), "Accept-Encoding");
     };
     for (bool const compression : {true, false}) {

@@ -331,7 +331,8 @@ TEST_CASE("faults: A5 all spellings of an issue's key are one issue") {
     fixture f;
     f.learn(match(method::put, spellings[0]), 1000, 999, t0);
     int sent = 0;
-    for (int i = 0; i < 80; ++i) sent += f.admit_one(match(method::put, spellings[i % std::size(spellings)]), t0);
+    for (std::size_t i = 0; i < 80; ++i)
+        sent += f.admit_one(match(method::put, spellings[i % std::size(spellings)]), t0);
     CHECK(sent == 20);
     // Its pause is that of all of them.
     fixture g;

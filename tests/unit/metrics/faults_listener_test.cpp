@@ -49,13 +49,13 @@ public:
             to.sin6_family = AF_INET6;
             to.sin6_port = htons(port);
             to.sin6_addr = in6addr_loopback;
-            ::connect(fd_, reinterpret_cast<sockaddr const*>(&to), sizeof to);
+            connect(reinterpret_cast<sockaddr const*>(&to), sizeof to);
         } else {
             sockaddr_in to{};
             to.sin_family = AF_INET;
             to.sin_port = htons(port);
             to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-            ::connect(fd_, reinterpret_cast<sockaddr const*>(&to), sizeof to);
+            connect(reinterpret_cast<sockaddr const*>(&to), sizeof to);
         }
     }
     peer(peer&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
@@ -83,6 +83,13 @@ public:
     }
 
 private:
+    /// Without a connection nothing can be said, and nothing comes.
+    void connect(sockaddr const* to, socklen_t size) noexcept {
+        if (::connect(fd_, to, size) == 0) return;
+        ::close(fd_);
+        fd_ = -1;
+    }
+
     int fd_;
 };
 
