@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "shard.hpp"
 #include "sink_stream.hpp"
 #include "source_stream.hpp"
@@ -46,6 +47,7 @@ public:
           started_(s.context_->clock.now()),
           lap_(started_),
           deadline_(deadline_after(started_, request_.timeout().value_or(state_->options.timeout))) {
+        streams_ = b;
         if (b.sink)
             sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.context_->clock, s.executor(),
                                                   params().wire.max_ratio);
@@ -56,6 +58,7 @@ public:
     call_run(call_run const&) = delete;
     call_run& operator=(call_run const&) = delete;
     ~call_run() {
+        hold_no_more();
         give_permit_back();
         stats_.calls_in_flight.add(-1);
         shard_.on_call_ended();
@@ -68,6 +71,7 @@ public:
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         for (;;) {
+            if (exchanges_ == 0 && state_->site->elsewhere() != nullptr) co_return co_await follow_the_site();
             bool admitted = false;
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
@@ -77,6 +81,7 @@ public:
                 admitted = begin_admit(w, word);
                 if (admitted && !permit_) admitted = co_await wait_for_permit(&w, word);
             }
+            if (std::exchange(moved_, false)) continue;
             if (!admitted) co_return give_up();
             bool leased = lease_at_once();
             if (leased) {
@@ -87,7 +92,9 @@ public:
                     co_return give_up();
                 }
             } else {
+                hold();
                 leased = co_await take_lease();
+                hold_no_more();
             }
             if (!leased) {
                 if (!after_lost_dial()) co_return give_up();
@@ -127,6 +134,7 @@ public:
     }
 
     void finish(result<response>& outcome) {
+        if (followed_) return;  // counted there
         lap(last_stage_);
         count(outcome);
         if (!explanation_) return;
@@ -199,6 +207,8 @@ private:
         }
         lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead_));
         permit_ = w->permitted;
+        moved_ = w->moved && !permit_;
+        if (moved_) co_return false;
         if (permit_ && !entry_->removed) co_return true;
         if (!permit_) {
             site().limiter.remove(*w);
@@ -224,6 +234,28 @@ private:
         // A turn that should have come by now says nothing of when it will.
         if (come_back <= steady_duration::zero()) return f;
         return std::move(f).with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
+    }
+
+    /// The permit waits for a token or a channel.
+    void hold() noexcept {
+        site().limiter.on_held(match_.route);
+        held_ = true;
+    }
+    void hold_no_more() noexcept {
+        if (!std::exchange(held_, false)) return;
+        site().limiter.on_sent(match_.route);
+        if (site().limiter.waiting() > 0) site().pump();
+    }
+
+    /// It is another shard's now, and so is this call.
+    asio::awaitable<result<response>> follow_the_site() {
+        followed_ = true;
+        sink_.reset();
+        source_.reset();
+        auto const left = deadline_ - context_.clock.now();
+        if (left <= steady_duration::zero()) co_return interrupted(wake::timeout, stage::admit);
+        request_ = std::move(request_).timeout(std::chrono::ceil<std::chrono::milliseconds>(left));
+        co_return co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_), asio::use_awaitable);
     }
 
     void give_permit_back() noexcept {
@@ -454,6 +486,8 @@ private:
         shard_.learn_quotas(*entry_, *state_, limits);
         auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
                                                      limits, lap_, wall, context_.random);
+        if (auto const* const to = state_->site->elsewhere())
+            shard_.tell_elsewhere(*to, match_, response_.status(), limits);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
@@ -588,7 +622,7 @@ private:
             if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
     }
 
-    site_state& site() const noexcept { return *state_->site; }
+    site_state& site() const noexcept { return state_->site->current(); }
     client_params const& params() const noexcept { return *context_.params; }
 
     shard& shard_;
@@ -597,6 +631,7 @@ private:
     std::shared_ptr<connection_entry> entry_;
     std::shared_ptr<connection_state> state_;
     request request_;
+    body_streams streams_;
     route_match match_;
     steady_time started_;
     steady_time lap_;
@@ -619,6 +654,9 @@ private:
     asio::cancellation_type heeds_ = asio::cancellation_type::all;
     stage last_stage_ = stage::check;
     bool permit_ = false;
+    bool held_ = false;
+    bool moved_ = false;     // the site, while this waited
+    bool followed_ = false;  // it to another shard
     bool reused_ = false;
     bool have_response_ = false;
     bool renewed_ = false;

@@ -279,7 +279,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
             auto const all = all_.lock();
             if (!all) return true;
             if (auto const home = all->home_of(key); home != index_) {
-                hand_over(e, s, home, key);
+                hand_over(e, s, home, key, nullptr);
                 return true;
             }
         }
@@ -308,7 +308,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
 
 quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s) noexcept {
     quota_scopes q;
-    q.at_site = e.token ? e.token->quota_at_site.get() : s.site->quota.get();
+    q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
     if (e.token && !app_quotas_.empty())
         if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
             q.over_sites = &found->second;
@@ -318,7 +318,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
 
 void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
     if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
-        auto& quota = e.token ? e.token->quota_at_site : s.site->quota;
+        auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
     if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
@@ -749,45 +749,84 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     auto const all = all_.lock();
     if (!all) return;
     auto const home = all->home_of(cloud);
+    std::shared_ptr<site_limiter> learned;
+    std::shared_ptr<site_state> left_behind;
     // One after the other, so that lack of memory leaves the rest to be asked for again.
     for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
         auto const e = waiting.back().lock();
         if (!e || e->removed || !e->state || !e->state->site) continue;
-        // A new state, so that calls in flight keep the site they were admitted by.
-        auto s = e->state->without_site();
         if (home == index_) {
-            s->origin = e->state->origin;
-            s->site = site(cloud);
-            s->site->limiter.merge(e->state->site->limiter);
-            // A copy: calls of the old state may still refer to the old one.
-            if (e->state->site->quota && !s->site->quota)
-                s->site->quota = std::make_unique<points_quota>(*e->state->site->quota);
-            e->state = s;
+            join(*e, cloud);
             continue;
         }
+        left_behind = e->state->site;
+        if (!learned) {
+            learned = std::make_shared<site_limiter>(context_->params->limits);
+            learned->merge(left_behind->limiter);
+        }
+        auto s = e->state->without_site();
         auto const left = leave(*e);
         try {
-            hand_over(e, std::move(s), home, cloud);
+            hand_over(e, std::move(s), home, cloud, learned);
         } catch (std::bad_alloc const&) {
             enter(e, left);
             throw;
         }
     }
     by_host_.erase(host);
+    // Who waits here follows; the answers of those in flight are told there.
+    if (left_behind) left_behind->leave_for(home, cloud);
+}
+
+/// One site, two names: the first who comes under a name brings the object, the second one's becomes that.
+void shard::join(connection_entry& e, std::string const& cloud) {
+    auto const mine = e.state->site;
+    auto& named = sites_[cloud];
+    auto const site = named.lock();
+    if (!site) {
+        named = mine;
+        return;
+    }
+    if (site == mine) return;
+    // A new state: calls in flight find the way from the old one.
+    auto s = e.state->without_site();
+    s->origin = e.state->origin;
+    s->site = site;
+    if (&mine->current() != site.get()) mine->become(site);
+    e.state = std::move(s);
+}
+
+void shard::tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept {
+    auto const all = all_.lock();
+    if (!all) return;
+    try {
+        auto const other = all->shards[to.shard];
+        other->post([other, cloud = to.cloud, id = m.route, issue = std::string(m.issue), status, h] {
+            auto const found = other->sites_.find(cloud);
+            auto const site = found == other->sites_.end() ? nullptr : found->second.lock();
+            if (!site) return;
+            auto& clock = other->context_->clock;
+            site->current().limiter.on_answer({id, issue}, {}, status, h, clock.now(), clock.wall(),
+                                              other->context_->random);
+            site->current().pump();
+        });
+    } catch (std::bad_alloc const&) {
+        return;  // the next answer says it again
+    }
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                      std::string const& cloud) {
+                      std::string const& cloud, std::shared_ptr<site_limiter const> learned) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
-    next->post([next, e, s, cloud] { next->take_over(e, s, cloud); });
+    next->post([next, e, s, cloud, learned = std::move(learned)] { next->take_over(e, s, cloud, learned.get()); });
     // After the post: a caller that reads the new home posts behind it.
     e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
 }
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                      std::string const& cloud) noexcept {
+                      std::string const& cloud, site_limiter const* learned) noexcept {
     auto const remember = [&] {
         try {
             cloud_of_host_[std::string(e->host())] = cloud;
@@ -798,6 +837,12 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     remember();
     e->state = std::move(s);
     [[maybe_unused]] bool const begun = begin_with(e);
+    if (learned == nullptr || !e->state || !e->state->site) return;
+    try {
+        e->state->site->current().limiter.merge(*learned);
+    } catch (std::bad_alloc const&) {
+        return;  // answers teach it again
+    }
 }
 
 }  // namespace jirapool::detail

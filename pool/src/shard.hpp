@@ -181,10 +181,13 @@ private:
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
     bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
+    void join(connection_entry& e, std::string const& cloud);
+    /// An answer's headers to the shard that has the site now. `m` as of a call's.
+    void tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept;
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                   std::string const& cloud);
+                   std::string const& cloud, std::shared_ptr<site_limiter const> learned);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                   std::string const& cloud) noexcept;
+                   std::string const& cloud, site_limiter const* learned) noexcept;
     void forget_unused();
 
     void on_call_ended();
