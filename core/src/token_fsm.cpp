@@ -170,6 +170,21 @@ steady_time token_fsm::next_refresh(bool calls_wait) const noexcept {
                                                        : std::max(next_refresh_, later(issued_, least_ahead));
 }
 
+bool token_fsm::may_send(token_generation begun, std::uint16_t failures, steady_time now) noexcept {
+    if (ended_late(begun)) return false;
+    auto const silence = std::max<std::chrono::milliseconds>(endpoint_->params().overtake_after, least_pause);
+    bool const too_soon = sent_ != steady_time::min() && now < later(sent_, silence);
+    if (failures != failures_ || too_soon) {
+        --running_;
+        if (too_soon) next_refresh_ = later(sent_, silence);
+        if (running_ == 0) end_refresh(now);
+        return false;
+    }
+    sent_ = now;
+    if (running_ == 1) next_refresh_ = later(now, silence);
+    return true;
+}
+
 bool token_fsm::ended_late(token_generation begun) noexcept {
     if (begun == generation_) return false;
     --late_;
@@ -229,6 +244,7 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
 }
 
 void token_fsm::end_refresh(steady_time now) noexcept {
+    if (running_ == 0) sent_ = steady_time::min();
     // What the old secret brought says nothing about the new one.
     if (secret_replaced_ && running_ == 0) on_secret_replaced(now);
 }

@@ -533,6 +533,11 @@ private:
 
 /// One request to the token endpoint: what came of it.
 struct token_exchange {
+    token_source* of = nullptr;
+    // When it began.
+    token_generation generation = 0;
+    std::uint16_t failures = 0;
+    bool unsent = false;  ///< nobody wanted it any more when it had its channel
     token_answer answer;
     std::optional<std::chrono::seconds> retry_after;
     steady_time asked{};
@@ -550,6 +555,11 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
         out->answer.reason = leased.error.describe();
         // As a call's own dial: tried again, it would be refused again.
         if (leased.error.code() == errc::certificate_refused) out->answer.failed = refresh_failure::lasting;
+        co_return;
+    }
+    if (!out->of->fsm.may_send(out->generation, out->failures, self->context_->clock.now())) {
+        out->unsent = true;
+        leased.lease.give_back();
         co_return;
     }
     std::string body = "grant_type=client_credentials&client_id=";
@@ -620,6 +630,9 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     auto const started = self->context_->clock.now();
     auto const begun = source.fsm.generation();
     token_exchange done;
+    done.of = &source;
+    done.generation = begun;
+    done.failures = source.fsm.failures();
     std::shared_ptr<bearer const> newer;
     try {
         co_await exchange_token(self, s, &done);
@@ -627,6 +640,11 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     } catch (std::bad_alloc const&) {
         done.answer = {};
         done.answer.reason = "no memory";
+    }
+    if (done.unsent) {
+        source.wake_all();
+        source.schedule();
+        co_return;
     }
     auto& answer = done.answer;
 

@@ -388,7 +388,7 @@ TEST_CASE("faults: B6 a call fails at once while the token endpoint's certificat
 }
 
 TEST_CASE("faults: G7 ten thousand connections added at once are a trickle of exchanges and dials") {
-    for (std::size_t const shards : {1, 4}) {
+    for (std::size_t const shards : {1u, 4u}) {
         INFO(shards);
         auto m = sites(10'000);
         m.all_kinds = true;

@@ -47,6 +47,37 @@ TEST_CASE("faults: B1 a silent exchange is overtaken while calls wait, and the f
     CHECK(m.fsm.expires() == t0 + 1s + 3600s);
 }
 
+TEST_CASE("faults: B1 an exchange that has waited for its channel is sent only if it is still wanted") {
+    machine m;
+    REQUIRE(m.fsm.on_need(t0) == token_need::refresh_then_wait);
+    REQUIRE(m.fsm.on_need(t0 + 1s) == token_need::refresh_then_wait);
+    // The first one gets its channel, and the second one a moment later: nothing is silent yet.
+    REQUIRE(m.fsm.may_send(0, 0, t0 + 1500ms));
+    CHECK_FALSE(m.fsm.may_send(0, 0, t0 + 1600ms));
+    CHECK(m.fsm.on_need(t0 + 2499ms) == token_need::wait);
+    REQUIRE(m.fsm.on_need(t0 + 2500ms) == token_need::refresh_then_wait);
+    REQUIRE(m.fsm.may_send(0, 0, t0 + 2500ms));
+    // Both fail, one while a third one waits for its channel.
+    m.fail(m.fsm, t0 + 3s);
+    auto const again = m.fsm.next_refresh(true);
+    REQUIRE(m.fsm.on_need(again) == token_need::refresh_then_wait);
+    auto const before = m.fsm.failures();
+    m.fail(m.fsm, again);
+    CHECK_FALSE(m.fsm.may_send(0, before, again));
+    CHECK_FALSE(m.fsm.refreshing());
+    CHECK(m.fsm.on_need(again) == token_need::wait);
+    // One gives a token while another waits for its channel.
+    auto const last = m.fsm.next_refresh(true);
+    auto const of_last = m.fsm.failures();
+    REQUIRE(m.fsm.on_need(last) == token_need::refresh_then_wait);
+    REQUIRE(m.fsm.may_send(0, of_last, last));
+    REQUIRE(m.fsm.on_need(last + 1s) == token_need::refresh_then_wait);
+    REQUIRE_FALSE(m.fsm.ended_late(0));
+    REQUIRE(m.fsm.on_refreshed(last, last + 1s, 3600s, m.random));
+    CHECK_FALSE(m.fsm.may_send(0, of_last, last + 1s));
+    CHECK(m.fsm.on_need(last + 1s) == token_need::use);
+}
+
 TEST_CASE("faults: B1 a silent exchange beside a usable token is not overtaken") {
     machine m;
     REQUIRE(m.fsm.refresh_due(t0));

@@ -117,9 +117,10 @@ private:
 
 /** The life of one OAuth credential's access token: pure decisions, no I/O, no clock, no allocation.
 
-    Whoever gets `use_and_refresh` or `refresh_then_wait`, or finds `refresh_due` or `overtake_due`, starts one exchange,
-    keeps the generation of that moment, and reports its end: first to ended_late, and unless that took it, with exactly one
-    of on_refreshed and on_refresh_failed.
+    Whoever gets `use_and_refresh` or `refresh_then_wait`, or finds `refresh_due` or `overtake_due`, starts one exchange and
+    keeps the generation and the failures of that moment. Once it has a channel it asks may_send, and ends there if it may not.
+    Else it reports its end: first to ended_late, and unless that took it, with exactly one of on_refreshed and
+    on_refresh_failed.
 
     @par Threads   One at a time: it belongs to its shard. */
 class token_fsm {
@@ -142,6 +143,9 @@ public:
     /// When to look at refresh_due again, and if calls wait at overtake_due; steady_time::max(): not before an exchange ends.
     steady_time next_refresh(bool calls_wait = false) const noexcept;
 
+    /// An exchange has its channel, for which it may have waited. False: it ends unsent, as another one gave a token or failed
+    /// since it began, or is not silent for long enough.
+    bool may_send(token_generation begun, std::uint16_t failures, steady_time now) noexcept;
     /// An exchange ended that began when the token was of generation `begun`. True: another one gave a token meanwhile, and
     /// what this one brought is of no use.
     bool ended_late(token_generation begun) noexcept;
@@ -171,6 +175,8 @@ public:
     /// Between deliver_and_tell and the next token that is good.
     bool tokens_refused() const noexcept { return told_refused_; }
     token_generation generation() const noexcept { return generation_; }
+    /// In a row.
+    std::uint16_t failures() const noexcept { return failures_; }
     /// Expiry as the endpoint named it; steady_time::min() when there is no token.
     steady_time expires() const noexcept { return expires_; }
 
@@ -187,6 +193,7 @@ private:
     // A new credential is due at once. While an exchange runs: when another one may begin beside it.
     steady_time next_refresh_ = steady_time::min();
     steady_time urgent_ = steady_time::min();  // the same for a call that has no usable token
+    steady_time sent_ = steady_time::min();    // the last request of those that run
     token_generation generation_ = 0;
     std::uint16_t failures_ = 0;    // in a row
     std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token did not prove itself
