@@ -134,15 +134,27 @@ public:
     }
 
     void finish(result<response>& outcome) {
-        if (followed_) return;  // counted there
-        lap(last_stage_);
-        count(outcome);
+        if (followed_) {
+            add_what_followed(outcome);
+        } else {
+            lap(last_stage_);
+            count(outcome);
+        }
         if (!explanation_) return;
         if (outcome) outcome->set_explanation(std::move(explanation_));
         else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
     }
 
 private:
+    /// It was counted on the shard that it followed its site to.
+    void add_what_followed(result<response> const& outcome) {
+        if (!explanation_) return;
+        auto const there = outcome ? outcome->explanation() : outcome.error().explanation();
+        auto const since = context_.clock.now() - lap_;
+        spend(stage::admit, there ? since - there->total() : since);
+        if (there) explanation_->append(*there);
+    }
+
     using answer = result<response>;
 
     /// What the settling of an exchange leads to.
