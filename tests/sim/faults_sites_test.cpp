@@ -92,9 +92,10 @@ TEST_CASE("faults: A1 a pause that is told behind the change of name holds for t
         w.jira().params().latency = 15s;
         for (std::size_t site = 3; site < m.sites; site += 4) w.start(site, request::get("/rest/api/3/field"), 30s);
         w.time().run_until(w.time().now() + 100ms);
+        // The name is known in some seconds, the answers come behind that.
+        w.jira().params().latency = 10ms;
         told = true;
         w.time().run_until(w.time().now() + 16s);
-        w.jira().params().latency = 10ms;
         paused_until = w.time().now() + 50s;
         auto const before = w.jira().requests;
         for (int i = 0; i < 20; ++i)
