@@ -154,7 +154,9 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
 
 asio::awaitable<lease_result> origin_pool::acquire_in_background(fair_flow* flow) {
     if (!turn_) turn_ = std::make_unique<turn>(*this);
-    return wait_for_lease(flow, steady_time::max(), asio::cancellation_type::all, true);
+    // What waits for ever is in no register, and `stop` would not reach it.
+    constexpr auto longest = std::chrono::hours(24);
+    return wait_for_lease(flow, later(context_->clock.now(), longest), asio::cancellation_type::all, true);
 }
 
 asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, steady_time deadline,

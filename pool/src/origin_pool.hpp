@@ -73,8 +73,8 @@ public:
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline,
                                           asio::cancellation_type heeds = asio::cancellation_type::all);
 
-    /// For what no call waits for: as acquire, but a dial for it waits until params let one begin. Without a deadline, as the
-    /// turn of one site among thousands may be minutes away; `stop` ends it.
+    /// For what no call waits for: as acquire, but a dial for it waits until params let one begin. For a day, as the turn
+    /// of one site among thousands may be minutes away; `stop` ends it.
     asio::awaitable<lease_result> acquire_in_background(fair_flow* flow);
 
     /// Closes what is idle. Nothing is dialled any more.

@@ -27,7 +27,7 @@ std::string joined(std::vector<std::string> const& lines) {
 }  // namespace
 
 TEST_CASE("faults: A1 calls that wait at a host's site wait on at the site of its cloud ID, on whichever shard") {
-    for (std::size_t const shards : {1, 2, 4}) {
+    for (std::size_t const shards : {1u, 2u, 4u}) {
         INFO(shards << " shards");
         model_params m;
         m.sites = 16;
@@ -61,7 +61,7 @@ TEST_CASE("faults: A1 calls that wait at a host's site wait on at the site of it
 }
 
 TEST_CASE("faults: A1 a pause that is told behind the change of name holds for the site, on whichever shard") {
-    for (std::size_t const shards : {1, 2, 4}) {
+    for (std::size_t const shards : {1u, 2u, 4u}) {
         INFO(shards << " shards");
         model_params m;
         m.sites = 16;
