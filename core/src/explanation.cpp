@@ -70,6 +70,11 @@ void explanation::end_exchange(int status, error_code error) {
     exchanges_.back().error = error;
 }
 
+void explanation::append(explanation const& rest) {
+    steps_.insert(steps_.end(), rest.steps_.begin(), rest.steps_.end());
+    exchanges_.insert(exchanges_.end(), rest.exchanges_.begin(), rest.exchanges_.end());
+}
+
 void explanation::will_resend(resend_reason why) {
     if (!exchanges_.empty()) exchanges_.back().resent = why;
 }

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
+#include <utility>
 
 namespace jirapool {
 
@@ -253,6 +256,9 @@ site_limiter::turn site_limiter::earliest(route_id id, std::uint64_t issue, quot
     bool const soon = p == probes::answered_soon;
     if (auto const* const s = find_scope(id); s && !(soon && s->paused && s->probing))
         t.not_before(earliest(*s), limit_scope::route);
+    // When those are sent nobody knows, but they lead to release.
+    if (auto const* const s = find_scope(id); s && !soon && s->held >= std::max(1.0, burst(*s)))
+        t.not_before(now + 1s, limit_scope::route);
     if (site_paused_ && !(soon && site_probing_)) t.not_before(site_paused_until_, limit_scope::site);
     t.not_before(issue_open(issue), limit_scope::issue);
     // A running bulk operation ends with an answer, and answers lead to release: no time to name.
@@ -699,6 +705,17 @@ bool site_limiter::open(route_match m, quota_scopes q, steady_time now) const no
     return issue == nullptr || issue->paused_until <= now;
 }
 
+void site_limiter::on_held(route_id id) noexcept {
+    if (params_->mode != limiting::enforce) return;
+    for (auto& s : routes_)
+        if (s.route == id && s.held < std::numeric_limits<std::uint16_t>::max()) ++s.held;
+}
+
+void site_limiter::on_sent(route_id id) noexcept {
+    for (auto& s : routes_)
+        if (s.route == id && s.held > 0) --s.held;
+}
+
 void site_limiter::on_done(route_id id) noexcept {
     if (route(id).bulk && bulk_in_flight_ > 0) --bulk_in_flight_;
 }
@@ -734,6 +751,25 @@ void site_limiter::merge(site_limiter const& other) {
         }
     }
     if (other.site_paused_) pause_site(other.site_paused_until_);
+    if (!other.issues_) return;
+    if (!issues_) issues_ = std::make_unique<issue_table>();
+    for (auto const& [key, theirs] : other.issues_->by_key) {
+        auto& ours = issues_->by_key[key];
+        ours.paused_until = std::max(ours.paused_until, theirs.paused_until);
+        std::vector<steady_time> all;
+        std::set_union(ours.writes.begin(), ours.writes.end(), theirs.writes.begin(), theirs.writes.end(),
+                       std::back_inserter(all));
+        ours.writes = std::move(all);
+    }
+}
+
+void site_limiter::absorb(site_limiter& other) {
+    merge(other);
+    for (auto& theirs : other.routes_) {
+        auto& ours = scope_of(theirs.route);
+        ours.held = static_cast<std::uint16_t>(ours.held + std::exchange(theirs.held, std::uint16_t{0}));
+    }
+    bulk_in_flight_ = static_cast<std::uint16_t>(bulk_in_flight_ + std::exchange(other.bulk_in_flight_, std::uint16_t{0}));
 }
 
 void site_limiter::reset() noexcept {

@@ -1,3 +1,4 @@
+#include "engine.hpp"
 #include "shard.hpp"
 #include "sink_stream.hpp"
 #include "source_stream.hpp"
@@ -46,6 +47,7 @@ public:
           started_(s.context_->clock.now()),
           lap_(started_),
           deadline_(deadline_after(started_, request_.timeout().value_or(state_->options.timeout))) {
+        streams_ = b;
         if (b.sink)
             sink_ = std::make_unique<sink_stream>(std::move(b.sink), s.context_->clock, s.executor(),
                                                   params().wire.max_ratio);
@@ -56,6 +58,7 @@ public:
     call_run(call_run const&) = delete;
     call_run& operator=(call_run const&) = delete;
     ~call_run() {
+        hold_no_more();
         give_permit_back();
         stats_.calls_in_flight.add(-1);
         shard_.on_call_ended();
@@ -68,6 +71,7 @@ public:
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         for (;;) {
+            if (exchanges_ == 0 && state_->site->elsewhere() != nullptr) co_return co_await follow_the_site();
             bool admitted = false;
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
@@ -77,6 +81,7 @@ public:
                 admitted = begin_admit(w, word);
                 if (admitted && !permit_) admitted = co_await wait_for_permit(&w, word);
             }
+            if (std::exchange(moved_, false)) continue;
             if (!admitted) co_return give_up();
             bool leased = lease_at_once();
             if (leased) {
@@ -87,11 +92,12 @@ public:
                     co_return give_up();
                 }
             } else {
+                hold();
                 leased = co_await take_lease();
+                hold_no_more();
             }
             if (!leased) {
-                bool const again = co_await after_lost_dial();
-                if (!again) co_return give_up();
+                if (!after_lost_dial()) co_return give_up();
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
@@ -106,6 +112,7 @@ public:
                 failure_ = interrupted(wake::timeout, stage::lease);
                 co_return give_up();
             }
+            lost_dials_ = 0;
             // From here on total cancellation, which promises no effect, can no longer be kept.
             heeds_ = while_exchanging;
             exchange_input const in = begin_exchange();
@@ -127,14 +134,27 @@ public:
     }
 
     void finish(result<response>& outcome) {
-        lap(last_stage_);
-        count(outcome);
+        if (followed_) {
+            add_what_followed(outcome);
+        } else {
+            lap(last_stage_);
+            count(outcome);
+        }
         if (!explanation_) return;
         if (outcome) outcome->set_explanation(std::move(explanation_));
         else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
     }
 
 private:
+    /// It was counted on the shard that it followed its site to.
+    void add_what_followed(result<response> const& outcome) {
+        if (!explanation_) return;
+        auto const there = outcome ? outcome->explanation() : outcome.error().explanation();
+        auto const since = context_.clock.now() - lap_;
+        spend(stage::admit, there ? since - there->total() : since);
+        if (there) explanation_->append(*there);
+    }
+
     using answer = result<response>;
 
     /// What the settling of an exchange leads to.
@@ -199,6 +219,8 @@ private:
         }
         lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead_));
         permit_ = w->permitted;
+        moved_ = w->moved && !permit_;
+        if (moved_) co_return false;
         if (permit_ && !entry_->removed) co_return true;
         if (!permit_) {
             site().limiter.remove(*w);
@@ -210,7 +232,7 @@ private:
         co_return false;
     }
 
-    /// A permit later than this would be spent on an exchange that ends behind the deadline.
+    /// A permit, token or channel later than this would be spent on an exchange that ends behind the deadline.
     steady_time last_useful_permit() const noexcept {
         // A site whose exchanges take long must not refuse all that waits: at most a quarter of the call's time is kept.
         return deadline_ - std::min(site().exchange_time.likely(), (deadline_ - started_) / 4);
@@ -224,6 +246,28 @@ private:
         // A turn that should have come by now says nothing of when it will.
         if (come_back <= steady_duration::zero()) return f;
         return std::move(f).with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
+    }
+
+    /// The permit waits for a token or a channel.
+    void hold() noexcept {
+        site().limiter.on_held(match_.route);
+        held_ = true;
+    }
+    void hold_no_more() noexcept {
+        if (!std::exchange(held_, false)) return;
+        site().limiter.on_sent(match_.route);
+        if (site().limiter.waiting() > 0) site().pump();
+    }
+
+    /// It is another shard's now, and so is this call.
+    asio::awaitable<result<response>> follow_the_site() {
+        followed_ = true;
+        sink_.reset();
+        source_.reset();
+        auto const left = deadline_ - context_.clock.now();
+        if (left <= steady_duration::zero()) co_return interrupted(wake::timeout, stage::admit);
+        request_ = std::move(request_).timeout(std::chrono::ceil<std::chrono::milliseconds>(left));
+        co_return co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_), asio::use_awaitable);
     }
 
     void give_permit_back() noexcept {
@@ -250,8 +294,16 @@ private:
                 failure_ = fail({errc::credential_refused, source.why_failed()}, stage::token);
                 co_return false;
             }
-            auto const next_try = source.fsm.next_refresh();
-            if (next_try != steady_time::max() && next_try >= deadline_) {
+            // The certificate of an own host that is refused ends a call as soon.
+            if (source.fsm.out_of_reach()) {
+                auto why = source.why_failed();
+                if (why.empty()) why = "the certificate of " + std::string(auth_host) + " is refused";
+                failure_ = fail({errc::token_unavailable, std::move(why)}, stage::token);
+                co_return false;
+            }
+            auto const useful = last_useful_permit();
+            auto const next_try = source.fsm.refreshing() ? now : source.fsm.next_refresh(true);
+            if (next_try != steady_time::max() && next_try >= useful) {
                 failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token)
                                .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
                 co_return false;
@@ -260,7 +312,7 @@ private:
                 stats_.token_waits.add();
                 if (source.fsm.generation() == 0) stats_.token_waits_at_start.add();
             }
-            wake const why = co_await source.wait(deadline_, heeds_);
+            wake const why = co_await source.wait(useful, heeds_);
             lap(stage::token);
             if (why == wake::timeout) {
                 failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token);
@@ -279,7 +331,7 @@ private:
     bool lease_at_once() {
         if (entry_->removed) return false;
         auto const* const token = entry_->token.get();
-        if (token != nullptr && (!token->fsm.usable(lap_) || token->fsm.next_refresh() <= lap_)) return false;
+        if (token != nullptr && !token->fsm.at_rest(lap_)) return false;
         lease_ = state_->origin->try_acquire(state_->flow());
         if (!lease_) return false;
         if (token != nullptr) bearer_ = token->current;
@@ -294,13 +346,15 @@ private:
                 bool const ready = co_await have_token();
                 if (!ready) co_return false;
             }
-            lease_result got = co_await state_->origin->acquire(&state_->flow(), deadline_, heeds_);
+            lease_result got = co_await state_->origin->acquire(&state_->flow(), last_useful_permit(), heeds_);
             lap(stage::lease);
             if (!got.lease) {
                 auto const ec = got.error.code();
                 dial_failed_ = ec == errc::connect_failed || ec == errc::resolve_failed || ec == errc::tls_failed ||
                                ec == boost::system::errc::not_enough_memory;
-                failure_ = fail(std::move(got.error), stage::lease);
+                // Why there is no channel says more than that none came in time.
+                if (ec != errc::timeout || lost_dials_ == 0) failure_ = fail(std::move(got.error), stage::lease);
+                stubborn_dial_ = ec != errc::connect_failed;
                 co_return false;
             }
             lease_ = std::move(got.lease);
@@ -324,19 +378,14 @@ private:
         }
     }
 
-    /// No channel could be opened: nothing was sent, so any request may try again.
-    asio::awaitable<bool> after_lost_dial() {
+    /** No channel could be opened: nothing was sent, so any request may try again, and it is no resend. The origin's own
+        backoff holds the next dial back, and with it whoever waits for one. */
+    bool after_lost_dial() noexcept {
         give_permit_back();
-        if (!dial_failed_) co_return false;
-        ++exchanges_;
-        exchange_facts facts;
-        facts.reason = resend_reason::channel_lost;
-        facts.exchanges = exchanges_;
-        facts.limited = limited_;
-        facts.unprocessed = true;
-        bool const again = plan_resend(facts);
-        if (!again) co_return false;
-        co_return co_await back_off();
+        if (!dial_failed_) return false;
+        ++lost_dials_;
+        // A refused connection may end any moment. A name or a certificate that is wrong is likely to stay so.
+        return !stubborn_dial_ || lost_dials_ < params().retries.max_exchanges;
     }
 
     // 5. Exchange
@@ -416,6 +465,9 @@ private:
         if (response_.status() == 401) stats_.answered_401.add();
         switch (what) {
         case answer_class::delivered:
+            if (bearer_ && entry_->token->fsm.on_accepted(bearer_->generation, lap_))
+                shard_.tell_tokens_refused(*entry_, false);
+            return next::deliver;
         case answer_class::scope_mismatch: return next::deliver;
         case answer_class::anonymous:
             if (!entry_->anonymous_reported.exchange(true))
@@ -446,6 +498,8 @@ private:
         shard_.learn_quotas(*entry_, *state_, limits);
         auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
                                                      limits, lap_, wall, context_.random);
+        if (auto const* const to = state_->site->elsewhere())
+            shard_.tell_elsewhere(*to, match_, response_.status(), limits);
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
         if (lesson.pause != limit_reason::none) {
@@ -463,7 +517,8 @@ private:
         if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
         auto const word = fsm.on_rejected(bearer_->generation, context_.clock.now());
         bearer_.reset();
-        if (word == token_rejection::deliver) return next::deliver;
+        if (word == token_rejection::deliver_and_tell) shard_.tell_tokens_refused(*entry_, true);
+        if (word == token_rejection::deliver || word == token_rejection::deliver_and_tell) return next::deliver;
         renewed_ = true;
         exchange_facts facts;
         facts.reason = resend_reason::token;
@@ -579,7 +634,7 @@ private:
             if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
     }
 
-    site_state& site() const noexcept { return *state_->site; }
+    site_state& site() const noexcept { return state_->site->current(); }
     client_params const& params() const noexcept { return *context_.params; }
 
     shard& shard_;
@@ -588,6 +643,7 @@ private:
     std::shared_ptr<connection_entry> entry_;
     std::shared_ptr<connection_state> state_;
     request request_;
+    body_streams streams_;
     route_match match_;
     steady_time started_;
     steady_time lap_;
@@ -606,13 +662,18 @@ private:
     std::size_t ahead_ = 0;  // who waited for permits before us
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
+    unsigned lost_dials_ = 0;  // since the last exchange
     asio::cancellation_type heeds_ = asio::cancellation_type::all;
     stage last_stage_ = stage::check;
     bool permit_ = false;
+    bool held_ = false;
+    bool moved_ = false;     // the site, while this waited
+    bool followed_ = false;  // it to another shard
     bool reused_ = false;
     bool have_response_ = false;
     bool renewed_ = false;
     bool dial_failed_ = false;
+    bool stubborn_dial_ = false;
     bool maybe_processed_ = false;  ///< by Jira: an exchange is under way, or ended without proof that nothing was done
     bool processed_before_ = false;  ///< the same, before the last exchange
     bool waited_for_token_ = false;

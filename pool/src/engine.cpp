@@ -29,6 +29,7 @@ char const* why_invalid(pool_params const& p) noexcept {
     if (!(p.max_share_of_site > 0 && p.max_share_of_site <= 1))
         return "pool_params::max_share_of_site must be above 0 and at most 1";
     if (p.min_idle > p.max_channels) return "pool_params::min_idle must be at most max_channels";
+    if (!(p.background_dials_per_second > 0)) return "pool_params::background_dials_per_second must be greater than 0";
     if (p.dial_backoff <= 0ms) return "pool_params::dial_backoff must be greater than 0";
     if (p.dial_backoff_max < p.dial_backoff) return "pool_params::dial_backoff_max must be at least dial_backoff";
     if (p.idle_timeout <= 0ms) return "pool_params::idle_timeout must be greater than 0";
@@ -124,6 +125,7 @@ void engine::make_shards(std::vector<shard_environment> environments) {
     std::random_device device;
     for (auto& e : environments) {
         auto const index = shards_->shards.size();
+        e.shards = environments.size();
         e.seed = params_->seed ? *params_->seed + index : std::uint64_t{device()} << 32 | device();
         shards_->shards.push_back(shard::make(std::move(e), params_, index, shards_));
     }

@@ -34,6 +34,7 @@ public:
     void stop() noexcept;
 
     std::shared_ptr<shard_set> const& shards() const noexcept { return shards_; }
+    static connection handle(std::shared_ptr<connection_entry> e) noexcept { return connection(std::move(e)); }
     /// A drain came to its end with no call cut off.
     std::atomic<bool> drained{false};
 

@@ -57,21 +57,29 @@ void lease::close(close_reason why) noexcept {
 }
 
 struct origin_pool::waiter : fair_waiter {
-    waiter(origin_pool& p, fair_flow& f) : point(p.context_->clock, p.context_->executor), pool(p), flow(f) {}
+    waiter(origin_pool& p, fair_flow& f, bool b)
+        : point(p.context_->clock, p.context_->executor), pool(p), flow(f), in_background(b) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~waiter() { leave(); }
     void enter() {
         pool.queue_.push(flow, *this, pool.context_->clock.now());
         pool.context_->stats->queue_length.add(1);
+        pool.background_ += in_background;
     }
     void leave() noexcept {
         if (!queued()) return;
         pool.queue_.remove(*this);
+        left();
+    }
+    /// It is out of the queue.
+    void left() noexcept {
         pool.context_->stats->queue_length.add(-1);
+        pool.background_ -= in_background;
     }
     wait_point point;
     origin_pool& pool;
     fair_flow& flow;
+    bool const in_background;
     // What it was given or told; a lease that nobody takes over any more goes back by itself.
     detail::lease lease;
     failure error;
@@ -91,6 +99,17 @@ private:
 class origin_pool::brake final : public timed {
 public:
     explicit brake(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
+
+private:
+    void on_time() override { pool_.serve(); }
+    void on_stop() override {}
+    origin_pool& pool_;
+    timer_room room_;
+};
+
+class origin_pool::turn final : public timed {
+public:
+    explicit turn(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
 
 private:
     void on_time() override { pool_.serve(); }
@@ -130,6 +149,18 @@ lease origin_pool::take_for(fair_flow& flow) noexcept {
 
 asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline,
                                                    asio::cancellation_type heeds) {
+    return wait_for_lease(flow, deadline, heeds, false);
+}
+
+asio::awaitable<lease_result> origin_pool::acquire_in_background(fair_flow* flow) {
+    if (!turn_) turn_ = std::make_unique<turn>(*this);
+    // What waits for ever is in no register, and `stop` would not reach it.
+    constexpr auto longest = std::chrono::hours(24);
+    return wait_for_lease(flow, later(context_->clock.now(), longest), asio::cancellation_type::all, true);
+}
+
+asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, steady_time deadline,
+                                                          asio::cancellation_type heeds, bool in_background) {
     lease_result result;
     if (stopped_) {
         result.error = errc::stopped;
@@ -152,7 +183,7 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
         co_return result;
     }
 
-    waiter w(*this, *flow);
+    waiter w(*this, *flow, in_background);
     w.enter();
     if (capped) context_->stats->site_cap_waits.add();
     serve();
@@ -216,7 +247,7 @@ void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
 
 void origin_pool::hand_over(std::unique_ptr<channel> c, steady_time now) noexcept {
     auto& next = static_cast<waiter&>(*queue_.pop(now));
-    context_->stats->queue_length.add(-1);
+    next.left();
     next.lease = lease(shared_from_this(), next.flow, std::move(c));
     next.point.notify();
 }
@@ -255,6 +286,9 @@ void origin_pool::serve() noexcept {
         auto const ready = queue_.ready();
         auto const idle_missing = used_ && limits.min_idle > idle_.size() ? limits.min_idle - idle_.size() : 0;
         if (dialing_ >= ready + idle_missing || !may_dial()) break;
+        auto const in_background = std::min(ready, background_);
+        if (dialing_ < ready + idle_missing - in_background) context_->dials.count(context_->clock.now());
+        else if (!background_may_dial()) break;
         start_dial(dialing_ < ready ? dial_purpose::waiting : dial_purpose::prewarm);
     }
 }
@@ -279,6 +313,7 @@ void origin_pool::replace_if_due(channel& c, steady_time now) noexcept {
     c.successor_dialled = true;
     // One that comes back late, from a long exchange, serves until its successor is there.
     c.retire_at = std::max(c.retire_at, now + replace_ahead());
+    context_->dials.count(now);
     start_dial(dial_purpose::replace);
 }
 
@@ -311,6 +346,13 @@ bool origin_pool::may_dial() const noexcept {
     // Behind a failure one alone tries.
     auto const at_once = failures_ == 0 ? limits.max_dialing : 1;
     return dialing_ < at_once && open_ + dialing_ < limits.max_channels;
+}
+
+bool origin_pool::background_may_dial() noexcept {
+    if (turn_->scheduled()) return false;
+    if (context_->dials.begin(context_->clock.now())) return true;
+    context_->clock.set(*turn_, context_->dials.next_turn());
+    return false;
 }
 
 namespace {
@@ -401,7 +443,7 @@ void origin_pool::back_off() noexcept {
 
 void origin_pool::fail_waiters(failure const& why) noexcept {
     while (auto* const w = static_cast<waiter*>(queue_.evict())) {
-        context_->stats->queue_length.add(-1);
+        w->left();
         try {
             w->error = why;
         } catch (std::bad_alloc const&) {

@@ -73,6 +73,10 @@ public:
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline,
                                           asio::cancellation_type heeds = asio::cancellation_type::all);
 
+    /// For what no call waits for: as acquire, but a dial for it waits until params let one begin. For a day, as the turn
+    /// of one site among thousands may be minutes away; `stop` ends it.
+    asio::awaitable<lease_result> acquire_in_background(fair_flow* flow);
+
     /// Closes what is idle. Nothing is dialled any more.
     void stop() noexcept;
 
@@ -92,7 +96,10 @@ private:
     struct waiter;
     class reaper;
     class brake;
+    class turn;
 
+    asio::awaitable<lease_result> wait_for_lease(fair_flow* flow, steady_time deadline, asio::cancellation_type heeds,
+                                                 bool in_background);
     void give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept;
     void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
 
@@ -108,6 +115,7 @@ private:
     void serve() noexcept;
 
     bool may_dial() const noexcept;
+    bool background_may_dial() noexcept;
     void start_dial(dial_purpose why) noexcept;
     static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self);
     void on_dialed(dial_result result) noexcept;
@@ -127,9 +135,11 @@ private:
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used
     std::unique_ptr<reaper> reaper_;
     std::unique_ptr<brake> brake_;  // scheduled: no dial begins
+    std::unique_ptr<turn> turn_;    // scheduled: none for what waits in the background; null until something did
     std::size_t open_ = 0;
     std::size_t dialing_ = 0;
-    unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
+    std::size_t background_ = 0;  // of those in the queue
+    unsigned failures_ = 0;       // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
     bool used_ = false;
     bool stopped_ = false;

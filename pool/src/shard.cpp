@@ -21,9 +21,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A refresh gets this long, waiting for a channel included; the old token is in use meanwhile.
-constexpr auto refresh_deadline = 20s;
-
 constexpr auto resolve_deadline = 20s;
 constexpr auto resolve_retry = 5s;
 constexpr auto resolve_retry_max = 600s;
@@ -194,7 +191,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       place_(&asio::query(context_->executor, asio::execution::context)),
       life_(context_life::of_shard(context_->executor)),
       undelivered_(std::make_unique<undelivered>(*context_)),
-      index_(index) {}
+      index_(index),
+      token_endpoint_(context_->params->tokens, context_->shards) {}
 
 shard::~shard() {
     if (watcher_) watcher_->leave();
@@ -281,13 +279,12 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
             auto const all = all_.lock();
             if (!all) return true;
             if (auto const home = all->home_of(key); home != index_) {
-                hand_over(e, s, home, key);
+                hand_over(e, s, home, key, nullptr);
                 return true;
             }
         }
         std::unique_ptr<token_source> token;
-        if (e->kind == connection_kind::service_oauth)
-            token = std::make_unique<token_source>(context_->params->tokens, *this, *e);
+        if (e->kind == connection_kind::service_oauth) token = std::make_unique<token_source>(*this, *e);
         if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 16);
         s->origin = origin(host);
         s->site = site(key);
@@ -311,7 +308,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
 
 quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s) noexcept {
     quota_scopes q;
-    q.at_site = e.token ? e.token->quota_at_site.get() : s.site->quota.get();
+    q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
     if (e.token && !app_quotas_.empty())
         if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
             q.over_sites = &found->second;
@@ -321,7 +318,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
 
 void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
     if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
-        auto& quota = e.token ? e.token->quota_at_site : s.site->quota;
+        auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
     if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
@@ -368,12 +365,12 @@ private:
 
 }  // namespace
 
-token_source::token_source(token_params const& p, shard& s, connection_entry& e) : fsm(p), shard_(s), entry_(e) {}
+token_source::token_source(shard& s, connection_entry& e) : fsm(s.token_endpoint_), shard_(s), entry_(e) {}
 
 void token_source::schedule() noexcept {
     if (retired) return;
     try {
-        shard_.context_->clock.set(*this, fsm.next_refresh());
+        shard_.context_->clock.set(*this, fsm.next_refresh(calls_wait()));
     } catch (std::bad_alloc const&) {
         return;  // the next call finds that a refresh is due
     }
@@ -392,6 +389,7 @@ void token_source::note_failure(std::string why) {
 asio::awaitable<wake> token_source::wait(steady_time deadline, asio::cancellation_type heeds) {
     if (!waiting_) waiting_ = std::make_unique<std::vector<wait_point*>>();
     listed_wait here(*waiting_, shard_.context_->clock, shard_.executor());
+    schedule();  // who waits looks sooner
     wake const why = co_await here.point.wait(deadline, heeds);
     co_return why;
 }
@@ -403,8 +401,15 @@ void token_source::wake_all() {
 }
 
 void token_source::on_time() {
-    fsm.on_timer(shard_.context_->clock.now(), shard_.context_->random);
-    shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
+    auto const now = shard_.context_->clock.now();
+    fsm.on_timer(now, shard_.context_->random);
+    if (calls_wait() && fsm.overtake_due(now)) shard_.spawn_refresh(shard_.entries_[entry_.slot], entry_.state);
+    else shard_.start_refresh(shard_.entries_[entry_.slot], entry_.state);
+}
+
+void token_source::on_endpoint_recovered() noexcept {
+    fsm.on_endpoint_recovered(shard_.context_->clock.now(), calls_wait(), shard_.context_->random);
+    schedule();
 }
 
 void shard::enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
@@ -497,7 +502,7 @@ void shard::note_refused(std::string const& id, bool refused) {
 
 void shard::start_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
     if (context_->clock.stopped() || e->token->retired) return;
-    if (!e->token->fsm.refresh_due(context_->clock.now())) {
+    if (!e->token->fsm.refresh_due(context_->clock.now(), e->token->calls_wait())) {
         e->token->schedule();
         return;
     }
@@ -528,6 +533,11 @@ private:
 
 /// One request to the token endpoint: what came of it.
 struct token_exchange {
+    token_source* of = nullptr;
+    // When it began.
+    token_generation generation = 0;
+    std::uint16_t failures = 0;
+    bool unsent = false;  ///< nobody wanted it any more when it had its channel
     token_answer answer;
     std::optional<std::chrono::seconds> retry_after;
     steady_time asked{};
@@ -536,13 +546,20 @@ struct token_exchange {
 asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                             token_exchange* out) {
     out->asked = self->context_->clock.now();
-    auto const deadline = out->asked + refresh_deadline;
+    auto const deadline = deadline_after(out->asked, self->context_->params->tokens.exchange_timeout);
     auto const host = std::string(auth_host);
     auto const pool = self->origin(host);
     fair_flow flow;  // each credential asks once an hour: no history to keep
     auto leased = co_await pool->acquire(&flow, deadline);
     if (!leased.lease) {
         out->answer.reason = leased.error.describe();
+        // As a call's own dial: tried again, it would be refused again.
+        if (leased.error.code() == errc::certificate_refused) out->answer.failed = refresh_failure::lasting;
+        co_return;
+    }
+    if (!out->of->fsm.may_send(out->generation, out->failures, self->context_->clock.now())) {
+        out->unsent = true;
+        leased.lease.give_back();
         co_return;
     }
     std::string body = "grant_type=client_credentials&client_id=";
@@ -581,7 +598,8 @@ void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::str
     try {
         bool const good = outcome == refresh_result::ok;
         e.token->note_failure(good ? std::string() : reason);
-        if (!e.token->retired) note_refused(e.id, outcome == refresh_result::permanent);
+        if (!e.token->retired)
+            note_refused(e.id, outcome == refresh_result::permanent || e.token->fsm.tokens_refused());
         if (good || context_->clock.stopped()) return;
         context_->report({outcome == refresh_result::permanent ? event::kind::credential_refused
                                                                : event::kind::token_refresh_failed,
@@ -591,26 +609,57 @@ void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::str
     }
 }
 
+void shard::wake_tokens() noexcept {
+    for (auto const& e : entries_)
+        if (e->token) e->token->on_endpoint_recovered();
+}
+
+void shard::tell_tokens_refused(connection_entry& e, bool refused) noexcept {
+    try {
+        if (!e.token->retired) note_refused(e.id, refused);
+        if (refused) context_->report({event::kind::credential_refused, e.id, "Jira refuses each new token of it"});
+    } catch (std::bad_alloc const&) {
+        return;  // the counters have it
+    }
+}
+
 asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                          std::shared_ptr<connection_state> s) {
     auto& source = *e->token;
     auto& stats = *self->stats_;
     auto const started = self->context_->clock.now();
+    auto const begun = source.fsm.generation();
     token_exchange done;
+    done.of = &source;
+    done.generation = begun;
+    done.failures = source.fsm.failures();
     std::shared_ptr<bearer const> newer;
     try {
         co_await exchange_token(self, s, &done);
-        if (done.answer.ok()) newer = std::make_shared<bearer const>(done.answer.token, source.fsm.generation() + 1);
+        if (done.answer.ok()) newer = std::make_shared<bearer const>(done.answer.token, begun + 1);
     } catch (std::bad_alloc const&) {
         done.answer = {};
         done.answer.reason = "no memory";
     }
+    if (done.unsent) {
+        source.wake_all();
+        source.schedule();
+        co_return;
+    }
     auto& answer = done.answer;
 
     auto const now = self->context_->clock.now();
-    auto outcome = refresh_result::ok;
+    auto outcome = answer.ok()                                   ? refresh_result::ok
+                   : answer.failed == refresh_failure::permanent ? refresh_result::permanent
+                                                                 : refresh_result::transient;
+    if (source.fsm.ended_late(begun)) {
+        stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
+        stats.token_refresh_duration.observe(now - started);
+        source.schedule();
+        co_return;
+    }
+    bool const was_out_of_reach = source.fsm.out_of_reach();
     if (!answer.ok()) {
-        outcome = answer.failed == refresh_failure::permanent ? refresh_result::permanent : refresh_result::transient;
         source.fsm.on_refresh_failed(answer.failed, now, done.retry_after, self->context_->random);
     } else if (!source.fsm.on_refreshed(done.asked, now, answer.lifetime, self->context_->random)) {
         outcome = refresh_result::transient;
@@ -620,6 +669,11 @@ asio::awaitable<void> shard::run_refresh(std::shared_ptr<shard> self, std::share
     }
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
+    if (self->token_endpoint_.take_recovered()) self->wake_tokens();
+    // Who waits for another credential's turn waits in vain.
+    if (source.fsm.out_of_reach() && !was_out_of_reach)
+        for (auto const& other : self->entries_)
+            if (other->token) other->token->wake_all();
     source.wake_all();  // they run behind this
     self->tell_refreshed(*e, outcome, answer.reason);
     source.schedule();
@@ -643,16 +697,19 @@ void shard::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::st
 asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why) {
     auto const pool = self->origin(host);
     fair_flow flow;
-    auto const deadline = self->context_->clock.now() + resolve_deadline;
-    auto leased = co_await pool->acquire(&flow, deadline);
+    auto leased = co_await pool->acquire_in_background(&flow);
     if (!leased.lease) {
         *why = std::move(leased.error);
         co_return false;
     }
+    if (!self->anybody_asks_for(host)) {
+        leased.lease.give_back();
+        co_return true;
+    }
     exchange_input in;
     in.target = tenant_info_target;
     in.fixed_headers = pool->fixed_headers();
-    in.deadline = deadline;
+    in.deadline = self->context_->clock.now() + resolve_deadline;
     response out;
     auto report = co_await leased.lease.channel().exchange(&in, &out);
     if (report.error.code()) {
@@ -710,45 +767,84 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     auto const all = all_.lock();
     if (!all) return;
     auto const home = all->home_of(cloud);
+    std::shared_ptr<site_limiter> learned;
+    std::shared_ptr<site_state> left_behind;
     // One after the other, so that lack of memory leaves the rest to be asked for again.
     for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
         auto const e = waiting.back().lock();
         if (!e || e->removed || !e->state || !e->state->site) continue;
-        // A new state, so that calls in flight keep the site they were admitted by.
-        auto s = e->state->without_site();
         if (home == index_) {
-            s->origin = e->state->origin;
-            s->site = site(cloud);
-            s->site->limiter.merge(e->state->site->limiter);
-            // A copy: calls of the old state may still refer to the old one.
-            if (e->state->site->quota && !s->site->quota)
-                s->site->quota = std::make_unique<points_quota>(*e->state->site->quota);
-            e->state = s;
+            join(*e, cloud);
             continue;
         }
+        left_behind = e->state->site;
+        if (!learned) {
+            learned = std::make_shared<site_limiter>(context_->params->limits);
+            learned->merge(left_behind->limiter);
+        }
+        auto s = e->state->without_site();
         auto const left = leave(*e);
         try {
-            hand_over(e, std::move(s), home, cloud);
+            hand_over(e, std::move(s), home, cloud, learned);
         } catch (std::bad_alloc const&) {
             enter(e, left);
             throw;
         }
     }
     by_host_.erase(host);
+    // Who waits here follows; the answers of those in flight are told there.
+    if (left_behind) left_behind->leave_for(home, cloud);
+}
+
+/// One site, two names: the first who comes under a name brings the object, the second one's becomes that.
+void shard::join(connection_entry& e, std::string const& cloud) {
+    auto const mine = e.state->site;
+    auto& named = sites_[cloud];
+    auto const site = named.lock();
+    if (!site) {
+        named = mine;
+        return;
+    }
+    if (site == mine) return;
+    // A new state: calls in flight find the way from the old one.
+    auto s = e.state->without_site();
+    s->origin = e.state->origin;
+    s->site = site;
+    if (&mine->current() != site.get()) mine->become(site);
+    e.state = std::move(s);
+}
+
+void shard::tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept {
+    auto const all = all_.lock();
+    if (!all) return;
+    try {
+        auto const other = all->shards[to.shard];
+        other->post([other, cloud = to.cloud, id = m.route, issue = std::string(m.issue), status, h] {
+            auto const found = other->sites_.find(cloud);
+            auto const site = found == other->sites_.end() ? nullptr : found->second.lock();
+            if (!site) return;
+            auto& clock = other->context_->clock;
+            site->current().limiter.on_answer({id, issue}, {}, status, h, clock.now(), clock.wall(),
+                                              other->context_->random);
+            site->current().pump();
+        });
+    } catch (std::bad_alloc const&) {
+        return;  // the next answer says it again
+    }
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                      std::string const& cloud) {
+                      std::string const& cloud, std::shared_ptr<site_limiter const> learned) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
-    next->post([next, e, s, cloud] { next->take_over(e, s, cloud); });
+    next->post([next, e, s, cloud, learned = std::move(learned)] { next->take_over(e, s, cloud, learned.get()); });
     // After the post: a caller that reads the new home posts behind it.
     e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
 }
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                      std::string const& cloud) noexcept {
+                      std::string const& cloud, site_limiter const* learned) noexcept {
     auto const remember = [&] {
         try {
             cloud_of_host_[std::string(e->host())] = cloud;
@@ -759,6 +855,12 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     remember();
     e->state = std::move(s);
     [[maybe_unused]] bool const begun = begin_with(e);
+    if (learned == nullptr || !e->state || !e->state->site) return;
+    try {
+        e->state->site->current().limiter.merge(*learned);
+    } catch (std::bad_alloc const&) {
+        return;  // answers teach it again
+    }
 }
 
 }  // namespace jirapool::detail

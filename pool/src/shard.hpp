@@ -160,6 +160,10 @@ private:
     /// Once the token machine said that one is to begin.
     void spawn_refresh(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
     void tell_refreshed(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept;
+    /// The token endpoint answers behind an outage.
+    void wake_tokens() noexcept;
+    /// Jira refuses each new token of the credential, or takes them again.
+    void tell_tokens_refused(connection_entry& e, bool refused) noexcept;
     static asio::awaitable<void> run_refresh(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
@@ -177,10 +181,13 @@ private:
     static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
     bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
+    void join(connection_entry& e, std::string const& cloud);
+    /// An answer's headers to the shard that has the site now. `m` as of a call's.
+    void tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept;
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                   std::string const& cloud);
+                   std::string const& cloud, std::shared_ptr<site_limiter const> learned);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                   std::string const& cloud) noexcept;
+                   std::string const& cloud, site_limiter const* learned) noexcept;
     void forget_unused();
 
     void on_call_ended();
@@ -197,6 +204,7 @@ private:
     std::weak_ptr<shard_set> all_;
     std::size_t index_;
 
+    token_endpoint token_endpoint_;
     std::unordered_map<std::string, std::shared_ptr<origin_pool>> origins_;  // by host
     std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;       // by key
     std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>

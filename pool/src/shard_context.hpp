@@ -3,6 +3,7 @@
 #include "channel.hpp"
 #include "timers.hpp"
 
+#include <jirapool/core/pace.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
@@ -23,6 +24,7 @@ public:
     std::unique_ptr<jirapool::detail::alarm> alarm;
     std::function<std::unique_ptr<dialer>(asio::any_io_executor, timers&)> make_dialer;
     std::uint64_t seed = 0;
+    std::size_t shards = 1;  ///< of the engine
 };
 
 /** What the parts of one shard share: its executor, its time, its chance, its way out. Whoever touches any of it when
@@ -35,6 +37,8 @@ public:
         : executor(std::move(e.executor)),
           params(std::move(p)),
           stats(std::make_shared<shard_stats>()),
+          shards(e.shards),
+          dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
           clock(*e.clock, std::move(e.alarm)),
           dial(e.make_dialer(executor, clock)) {}
@@ -46,6 +50,8 @@ public:
     asio::any_io_executor const executor;
     std::shared_ptr<client_params const> const params;
     std::shared_ptr<shard_stats> const stats;
+    std::size_t const shards;  ///< of the engine
+    pace dials;                ///< of those that no call waits for
     random_engine random;
     timers clock;
     std::unique_ptr<dialer> const dial;

@@ -11,10 +11,14 @@
 #include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <forward_list>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace jirapool::detail {
 
@@ -32,6 +36,7 @@ struct admit_waiter : limiter_waiter {
     connection_entry const& entry;
     wait_point point;
     bool permitted = false;
+    bool moved = false;  ///< its site is another object now: it is to wait there
 };
 
 /** One Jira site in its shard: its limits, its retry budget and its place in the origins' queues. Shared by all
@@ -57,6 +62,35 @@ public:
         context_->clock.set(*this, limiter.next_release(now));
     }
 
+    /** The site turned out to be one that `other` is: what was learned here, what is in flight and who waits is that one's
+        from now on. May throw bad_alloc, and has done nothing then that a second time would not. */
+    void become(std::shared_ptr<site_state> const& other) {
+        auto const waiting = take_waiting();
+        other->limiter.absorb(limiter);
+        if (quota && !other->quota) other->quota = std::make_unique<points_quota>(*quota);
+        successor_ = other;
+        send_on(waiting);
+        other->pump();
+    }
+    /// The same for one on another shard, which has been told.
+    void leave_for(std::size_t shard, std::string cloud) {
+        auto const waiting = take_waiting();
+        elsewhere_ = std::make_unique<place>(place{shard, std::move(cloud)});
+        send_on(waiting);
+    }
+    /// A site of another shard, under another name.
+    struct place {
+        std::size_t shard;
+        std::string cloud;
+    };
+    place const* elsewhere() const noexcept { return elsewhere_.get(); }
+    /// Itself, or what it has become.
+    site_state& current() noexcept {
+        auto* s = this;
+        while (s->successor_) s = s->successor_.get();
+        return *s;
+    }
+
     /// The connection was removed: those of its calls that wait for permits wait no more.
     void end_waits_of(connection_entry const& e) {
         for (auto* const w : limiter.waiting_calls()) {
@@ -69,6 +103,20 @@ public:
     }
 
 private:
+    std::vector<limiter_waiter*> take_waiting() const {
+        auto all = limiter.waiting_calls();
+        std::sort(all.begin(), all.end(), [](auto const* a, auto const* b) { return a->arrival() < b->arrival(); });
+        return all;
+    }
+    void send_on(std::vector<limiter_waiter*> const& waiting) noexcept {
+        for (auto* const w : waiting) {
+            auto& call = *static_cast<admit_waiter*>(w);
+            limiter.remove(call);
+            call.moved = true;
+            call.point.notify();
+        }
+    }
+
     // Until it is tried again.
     static constexpr steady_duration without_memory = std::chrono::milliseconds(10);
 
@@ -107,6 +155,8 @@ private:
     std::forward_list<origin_flow> flows_;
     std::shared_ptr<shard_context> const context_;
     timer_room room_;
+    std::shared_ptr<site_state> successor_;
+    std::unique_ptr<place> elsewhere_;
 };
 
 }  // namespace jirapool::detail

@@ -36,7 +36,7 @@ public:
 /// One OAuth credential's token in its shard: the state machine, the token, who waits, and the timer that renews ahead.
 class token_source final : public timed {
 public:
-    token_source(token_params const& p, shard& s, connection_entry& e);
+    token_source(shard& s, connection_entry& e);
     ~token_source() override = default;
 
     token_fsm fsm;
@@ -53,10 +53,13 @@ public:
     void note_failure(std::string why);
     /// Looks again when the next refresh is due.
     void schedule() noexcept;
+    /// The endpoint answers again.
+    void on_endpoint_recovered() noexcept;
     /// `heeds`: the types of cancellation that end it.
     asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds);
     /// The state changed: each waiting call looks again.
     void wake_all();
+    bool calls_wait() const noexcept { return waiting_ && !waiting_->empty(); }
 
 private:
     void on_time() override;

@@ -65,7 +65,11 @@ private:
             co_return report;
         }
         auto reply = model.handle(host_, *in, sent, timers_.now(), timers_.wall());
-        bool const stalled = model.happens(host_ == auth_host ? faults.token_stalled : faults.stalled);
+        bool stalled = model.happens(host_ == auth_host ? faults.token_stalled : faults.stalled);
+        if (host_ == auth_host && model.stall_tokens > 0) {
+            --model.stall_tokens;
+            stalled = true;
+        }
         error_code const back = co_await until(stalled ? in->deadline + 1ms : timers_.now() + way, in->deadline);
         if (back || reply.lost) {
             report.error = failure(back ? back : make_error_code(errc::channel_lost)).at(stage::first_byte);
@@ -116,6 +120,7 @@ public:
         ++here.dialing;
         if (here.open + here.dialing > world_.max_channels_)
             model.note("more channels to an origin than pool_params allow");
+        model.dial_times.push_back(timers_.now());
         dial_result result;
         auto takes = 3 * model.params().latency;
         if (model.happens(faults.slow_dials)) takes += std::chrono::milliseconds(model.random()() % 4'000);
@@ -126,6 +131,9 @@ public:
         result.failed_at = dial_stage::connect;
         if (w == wake::cancelled) {
             result.error = errc::stopped;
+        } else if (host == auth_host && model.happens(faults.token_certificate)) {
+            result.failed_at = dial_stage::tls;
+            result.error = errc::certificate_refused;
         } else if (model.happens(faults.refused_dials)) {
             result.error = errc::connect_failed;
         } else {

@@ -141,14 +141,20 @@ void jira_model::begun(std::string_view host, detail::exchange_input const& in, 
     auto const n = site_of_token_request(in);
     auto& s = sites_[n];
     if (!of_present_life(n, in)) return;
-    if (++s.refreshing > 1) note("two refreshes of one credential were in flight");
+    auto const overtaken = std::count_if(s.refreshing.begin(), s.refreshing.end(),
+                                         [&](refresh const& r) { return r.tokens_read == s.tokens_read; });
+    if (overtaken > 0 && now < s.refreshing.back().begun + overtake_after)
+        note("two refreshes of one credential were in flight");
+    s.refreshing.push_back({&in, now, s.tokens_read});
+    if (s.refreshing.size() > 2) note("three refreshes of one credential were in flight");
+    most_refreshing = std::max(most_refreshing, s.refreshing.size());
     if (now < s.no_refresh_before && s.secrets == s.secrets_at_failure) note("a refresh did not wait for its backoff");
 }
 
 void jira_model::ended(std::string_view host, detail::exchange_input const& in) {
     if (host != auth_host) return;
     auto const n = site_of_token_request(in);
-    if (of_present_life(n, in)) --sites_[n].refreshing;
+    std::erase_if(sites_[n].refreshing, [&](refresh const& r) { return r.in == &in; });
 }
 
 jira_model::reply jira_model::handle(std::string_view host, detail::exchange_input const& in, steady_time sent,
@@ -172,6 +178,7 @@ jira_model::reply jira_model::handle(std::string_view host, detail::exchange_inp
 
 jira_model::reply jira_model::exchange_token(std::size_t n, steady_time now) {
     ++token_requests;
+    token_request_times.push_back(now);
     auto& s = sites_[n];
     hash(n);
     reply r;
@@ -376,7 +383,12 @@ void jira_model::delivered(std::string_view host, detail::exchange_input const& 
         auto& s = sites_[n];
         auto const generation = number_behind(answer.body(), "\"t-" + std::to_string(n) + "-");
         if (!of_present_life(n, in)) return;
+        auto const mine = std::find_if(s.refreshing.begin(), s.refreshing.end(),
+                                       [&](refresh const& r) { return r.in == &in; });
+        // What comes behind the token of one that was overtaken is not taken.
+        if (mine != s.refreshing.end() && mine->tokens_read != s.tokens_read) return;
         if (generation != nothing) {
+            ++s.tokens_read;
             s.delivered = static_cast<token_generation>(generation);
             s.delivered_at = now;
         } else {

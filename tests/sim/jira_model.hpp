@@ -34,7 +34,8 @@ struct model_faults {
     double token_down = 0;   ///< the token endpoint answers 503
     double token_odd = 0;    ///< 200, but empty, HTML, or with an expires_in that makes no sense
     double token_stalled = 0;
-    double early_401 = 0;  ///< a token is revoked before its time
+    double token_certificate = 0;  ///< the certificate that the token endpoint shows is refused
+    double early_401 = 0;          ///< a token is revoked before its time
 };
 
 struct model_params {
@@ -74,7 +75,7 @@ public:
     void begin_anew(std::size_t site) {
         auto& s = sites_.at(site);
         s.first_secret = ++s.secrets;
-        s.refreshing = 0;
+        s.refreshing.clear();
         s.no_refresh_before = steady_time::min();
     }
 
@@ -100,6 +101,13 @@ public:
 
     /// A test's own answer in Jira's or the token endpoint's place; false: the model answers.
     std::function<bool(std::string_view host, detail::exchange_input const&, reply&)> script;
+    /// So many token requests from now on are never answered.
+    int stall_tokens = 0;
+    std::size_t most_refreshing = 0;  ///< of one credential at a time
+    /// token_params::overtake_after: before, no second exchange begins beside one in flight.
+    steady_duration overtake_after = std::chrono::seconds(1);
+    std::vector<steady_time> token_request_times;
+    std::vector<steady_time> dial_times;  ///< when they began
 
     /// A scope answers 429 until then, with the whole wait in Retry-After.
     enum class scope {
@@ -155,6 +163,12 @@ private:
         double tokens = -1;
         steady_time last{};
     };
+    /// An exchange at the token endpoint.
+    struct refresh {
+        detail::exchange_input const* in;
+        steady_time begun;
+        std::uint64_t tokens_read;  // when it began
+    };
     struct issue : closure {
         std::deque<steady_time> writes;  // of the last 30 s
     };
@@ -180,7 +194,8 @@ private:
         steady_time expires = steady_time::min();
         steady_time no_refresh_before = steady_time::min();
         int secrets_at_failure = 0;
-        int refreshing = 0;
+        std::vector<refresh> refreshing;  // in flight
+        std::uint64_t tokens_read = 0;
         std::uint64_t requests = 0;
         std::uint64_t refused = 0;
     };

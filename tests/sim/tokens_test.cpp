@@ -73,7 +73,8 @@ TEST_CASE("sim: 10,000 late 401s of an old token lead to one refresh, and all ca
     auto p = unlimited();
     p.pool.max_channels = 10'000;
     p.pool.max_dialing = 10'000;
-    p.pool.max_share_of_site = 1;  // all at once, of one site
+    p.pool.max_share_of_site = 1;                               // all at once, of one site
+    p.tokens.exchange_timeout = p.tokens.overtake_after = 30s;  // that endpoint is slow, not silent
     engine_world w(m, p, 12);
     w.add_all();
     w.time().run_until(w.time().now() + 10s);

@@ -275,6 +275,9 @@ TEST_CASE("client: params that break a rule are refused with its name") {
     f.params.pool.dial_backoff = 6s;
     CHECK_THROWS_WITH(runtime(1, f.params), "pool_params::dial_backoff_max must be at least dial_backoff");
     f.params.pool.dial_backoff = 100ms;
+    f.params.pool.background_dials_per_second = 0;
+    CHECK_THROWS_WITH(runtime(1, f.params), "pool_params::background_dials_per_second must be greater than 0");
+    f.params.pool.background_dials_per_second = 45;
     f.params.tls.ca_file = "/nonexistent.pem";
     CHECK_THROWS_AS(runtime(1, f.params), std::invalid_argument);
     f.params.tls.ca_file = f.ca.path();

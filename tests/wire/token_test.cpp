@@ -95,7 +95,7 @@ TEST_CASE("tokens: a new secret takes over without a call waiting for it") {
 
 TEST_CASE("tokens: while the endpoint fails, calls go on with the token they have") {
     auto world = small_world();
-    world.token_lifetime = 4s;
+    world.token_lifetime = 12s;
     fixture f(world);
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("oauth-0001")).value();

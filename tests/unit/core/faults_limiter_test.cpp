@@ -568,3 +568,52 @@ TEST_CASE("limiter: the part of a bucket that may leave at once is in range") {
     p.burst_of_bucket = 1;
     CHECK(why_invalid(p) == nullptr);
 }
+
+TEST_CASE("faults: A2 no more permits wait for a token or a channel than may leave at once") {
+    fixture f;
+    f.learn(get_myself, 100, 19, t0);
+    auto now = t0 + 10s;
+    int given = 0;
+    for (int i = 0; i < 3000; ++i, now += 1ms)
+        if (f.admit_one(get_myself, now)) {
+            ++given;
+            f.limiter.on_held(get_myself.route);
+        }
+    CHECK(given >= 1);
+    CHECK(given <= 20);
+    // Other routes have their own.
+    CHECK(f.admit_one(get_issue, now));
+    CHECK_FALSE(f.admit_one(get_myself, now));
+    f.limiter.on_sent(get_myself.route);
+    CHECK(f.admit_one(get_myself, now));
+    f.limiter.on_held(get_myself.route);
+    CHECK_FALSE(f.admit_one(get_myself, now + 1s));
+    for (int i = 0; i < given; ++i) f.limiter.on_sent(get_myself.route);
+    CHECK(f.admit_one(get_myself, now + 1s));
+}
+
+TEST_CASE("faults: A1c a site that becomes another one brings its issues' writes and pauses and its bulk operations along") {
+    fixture host;
+    fixture cloud;
+    for (auto* const f : {&host, &cloud}) f->learn(put_issue, 1000, 999, t0);
+    CHECK(host.admit_many(put_issue, 9, t0) == 9);
+    CHECK(cloud.admit_many(put_issue, 9, t0 + 1ms) == 9);
+    auto const bulk = match(method::post, "/rest/api/3/bulk/issues/delete");
+    REQUIRE(host.admit_many(bulk, 1, t0) + cloud.admit_many(bulk, 1, t0) == 2);
+    auto const other = match(method::put, "/rest/api/3/issue/B-2");
+    rate_headers h;
+    h.reason = limit_reason::issue_write;
+    h.retry_after = 30s;
+    host.answer(other, 429, t0, h);
+    cloud.limiter.absorb(host.limiter);
+    CHECK(cloud.admit_many(put_issue, 9, t0 + 1s) == 2);
+    CHECK_FALSE(cloud.admit_one(other, t0 + 20s));
+    // Of five places two are taken until both operations end; the same lesson twice changes nothing.
+    cloud.limiter.merge(host.limiter);
+    int places = 0;
+    for (auto now = t0 + 10s; now < t0 + 40s; now += 1s) places += cloud.admit_one(bulk, now);
+    CHECK(places == 3);
+    cloud.limiter.on_done(bulk.route);
+    cloud.limiter.on_done(bulk.route);
+    CHECK(cloud.admit_one(bulk, t0 + 60s));
+}

@@ -49,7 +49,8 @@ void check_later() {
 /// How often one credential asks in three seconds when each answer is `outcome`.
 int requests_in_3s(token_params const& p, std::function<void(token_fsm&, steady_time, random_engine&)> const& outcome) {
     random_engine random{7};
-    token_fsm fsm(p);
+    token_endpoint endpoint(p);
+    token_fsm fsm(endpoint);
     int n = 0;
     for (auto now = t0; now < t0 + 3s && n < 1000;) {
         if (fsm.refresh_due(now)) {
@@ -201,7 +202,8 @@ TEST_CASE("faults: C2 a refusal that is remembered for ever is, and asks nothing
         p.refused_memory = memory;
         REQUIRE(why_invalid(p) == nullptr);
         random_engine random{7};
-        token_fsm fsm(p);
+        token_endpoint endpoint(p);
+        token_fsm fsm(endpoint);
         REQUIRE(fsm.on_need(t0) == token_need::refresh_then_wait);
         fsm.on_refresh_failed(refresh_failure::permanent, t0, std::nullopt, random);
         CHECK(fsm.on_need(t0 + 900ms) == token_need::refused);
@@ -225,7 +227,8 @@ TEST_CASE("faults: C2 no backoff, spread or slack at its end makes a credential 
         p.wake_spread = d;
         REQUIRE(why_invalid(p) == nullptr);
         random_engine random{7};
-        token_fsm fsm(p);
+        token_endpoint endpoint(p);
+        token_fsm fsm(endpoint);
         REQUIRE(fsm.refresh_due(t0));
         REQUIRE(fsm.on_refreshed(t0, t0, 3600s, random));
         CHECK(fsm.usable(t0 + 3200s));

@@ -3,6 +3,8 @@
 #include <jirapool/core/token_fsm.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <string>
 #include <vector>
 
 using namespace jirapool;
@@ -15,7 +17,8 @@ steady_time const t0{1000h};
 struct machine {
     token_params params;
     random_engine random{7};
-    token_fsm fsm{params};
+    token_endpoint endpoint{params};
+    token_fsm fsm{endpoint};
 
     void refresh(steady_time asked, std::chrono::seconds lifetime = 3600s) {
         REQUIRE(fsm.refresh_due(asked));
@@ -52,7 +55,8 @@ TEST_CASE("token_fsm: credentials loaded in one second renew spread over half of
     random_engine random(1);
     std::vector<steady_time> due;
     for (int i = 0; i < 1000; ++i) {
-        token_fsm fsm(params);
+        token_endpoint endpoint(params);
+        token_fsm fsm(endpoint);
         REQUIRE(fsm.refresh_due(t0));
         REQUIRE(fsm.on_refreshed(t0, t0, 3600s, random));
         due.push_back(fsm.next_refresh());
@@ -197,6 +201,11 @@ TEST_CASE("token_params: every broken rule is named") {
     p = {};
     p.backoff_max = 1ms;
     CHECK(why_invalid(p) != nullptr);
+    for (double const rate : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
+        p = {};
+        p.exchanges_per_second = rate;
+        CHECK(std::string(why_invalid(p)) == "token_params::exchanges_per_second must be greater than 0");
+    }
 }
 
 TEST_CASE("token_fsm: after a night's sleep refreshes spread over a minute, but a call that needs one does not wait") {
@@ -275,9 +284,11 @@ TEST_CASE("token_fsm: a token refused in its old age makes the fresh ones' refus
     m.refresh(t0);
     CHECK(m.fsm.on_rejected(1, t0 + 1s) == token_rejection::need_newer);
     m.refresh(t0 + 1s);
+    m.fsm.on_accepted(2, t0 + 500s);
     CHECK(m.fsm.on_rejected(2, t0 + 1000s) == token_rejection::need_newer);
     m.refresh(t0 + 1000s);
     CHECK(m.fsm.on_rejected(3, t0 + 1001s) == token_rejection::need_newer);
     m.refresh(t0 + 1001s);
-    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver);
+    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver_and_tell);
+    CHECK(m.fsm.on_rejected(4, t0 + 1003s) == token_rejection::deliver);
 }

@@ -57,6 +57,8 @@ public:
     void begin_exchange(bool reused, std::uint32_t token);
     void end_exchange(int status, error_code error);
     void will_resend(resend_reason why);
+    /// What came behind, of a call that went on elsewhere before its first exchange.
+    void append(explanation const& rest);
 
 private:
     std::vector<step> steps_;

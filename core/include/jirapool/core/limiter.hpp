@@ -73,6 +73,8 @@ public:
 
     bool waiting() const noexcept { return group_ != nullptr; }
     route_id route() const noexcept { return route_; }
+    /// Who came before has the lower one, among those of one limiter.
+    std::uint64_t arrival() const noexcept { return arrival_; }
 
 private:
     friend class site_limiter;
@@ -106,7 +108,7 @@ struct admission {
 
 /** All limits of one site: who may go now, who waits, what Jira's answers teach. Pure: no I/O, no clock.
 
-    Scopes (jira-cloud.md 3.1): route (burst: a bucket of tokens, in 32 bytes each, its rate learned from X-RateLimit-Limit,
+    Scopes (jira-cloud.md 3.1): route (burst: a bucket of tokens, in 40 bytes each, its rate learned from X-RateLimit-Limit,
     its size and how it is refilled from the course of X-RateLimit-Remaining), issue (writes: 20 in 2 s and 100 in 30 s,
     exactly), bulk operations in flight, the whole site (unknown reasons), and what the connection's app and account may. A
     call goes when all of its scopes let it.
@@ -151,6 +153,11 @@ public:
         permit is void then: ask `admit` again. */
     bool open(route_match m, quota_scopes q, steady_time now) const noexcept;
 
+    /** A permitted call waits for a token or a channel before it can be sent; `on_sent` when it waits no more. A permit is a
+        moment in time: so many that are not used yet as may leave at once are held, and no more, or all would go together when
+        the wait ends. Ask `release` behind on_sent. */
+    void on_held(route_id route) noexcept;
+    void on_sent(route_id route) noexcept;
     /// A permitted call ended, with or without an answer.
     void on_done(route_id route) noexcept;
 
@@ -160,8 +167,11 @@ public:
     std::size_t waiting() const noexcept { return waiting_; }
     /// Scopes paused at `now`, by counting: for snapshots, not for the hot path.
     std::size_t paused_scopes(steady_time now) const noexcept;
-    /// Takes over what another object learned of the same site: the lower rates and the later pauses.
+    /// Takes over what another object learned of the same site: the lower rates, the later pauses, the writes to issues. May
+    /// be done twice. Throws std::bad_alloc.
     void merge(site_limiter const& other);
+    /// The same, and what is in flight there is from now on done here. Nobody may wait at `other` any more.
+    void absorb(site_limiter& other);
     /** Ends every pause of the site, its routes and issues now, as if its time had come: one call goes alone, and its answer
         opens the scope. For an operator who knows that Jira is well. Ask `release` behind it. Quotas are their owner's. */
     void reset() noexcept;
@@ -176,6 +186,7 @@ private:
         std::uint16_t highest;  // …
         std::uint16_t bucket;   // the tokens it was seen to hold; 0: not known
         std::uint16_t credit;   // 1/16 calls that may go before their time; of a route that is not `steady`
+        std::uint16_t held;     // permits whose calls are not sent yet
         route_id route;
         std::uint8_t pace;          // of 255: what part of the rate to use, lowered by 429 and a low Remaining
         std::uint8_t most_pace;     // what `pace` may come up to, lowered by 429 for longer
@@ -188,7 +199,7 @@ private:
         std::uint8_t stepped : 1;  // it was seen not to be
         std::uint8_t unwell : 1;   // the pause is a 503's
     };
-    static_assert(sizeof(route_scope) == 32);
+    static_assert(sizeof(route_scope) == 40);
 
     struct issue_scope {
         steady_time paused_until = steady_time::min();

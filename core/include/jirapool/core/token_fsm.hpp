@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/core/pace.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -25,6 +26,23 @@ struct token_params {
     /// upper half.
     std::chrono::milliseconds backoff{500};
     std::chrono::milliseconds backoff_max{60'000};
+    /// … and up to this while a call lacks a usable token: callers' patience is shorter.
+    std::chrono::milliseconds backoff_waited{4'000};
+    /// What one exchange may take, its wait for a channel included. The old token is in use meanwhile.
+    std::chrono::milliseconds exchange_timeout{10'000};
+    /// An exchange that has not ended for so long while calls wait without a usable token gets a second one beside it; the
+    /// first good answer wins. Never more than two are in flight for a credential.
+    std::chrono::milliseconds overtake_after{1'000};
+    /// While several credentials fail and none gets a token, the endpoint itself is down: one exchange in this time, of
+    /// whichever credential is next, asks whether it is back.
+    std::chrono::milliseconds probe_interval{1'000};
+    /// Once it is, the credentials that calls wait for renew spread over this long; the others over wake_spread.
+    std::chrono::milliseconds recovery_spread{2'000};
+    /// Exchanges that begin in a second, of all credentials of a runtime, whose shards share them out evenly: thousands of
+    /// connections that are added at once must not be thousands of requests in that second. Those that calls wait for come
+    /// before all others. n credentials whose tokens live for s seconds need n / (0.6 s) of them. The endpoint may see a tenth
+    /// more in a second, of which some waited for a channel. Greater than 0.
+    double exchanges_per_second = 90;
     /// A refusal for good (`invalid_client`, `access_denied`) is remembered this long: calls fail at once, without asking
     /// the endpoint again. Then it is asked again, since a person may have repaired the credential.
     std::chrono::seconds refused_memory{60};
@@ -48,33 +66,89 @@ enum class token_need : std::uint8_t {
 enum class token_rejection : std::uint8_t {
     resend,      ///< a newer token is held already
     need_newer,  ///< the token is dropped: go to on_need and wait for the next generation
-    deliver,     ///< refreshing would not help or is too soon after the last forced one: the caller gets the answer
+    deliver,     ///< fresh tokens were refused too, and it is too soon for another one: the caller gets the answer
+    deliver_and_tell,  ///< the same, for the first time: a person must know
 };
 
 enum class refresh_failure : std::uint8_t {
     transient,  ///< 5xx, 429, no answer, an answer that makes no sense
     permanent,  ///< the endpoint refused the credential
+    lasting,    ///< nobody can be asked, and that will not pass by itself: the endpoint's certificate is refused
+};
+
+/** How the token endpoint fares, as the credentials of one shard see it: what one learns of an outage and of its end, the
+    others know. Pure, as token_fsm.
+
+    @par Threads   One at a time: it belongs to its shard. */
+class token_endpoint {
+public:
+    /// Keeps a reference. `shards`: so many share what the params allow in a second.
+    explicit token_endpoint(token_params const& p, std::size_t shards = 1) noexcept
+        : params_(&p), pace_(p.exchanges_per_second, shards) {}
+
+    token_params const& params() const noexcept { return *params_; }
+    /// No exchange may begin before: steady_time::min() but for an outage.
+    steady_time opens() const noexcept { return opens_; }
+    /// When exchanges may begin for all that is known of the endpoint's health.
+    pace& exchanges() noexcept { return pace_; }
+    /// The last word of it is that it cannot be asked, for a reason that will not pass by itself.
+    bool out_of_reach() const noexcept { return out_of_reach_; }
+    /// When a credential that may not begin now looks again: each a little later than the one before.
+    steady_time next_turn() noexcept;
+    void on_begun(steady_time now) noexcept;
+    /// An exchange of `who` ended without an answer that makes sense.
+    void on_failed(void const* who, refresh_failure f, steady_time now) noexcept;
+    /// An exchange gave a token, or the endpoint's word that there is none.
+    void on_answered() noexcept;
+    /// True, once, when it answered behind an outage: all credentials that failed shall look again.
+    bool take_recovered() noexcept;
+
+private:
+    token_params const* params_;
+    pace pace_;
+    void const* first_failed_ = nullptr;
+    steady_time opens_ = steady_time::min();
+    double turn_ = 0;
+    unsigned failed_ = 0;   // in a row, of all credentials
+    bool several_ = false;  // credentials failed, not one alone
+    bool recovered_ = false;
+    bool out_of_reach_ = false;
 };
 
 /** The life of one OAuth credential's access token: pure decisions, no I/O, no clock, no allocation.
 
-    Whoever gets `use_and_refresh` or `refresh_then_wait`, or finds `refresh_due`, starts one exchange and reports its end
-    with exactly one of on_refreshed and on_refresh_failed; until then nobody else is told to start one.
+    Whoever gets `use_and_refresh` or `refresh_then_wait`, or finds `refresh_due` or `overtake_due`, starts one exchange and
+    keeps the generation and the failures of that moment. Once it has a channel it asks may_send, and ends there if it may not.
+    Else it reports its end: first to ended_late, and unless that took it, with exactly one of on_refreshed and
+    on_refresh_failed.
 
     @par Threads   One at a time: it belongs to its shard. */
 class token_fsm {
 public:
-    explicit token_fsm(token_params const& p) noexcept : params_(&p) {}  ///< keeps a reference
+    explicit token_fsm(token_endpoint& e) noexcept : endpoint_(&e) {}  ///< keeps a reference
 
     token_need on_need(steady_time now) noexcept;
 
     /// True, once, when the moment of next_refresh() has come and no refresh runs: the caller starts it.
-    bool refresh_due(steady_time now) noexcept;
+    bool refresh_due(steady_time now, bool calls_wait = false) noexcept;
+    /// True when calls wait, as this tells, and the one exchange that runs was silent for too long: the caller starts another.
+    bool overtake_due(steady_time now) noexcept;
     /** The timer for next_refresh() rang. Rung long after its time (the machine slept, and with it every credential's
         timer), the refresh is put off by a part of wake_spread; a call that finds no usable token does not wait for that. */
     void on_timer(steady_time now, random_engine& random) noexcept;
-    /// When to look at refresh_due again; steady_time::max() while a refresh runs.
-    steady_time next_refresh() const noexcept;
+    /// The endpoint answers again: a refresh that waits for its backoff comes sooner. `waited`: calls wait for it.
+    void on_endpoint_recovered(steady_time now, bool waited, random_engine& random) noexcept;
+    /// True: a call that has a usable token need not ask on_need.
+    bool at_rest(steady_time now) const noexcept { return usable(now) && (running_ > 0 || now < next_refresh_); }
+    /// When to look at refresh_due again, and if calls wait at overtake_due; steady_time::max(): not before an exchange ends.
+    steady_time next_refresh(bool calls_wait = false) const noexcept;
+
+    /// An exchange has its channel, for which it may have waited. False: it ends unsent, as another one gave a token or failed
+    /// since it began, or is not silent for long enough.
+    bool may_send(token_generation begun, std::uint16_t failures, steady_time now) noexcept;
+    /// An exchange ended that began when the token was of generation `begun`. True: another one gave a token meanwhile, and
+    /// what this one brought is of no use.
+    bool ended_late(token_generation begun) noexcept;
 
     /** An exchange gave a token that lives `lifetime` from `asked`, the moment its request was sent (the careful end).
         @return false when the token is already past its use: counted as a transient failure. */
@@ -87,32 +161,52 @@ public:
 
     /// The token of generation `used` was refused.
     token_rejection on_rejected(token_generation used, steady_time now) noexcept;
+    /// The token of generation `used` was good. True: the first one behind deliver_and_tell.
+    bool on_accepted(token_generation used, steady_time now) noexcept;
 
     /// The secret was replaced: the token stays in use, a refresh with the new secret is due now, a refusal is forgotten.
     void on_secret_replaced(steady_time now) noexcept;
 
     bool usable(steady_time now) const noexcept { return now < use_until_; }
-    bool refreshing() const noexcept { return refreshing_; }
-    bool refused(steady_time now) const noexcept { return refused_ && now < next_refresh_; }
+    bool refreshing() const noexcept { return running_ > 0; }
+    bool refused(steady_time now) const noexcept { return refused_ && !refreshing() && now < next_refresh_; }
+    /// Calls that have no token need not wait: nobody can be asked for one until a person has done something.
+    bool out_of_reach() const noexcept { return endpoint_->out_of_reach(); }
+    /// Between deliver_and_tell and the next token that is good.
+    bool tokens_refused() const noexcept { return told_refused_; }
     token_generation generation() const noexcept { return generation_; }
+    /// In a row.
+    std::uint16_t failures() const noexcept { return failures_; }
     /// Expiry as the endpoint named it; steady_time::min() when there is no token.
     steady_time expires() const noexcept { return expires_; }
 
 private:
+    bool start(steady_time now, bool calls_wait) noexcept;
+    /// From here on a token that is refused again may be renewed again, and one that works has proved itself.
+    steady_time proved_from() const noexcept;
     void end_refresh(steady_time now) noexcept;
 
-    token_params const* params_;
+    token_endpoint* endpoint_;
     steady_time use_until_ = steady_time::min();
     steady_time expires_ = steady_time::min();
     steady_time issued_ = steady_time::min();
-    steady_time next_refresh_ = steady_time::min();  // a new credential is due at once
+    // A new credential is due at once. While an exchange runs: when another one may begin beside it.
+    steady_time next_refresh_ = steady_time::min();
+    steady_time urgent_ = steady_time::min();  // the same for a call that has no usable token
+    steady_time sent_ = steady_time::min();    // the last request of those that run
     token_generation generation_ = 0;
     std::uint16_t failures_ = 0;    // in a row
-    std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token was refused soon after
-    bool refreshing_ = false;
-    bool refused_ = false;
-    bool put_off_ = false;          // by on_timer
-    bool secret_replaced_ = false;  // while a refresh with the old secret runs
+    std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token did not prove itself
+    std::uint8_t running_ = 0;      // exchanges
+    std::uint8_t late_ = 0;         // exchanges that another one has overtaken
+    std::uint8_t chance_ = 0;       // this token's, in proved_from
+    bool refused_ : 1 = false;
+    bool put_off_ : 1 = false;          // by on_timer
+    bool held_back_ : 1 = false;        // by the endpoint's outage
+    bool has_turn_ : 1 = false;         // at next_refresh_, by the endpoint's pace
+    bool told_when_ : 1 = false;        // by the endpoint, to come back
+    bool told_refused_ : 1 = false;     // deliver_and_tell was said
+    bool secret_replaced_ : 1 = false;  // while a refresh with the old secret runs
 };
 
 }  // namespace jirapool

@@ -41,6 +41,10 @@ struct pool_params {
     std::chrono::milliseconds dial_backoff{100};
     /// A call that comes meanwhile waits that long for word of the origin at most: less than most callers' patience.
     std::chrono::milliseconds dial_backoff_max{5'000};
+    /// Dials that begin in a second for what no call waits for, of a runtime, whose shards share them out evenly: each of
+    /// thousands of sites that are added at once is asked for its cloud ID, over a channel of its own. Calls' dials count,
+    /// and wait for none of these. Greater than 0.
+    double background_dials_per_second = 45;
 };
 
 /// Limits on each step of the wire; the call's own deadline holds over all of them. What is hit, failure::rule() names.

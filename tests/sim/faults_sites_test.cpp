@@ -1,0 +1,147 @@
+#include "support/catch.hpp"
+#include "support/figure.hpp"
+
+#include "engine_world.hpp"
+
+#include <jirapool/core/tenant_info.hpp>
+
+#include <string>
+
+using namespace jirapool;
+using namespace jirapool::sim;
+using namespace std::chrono_literals;
+using support::figure;
+
+// Faults of 28 November 2026 that have to do with a site under two names, and with permits that wait.
+
+namespace {
+
+constexpr auto myself = "/rest/api/3/myself";
+
+std::string joined(std::vector<std::string> const& lines) {
+    std::string all;
+    for (auto const& l : lines) all += l + "; ";
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("faults: A1 calls that wait at a host's site wait on at the site of its cloud ID, on whichever shard") {
+    for (std::size_t const shards : {1u, 2u, 4u}) {
+        INFO(shards << " shards");
+        model_params m;
+        m.sites = 16;
+        m.all_kinds = true;
+        m.get_rate = 20;
+        m.bucket = 20;
+        engine_world w(m, {}, 51, shards);
+        bool told = false;
+        w.jira().script = [&told](std::string_view, detail::exchange_input const& in, jira_model::reply& r) {
+            if (told || in.target != tenant_info_target) return false;
+            r.answer.set_status(503);
+            return true;
+        };
+        w.add_all();
+        w.time().run_until(w.time().now() + 2s);
+        auto const limited_before = w.jira().limited;
+        for (std::size_t site = 3; site < m.sites; site += 4)
+            for (int i = 0; i < 300; ++i) w.start(site, request::get(myself), 60s);
+        w.time().run_until(w.time().now() + 3s);
+        REQUIRE(w.totals.ended() < 400);
+        told = true;
+        w.time().run_until(w.time().now() + 70s);
+        CHECK(w.totals.succeeded == 1200);
+        CHECK(w.totals.ended() == 1200);
+        auto const limited = static_cast<double>(w.jira().limited - limited_before) / 1200;
+        figure(("faults_name_known_late_429_share_" + std::to_string(shards)).c_str(), limited);
+        CHECK(limited <= 0.005);
+        w.finish();
+        CHECK(joined(w.jira().violations) == "");
+    }
+}
+
+TEST_CASE("faults: A1 a pause that is told behind the change of name holds for the site, on whichever shard") {
+    for (std::size_t const shards : {1u, 2u, 4u}) {
+        INFO(shards << " shards");
+        model_params m;
+        m.sites = 16;
+        m.all_kinds = true;
+        m.get_rate = 1e6;
+        engine_world w(m, {}, 52, shards);
+        bool told = false;
+        std::size_t entered = 0;
+        steady_time paused_until = steady_time::max();
+        w.jira().script = [&](std::string_view host, detail::exchange_input const& in, jira_model::reply& r) {
+            if (in.target == tenant_info_target) {
+                if (!told) r.answer.set_status(503);
+                return !told;
+            }
+            if (!host.ends_with(".atlassian.net")) return false;
+            entered += paused_until != steady_time::max() && w.time().now() < paused_until;
+            if (in.target != "/rest/api/3/field") return false;
+            r.answer.set_status(429);
+            r.answer.add_header("Retry-After", "60");
+            r.answer.add_header("RateLimit-Reason", "jira-burst-based");
+            return true;
+        };
+        w.add_all();
+        w.time().run_until(w.time().now() + 3s);
+        // Channels are open.
+        for (std::size_t site = 3; site < m.sites; site += 4) w.start(site, request::get(myself), 20s);
+        w.time().run_until(w.time().now() + 1s);
+        w.jira().params().latency = 15s;
+        for (std::size_t site = 3; site < m.sites; site += 4) w.start(site, request::get("/rest/api/3/field"), 30s);
+        w.time().run_until(w.time().now() + 100ms);
+        // The name is known in some seconds, the answers come behind that.
+        w.jira().params().latency = 10ms;
+        told = true;
+        w.time().run_until(w.time().now() + 16s);
+        paused_until = w.time().now() + 50s;
+        auto const before = w.jira().requests;
+        for (int i = 0; i < 20; ++i)
+            for (std::size_t site = 3; site < m.sites; site += 4) w.start(site, request::get("/rest/api/3/field"), 5s);
+        w.time().run_until(w.time().now() + 10s);
+        CHECK(entered == 0);
+        CHECK(w.jira().requests == before);
+        w.time().run_until(w.time().now() + 80s);
+    }
+}
+
+TEST_CASE("faults: A2 calls that waited for their token do not go in one burst") {
+    for (auto const wait : {1s, 3s, 10s}) {
+        INFO(wait.count() << " s");
+        model_params m;
+        m.sites = 2;
+        m.get_rate = 100;
+        m.bucket = 20;
+        m.token_lifetime = 60s;
+        engine_world w(m, {}, 53);
+        w.add_all();
+        w.time().run_until(w.time().now() + 5s);
+        auto const offer = [&](steady_duration length) {
+            auto const begun = w.time().now();
+            for (auto now = begun; now < begun + length; now += 10ms) {
+                w.time().run_until(now);
+                for (std::size_t site = 0; site < m.sites; ++site) w.start(site, request::get(myself), 60s);
+            }
+            w.time().run_until(begun + length);
+        };
+        offer(12s);
+        w.jira().params().faults.token_down = 1;
+        w.time().run_until(w.time().now() + 60s);
+        auto const started = w.totals.started;
+        REQUIRE(w.totals.succeeded == started);
+        auto const limited = w.jira().limited;
+        auto const requests = w.jira().requests;
+        offer(wait);
+        w.jira().params().faults.token_down = 0;
+        w.time().run_until(w.time().now() + 60s);
+        CHECK(w.totals.succeeded == w.totals.started);
+        auto const share = static_cast<double>(w.jira().limited - limited) /
+                           static_cast<double>(w.jira().requests - requests);
+        figure(("faults_token_wait_429_share_" + std::to_string(wait.count()) + "s").c_str(), share);
+        CHECK(share <= 0.005);
+        w.finish();
+        CHECK(joined(w.jira().violations) == "");
+    }
+}
