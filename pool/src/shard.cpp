@@ -583,6 +583,7 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     out->asked = self->context_->clock.now();
     auto const report = co_await leased.lease.channel().exchange(&in, &answer);
     if (report.error.code()) {
+        answer.mutable_body().wipe();
         out->answer.reason = report.error.describe();
         leased.lease.close(close_reason::broken);
         co_return;

@@ -94,6 +94,27 @@ TEST_CASE("padded_buffer: it grows by a factor") {
     CHECK(b.size() == 1'000'000);
 }
 
+TEST_CASE("padded_buffer: what is large keeps its bytes as it grows, is moved and assigned") {
+    padded_buffer b;
+    std::size_t const mib = 1u << 20;
+    std::string const piece = "0123456789abcdef";
+    while (b.size() < 17 * mib) b.append(piece.data(), piece.size());
+    CHECK(padding_is_zero(b));
+    padded_buffer other;
+    other.reserve(5 * mib);
+    other = std::move(b);
+    CHECK(b.size() == 0);  // NOLINT(bugprone-use-after-move): that is what is tested
+    auto& same = other;
+    other = std::move(same);
+    bool whole = other.size() == 17 * mib;
+    for (std::size_t i = 0; i < other.size(); i += piece.size())
+        whole = whole && std::string_view(other.data() + i, piece.size()) == piece;
+    CHECK(whole);
+    CHECK(padding_is_zero(other));
+    CHECK_THROWS_AS(other.reserve(std::size_t{1} << 61), std::bad_alloc);
+    CHECK(other.size() == 17 * mib);
+}
+
 TEST_CASE("padded_buffer: reserved room is filled without another allocation") {
     padded_buffer b;
     b.reserve(100'000);

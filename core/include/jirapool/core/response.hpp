@@ -45,9 +45,9 @@ private:
 class padded_buffer {
 public:
     padded_buffer() = default;
-    // Not defaulted: a moved-from buffer must have no size without bytes.
     padded_buffer(padded_buffer&& other) noexcept;
     padded_buffer& operator=(padded_buffer&& other) noexcept;
+    ~padded_buffer();
 
     void reserve(std::size_t capacity);
     void append(char const* data, std::size_t size);
@@ -60,15 +60,16 @@ public:
     /// Overwrites all it holds or held, then empties it: for answers with a token in them.
     void wipe() noexcept;
 
-    char const* data() const noexcept { return data_ ? data_.get() : empty_; }
+    char const* data() const noexcept { return data_ != nullptr ? data_ : empty_; }
     std::size_t size() const noexcept { return size_; }
     std::size_t capacity() const noexcept { return capacity_; }
 
 private:
     void zero_padding() noexcept;
+    void free() noexcept;
 
     static constexpr char empty_[body_view::padding] = {};
-    std::unique_ptr<char[]> data_;
+    char* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
 };
