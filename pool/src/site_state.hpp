@@ -62,6 +62,9 @@ public:
         context_->clock.set(*this, limiter.next_release(now));
     }
 
+    /// The same a moment later, where there may be no memory for it now.
+    void pump_soon() noexcept { context_->clock.set(*this, context_->clock.now()); }
+
     /** The site turned out to be one that `other` is: what was learned here, what is in flight and who waits is that one's
         from now on. May throw bad_alloc, and has done nothing then that a second time would not. */
     void become(std::shared_ptr<site_state> const& other) {
