@@ -548,7 +548,10 @@ private:
         case answer_class::delivered:
             if (bearer_ && entry_->token->fsm.on_accepted(bearer_->generation, lap_))
                 shard_.tell_tokens_refused(*entry_, false);
-            if (response_.ok()) shard_.on_accepted(*entry_);
+            if (response_.ok()) {
+                shard_.on_accepted(*entry_);
+                if (entry_->kind != connection_kind::personal_api_token) site().on_gateway_accepted();
+            }
             return next::deliver;
         case answer_class::scope_mismatch: return next::deliver;
         case answer_class::anonymous:
@@ -578,14 +581,21 @@ private:
         return plan_resend(facts) ? next::resend : next::deliver;
     }
 
-    void learn(rate_headers const& limits, wall_time wall) {
+    void learn(rate_headers const& said, wall_time wall) {
+        bool const personal = entry_->kind == connection_kind::personal_api_token;
+        bool const doubted = personal && site().doubts(entry_->host_hash());
+        auto const limits = doubted ? of_account_alone(said, response_.status()) : said;
         shard_.learn_quotas(*entry_, *state_, limits);
         auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
                                                      limits, lap_, wall, context_.random);
         if (auto const* const to = state_->site->elsewhere())
-            shard_.tell_elsewhere(*to, match_, response_.status(), limits);
+            shard_.tell_elsewhere(*to, entry_->host_hash(), match_, response_.status(), limits);
+        if (lesson.pause != limit_reason::none) {
+            if (doubted) site().on_doubted_pause(lesson.until, lap_);
+            else if (!personal) site().on_believed_pause(lap_);
+        }
         if (lesson.near_limit) stats_.near_limit.add();
-        if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
+        if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(said.reason)].add();
         if (lesson.pause != limit_reason::none) {
             stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
             if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*entry_, lesson.until);

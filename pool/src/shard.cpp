@@ -302,8 +302,9 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
             e->token = std::move(token);
             e->token->app = std::hash<std::string>{}(s->client_id);
             start_refresh(e, s);
-        } else if (e->kind == connection_kind::personal_api_token && key == host) {
-            ask_for_cloud_id(e, host);
+        } else if (e->kind == connection_kind::personal_api_token) {
+            if (key == host) ask_for_cloud_id(e, host);
+            else s->site->current().on_claim(e->host_hash());
         }
         return true;
     } catch (std::bad_alloc const&) {
@@ -867,26 +868,38 @@ void shard::join(connection_entry& e, std::string const& cloud) {
     auto const site = named.lock();
     if (!site) {
         named = mine;
+        mine->on_claim(e.host_hash());
         return;
     }
     if (site == mine) return;
+    auto const w = site->on_claim(e.host_hash());
+    if (w == site_limiter::word::counted) pause_account(e, mine->limiter);
     // A new state: calls in flight find the way from the old one.
     auto s = e.state->without_site();
     s->origin = e.state->origin;
     s->site = site;
-    if (&mine->current() != site.get()) mine->become(site);
+    if (&mine->current() != site.get()) mine->become(site, w);
     e.state = std::move(s);
 }
 
-void shard::tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept {
+void shard::pause_account(connection_entry& e, site_limiter const& learned) {
+    auto const now = context_->clock.now();
+    auto const until = learned.paused_until(now);
+    if (until == steady_time::min()) return;
+    if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
+    e.account_limit->close(until, now);
+}
+
+void shard::tell_elsewhere(site_state::place const& to, std::size_t host, route_match m, int status,
+                           rate_headers const& h) noexcept {
     auto const all = all_.lock();
     if (!all) return;
     try {
         auto const other = all->shards[to.shard];
-        other->post([other, cloud = to.cloud, id = m.route, issue = std::string(m.issue), status, h] {
+        other->post([other, cloud = to.cloud, host, id = m.route, issue = std::string(m.issue), status, h] {
             auto const found = other->sites_.find(cloud);
             auto const site = found == other->sites_.end() ? nullptr : found->second.lock();
-            if (!site) return;
+            if (!site || site->current().doubts(host)) return;
             auto& clock = other->context_->clock;
             site->current().limiter.on_answer({id, issue}, {}, status, h, clock.now(), clock.wall(),
                                               other->context_->random);
@@ -921,7 +934,10 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     [[maybe_unused]] bool const begun = begin_with(e);
     if (learned == nullptr || !e->state || !e->state->site) return;
     try {
-        e->state->site->current().limiter.merge(*learned);
+        auto& site = e->state->site->current();
+        auto const w = site.on_claim(e->host_hash());
+        if (w == site_limiter::word::counted) pause_account(*e, *learned);
+        site.limiter.merge(*learned, w);
     } catch (std::bad_alloc const&) {
         return;  // answers teach it again
     }

@@ -68,6 +68,7 @@ struct connection_entry {
 
     /// The host that requests and the credential go to, and no other.
     std::string_view host() const noexcept { return std::string_view(destination).substr(0, destination.find('/')); }
+    std::size_t host_hash() const noexcept { return std::hash<std::string_view>{}(host()) | 1; }  ///< never 0
     /// What precedes every request's path: empty, or "/ex/jira/<cloudId>".
     std::string_view base_path() const noexcept { return std::string_view(destination).substr(host().size()); }
     /// The cloud ID, or the host of a personal token's site: that must be asked for its ID.
@@ -192,7 +193,10 @@ private:
     void adopt(std::string const& host, std::string const& cloud);
     void join(connection_entry& e, std::string const& cloud);
     /// An answer's headers to the shard that has the site now. `m` as of a call's.
-    void tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept;
+    void tell_elsewhere(site_state::place const& to, std::size_t host, route_match m, int status,
+                        rate_headers const& h) noexcept;
+    /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
+    void pause_account(connection_entry& e, site_limiter const& learned);
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
                    std::string const& cloud, std::shared_ptr<site_limiter const> learned);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
