@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what an issue or the README promises: tests/figures.sh NAME (main-job, decisions, wire, border)
+# Measures what an issue or the README promises: tests/figures.sh NAME (main-job, decisions, wire, border, faults)
 # A line per figure, "name value bar holds|short", measured in this run; the status is 1 when one is short.
 # FIGURES_BUILD=0 leaves out the two that time builds; FIGURES_FUZZ is how many seconds each fuzz target gets (30; 0: none);
 # FIGURES_PROGRAMS and FIGURES_PROGRAMS_TSAN are how many random programs run (20000, 5000).
@@ -450,13 +450,77 @@ border() {
     figure bench_1k_saved_on_the_shard_us "$(awk '$1 == "wire" && $2 == 1 { print $9 }' "$scratch/bench.txt")" '>=' 0.3
 }
 
+# What real inputs and users broke.
+faults() {
+    tools/install_dependencies.sh build test
+    scratch=$(mktemp -d)
+    {
+        cmake --preset release -DJIRAPOOL_BUILD_TESTS=ON &&
+            cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target sim_tests wire_tests pool_tests &&
+            cmake --preset dev -DJIRAPOOL_BUILD_TESTS=ON -DJIRAPOOL_BUILD_TOOLS=ON &&
+            cmake --build --preset dev -j "$(tools/scripts/jobs.sh)" --target core_tests sim_tests
+    } >"$scratch/build.log" 2>&1 || {
+        tail -n 30 "$scratch/build.log" >&2
+        exit 2
+    }
+    export JIRAPOOL_FIGURES=1
+    build/release/tests/sim_tests 'faults: *' >"$scratch/sim.txt" 2>&1
+    figure faults_status $? == 0
+    of() { awk -v name="$1" '$1 == name { value = $2 } END { print value }' "$scratch/sim.txt"; }
+
+    # 2: buckets that are smaller than the rate beside them; tokens and names that come late
+    local size name
+    for size in 5 10 20 50 100; do
+        figure "bucket_${size}_use" "$(of "bucket_${size}_use")" '>=' 0.9
+        figure "bucket_${size}_429_share" "$(of "bucket_${size}_429_share")" '<=' 0.005
+        figure "bucket_${size}_whole_seconds_use" "$(of "bucket_${size}_whole_seconds_use")" '>=' 0.8
+        figure "bucket_${size}_whole_seconds_429" "$(of "bucket_${size}_whole_seconds_429_share")" '<=' 0.005
+    done
+    for name in token_wait_429_share_1s token_wait_429_share_3s token_wait_429_share_10s name_known_late_429_share_1 \
+        name_known_late_429_share_2 name_known_late_429_share_4; do
+        figure "$name" "$(of "faults_$name")" '<=' 0.005
+    done
+    # 3: a token request that is never answered
+    figure silent_token_call_seconds "$(of faults_silent_token_call_seconds)" '<=' 2
+    figure silent_token_requests "$(of faults_silent_token_requests)" '<=' 2
+    # 4: flows that are dropped
+    figure swallowed_read_seconds "$(of faults_swallowed_read_seconds)" '<=' 5
+    figure hedges_share "$(of faults_hedges_share)" '<=' 0.001
+    figure hedges_share_when_bad "$(of faults_hedges_share_when_bad)" '<=' 0.0125
+    build/release/tests/wire_tests 'faults: C1 by default*' >"$scratch/hole.txt" 2>&1
+    figure black_hole_post_status $? == 0
+    figure black_hole_post_seconds "$(awk '$1 == "faults_post_into_a_black_hole_seconds" { print $2 }' "$scratch/hole.txt")" '<=' 15
+    # 5: outages, and thousands that begin at once
+    for name in token_outage token_silence; do
+        figure "${name}_failed_later_than_5s" "$(of "faults_${name}_failed_later_than_5s")" == 0
+        figure "${name}_exchanges_over_usual" "$(of "faults_${name}_exchanges_over_usual")" '<=' 2
+    done
+    figure refused_dials_failed_reads "$(of faults_refused_dials_failed_reads)" '<=' 0.01
+    figure start_exchanges_per_second "$(of faults_start_exchanges_per_second)" '<=' 100
+    figure start_dials_per_second "$(of faults_start_dials_per_second)" '<=' 50
+    figure start_slowest_call_seconds "$(of faults_start_slowest_call_seconds)" '<=' 0.25
+    # 6: durations at their ends, under UBSan
+    local failed=0
+    build/dev/tests/core_tests 'faults: C2*' >"$scratch/durations.txt" 2>&1 || failed=1
+    build/dev/tests/sim_tests 'faults: C2*' >>"$scratch/durations.txt" 2>&1 || failed=1
+    figure durations_status "$failed" == 0
+    figure durations_reports "$(grep -cE 'runtime error|ERROR: ' "$scratch/durations.txt")" == 0
+    # 7: mutants, and the pool's fuzz
+    if [ "${FIGURES_MUTANTS:-1}" != 0 ]; then
+        tests/sim/mutants/run.py >"$scratch/mutants.txt" 2>&1
+        grep -E 'SURVIVED|DOES NOT' "$scratch/mutants.txt"
+        figure mutants_survived "$(awk '$1 == "mutants_count" { n = $2 } $1 == "mutants_killed" { n -= $2 } END { print n }' "$scratch/mutants.txt")" == 0
+    fi
+}
+
 case ${1:-} in
     border) border ;;
+    faults) faults ;;
     main-job) main_job ;;
     decisions) decisions ;;
     wire) wire ;;
     *)
-        echo "usage: tests/figures.sh main-job|decisions|wire|border" >&2
+        echo "usage: tests/figures.sh main-job|decisions|wire|border|faults" >&2
         exit 2
         ;;
 esac

@@ -37,7 +37,7 @@ constexpr errc_text text_of(errc e) noexcept {
     case errc::timeout: return {"timeout", "the call's deadline or a limit of its stage passed"};
     case errc::cancelled: return {"cancelled", "the caller cancelled the call"};
     case errc::stopped: return {"stopped", "the client is stopping"};
-    case errc::connection_removed: return {"connection_removed", "the connection was removed while the call waited"};
+    case errc::connection_removed: return {"connection_removed", "the connection was removed"};
     case errc::limited_past_deadline:
         return {"limited_past_deadline", "a limit stays closed until after the call's deadline; nothing was sent"};
     case errc::queue_full: return {"queue_full", "too many calls are waiting"};

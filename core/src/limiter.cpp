@@ -731,7 +731,28 @@ std::size_t site_limiter::paused_scopes(steady_time now) const noexcept {
     return static_cast<std::size_t>(routes + issues) + (site ? 1 : 0);
 }
 
-void site_limiter::merge(site_limiter const& other) {
+steady_time site_limiter::paused_until(steady_time now) const noexcept {
+    auto last = site_paused_ ? site_paused_until_ : steady_time::min();
+    for (auto const& s : routes_)
+        if (s.paused && !s.probing) last = std::max(last, s.next);
+    return last > now ? last : steady_time::min();
+}
+
+void site_limiter::merge(site_limiter const& other, word w) {
+    if (w == word::told) merge_told(other);
+    if (!other.issues_) return;
+    if (!issues_) issues_ = std::make_unique<issue_table>();
+    for (auto const& [key, theirs] : other.issues_->by_key) {
+        auto& ours = issues_->by_key[key];
+        if (w == word::told) ours.paused_until = std::max(ours.paused_until, theirs.paused_until);
+        std::vector<steady_time> all;
+        std::set_union(ours.writes.begin(), ours.writes.end(), theirs.writes.begin(), theirs.writes.end(),
+                       std::back_inserter(all));
+        ours.writes = std::move(all);
+    }
+}
+
+void site_limiter::merge_told(site_limiter const& other) {
     for (auto const& theirs : other.routes_) {
         auto& ours = scope_of(theirs.route);
         if (theirs.learned) ours.rate = ours.learned ? std::min(ours.rate, theirs.rate) : theirs.rate;
@@ -751,20 +772,10 @@ void site_limiter::merge(site_limiter const& other) {
         }
     }
     if (other.site_paused_) pause_site(other.site_paused_until_);
-    if (!other.issues_) return;
-    if (!issues_) issues_ = std::make_unique<issue_table>();
-    for (auto const& [key, theirs] : other.issues_->by_key) {
-        auto& ours = issues_->by_key[key];
-        ours.paused_until = std::max(ours.paused_until, theirs.paused_until);
-        std::vector<steady_time> all;
-        std::set_union(ours.writes.begin(), ours.writes.end(), theirs.writes.begin(), theirs.writes.end(),
-                       std::back_inserter(all));
-        ours.writes = std::move(all);
-    }
 }
 
-void site_limiter::absorb(site_limiter& other) {
-    merge(other);
+void site_limiter::absorb(site_limiter& other, word w) {
+    merge(other, w);
     for (auto& theirs : other.routes_) {
         auto& ours = scope_of(theirs.route);
         ours.held = static_cast<std::uint16_t>(ours.held + std::exchange(theirs.held, std::uint16_t{0}));

@@ -616,4 +616,14 @@ std::optional<wall_time> parse_iso_time(std::string_view text) noexcept {
     return *time + fraction - offset;
 }
 
+rate_headers of_account_alone(rate_headers const& h, int status) noexcept {
+    rate_headers alone;
+    alone.date = h.date;
+    if (status != 429) return alone;
+    alone.reason = limit_reason::account_calls;
+    alone.retry_after = h.retry_after;
+    alone.reset = h.reset;
+    return alone;
+}
+
 }  // namespace jirapool

@@ -144,6 +144,7 @@ void response::clear() noexcept {
     fields_.clear();
     body_.clear();
     status_ = 0;
+    set_exchanges(0, false);
 }
 
 }  // namespace jirapool

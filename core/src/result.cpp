@@ -51,6 +51,7 @@ std::string failure::describe() const {
     std::string text;
     if (!connection_.empty()) text += "connection '" + connection_ + "': ";
     if (!field_.empty()) text += field_ + ": ";
+    if (!peer_.empty()) text += peer_ + ": ";
     text += rule_.empty() ? code_.message() : rule_;
     if (stage_ != stage::check) text += std::string("; at ") + to_string(stage_);
     if (maybe_processed_) text += "; Jira may have acted on it";

@@ -20,6 +20,8 @@ char const* why_invalid(retry_params const& p) noexcept {
     if (!(p.budget_ratio >= 0 && p.budget_ratio <= most_budget))
         return "retry_params::budget_ratio must be 0 to 1000000";
     if (!(p.budget_max >= 0 && p.budget_max <= most_budget)) return "retry_params::budget_max must be 0 to 1000000";
+    if (p.hedge_after < 0ms) return "retry_params::hedge_after must not be negative";
+    if (!(p.hedge_percent >= 0 && p.hedge_percent <= 100)) return "retry_params::hedge_percent must be 0 to 100";
     return nullptr;
 }
 
@@ -40,8 +42,8 @@ bool is_resendable(request const& r, route_id id) noexcept {
     return false;
 }
 
-void retry_budget::on_call(retry_params const& p) noexcept {
-    saved_ = static_cast<float>(std::min(p.budget_max, static_cast<double>(saved_) + p.budget_ratio));
+void retry_budget::on_call(double ratio, double most) noexcept {
+    saved_ = static_cast<float>(std::min(most, static_cast<double>(saved_) + ratio));
 }
 
 bool retry_budget::take(double overdraft) noexcept {
@@ -56,8 +58,15 @@ char const* to_string(resend_reason r) noexcept {
     case resend_reason::transient_answer: return "transient_answer";
     case resend_reason::limited: return "limited";
     case resend_reason::token: return "token";
+    case resend_reason::hedge: return "hedge";
     }
     return "unknown";
+}
+
+std::optional<steady_duration> hedge_after(retry_params const& p, steady_duration likely) noexcept {
+    if (p.hedge_after <= 0ms) return std::nullopt;
+    constexpr auto longest = std::chrono::hours(24);
+    return std::max(saturated(p.hedge_after), 4 * std::min<steady_duration>(likely, longest));
 }
 
 std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p,

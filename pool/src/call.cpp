@@ -1,4 +1,5 @@
 #include "engine.hpp"
+#include "hedge.hpp"
 #include "shard.hpp"
 #include "sink_stream.hpp"
 #include "source_stream.hpp"
@@ -34,7 +35,7 @@ private:
 
 /** One call on its road (ARCHITECTURE.md, section 4): admit, token, lease, exchange, settle; a resend goes back to admit.
     Lives in the call's coroutine. */
-class call_run {
+class call_run final : slow_watch {
 public:
     call_run(shard& s, std::shared_ptr<connection_entry> e, request r, body_streams b)
         : shard_(s),
@@ -58,6 +59,7 @@ public:
     call_run(call_run const&) = delete;
     call_run& operator=(call_run const&) = delete;
     ~call_run() {
+        end_hedge();
         hold_no_more();
         give_permit_back();
         stats_.calls_in_flight.add(-1);
@@ -70,6 +72,7 @@ public:
         if (char const* const rule = why_not(code)) co_return fail({code, rule}, stage::check);
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
+        state_->origin->hedges().on_call(params().retries.hedge_percent / 100, most_hedges);
         for (;;) {
             if (exchanges_ == 0 && state_->site->elsewhere() != nullptr) co_return co_await follow_the_site();
             bool admitted = false;
@@ -117,9 +120,10 @@ public:
             heeds_ = while_exchanging;
             exchange_input const in = begin_exchange();
             exchange_report report = co_await lease_.channel().exchange(&in, &response_);
+            if (hedge_) co_await settle_hedge(&report);
             end_exchange(report);
             auto const verdict = report.error.code() ? settle_failure(report) : settle_answer(report);
-            if (verdict == next::deliver) co_return std::move(response_);
+            if (verdict == next::deliver) co_return delivered();
             if (verdict == next::fail) co_return std::move(failure_);
             bool const waited = co_await back_off();
             if (!waited) co_return give_up();
@@ -156,6 +160,9 @@ private:
     }
 
     using answer = result<response>;
+
+    // What an origin's calls may have saved up.
+    static constexpr double most_hedges = 10;
 
     /// What the settling of an exchange leads to.
     enum class next : std::uint8_t { deliver, fail, resend };
@@ -304,8 +311,7 @@ private:
             auto const useful = last_useful_permit();
             auto const next_try = source.fsm.refreshing() ? now : source.fsm.next_refresh(true);
             if (next_try != steady_time::max() && next_try >= useful) {
-                failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token)
-                               .with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
+                failure_ = no_token().with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(next_try - now));
                 co_return false;
             }
             if (!std::exchange(waited, true) && !std::exchange(waited_for_token_, true)) {
@@ -315,7 +321,7 @@ private:
             wake const why = co_await source.wait(useful, heeds_);
             lap(stage::token);
             if (why == wake::timeout) {
-                failure_ = fail({errc::token_unavailable, source.why_failed()}, stage::token);
+                failure_ = no_token();
                 co_return false;
             }
             if (why == wake::cancelled) {
@@ -378,6 +384,12 @@ private:
         }
     }
 
+    failure no_token() const {
+        failure f(errc::token_unavailable, entry_->token->why_failed());
+        if (f.rule().empty()) f = std::move(f).with_peer(std::string(auth_host));
+        return fail(std::move(f), stage::token);
+    }
+
     /** No channel could be opened: nothing was sent, so any request may try again, and it is no resend. The origin's own
         backoff holds the next dial back, and with it whoever waits for one. */
     bool after_lost_dial() noexcept {
@@ -403,12 +415,79 @@ private:
         in.source = source_.get();
         in.sink = sink_.get();
         in.deadline = deadline_;
+        watch_for_slowness(in);
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
         if (explanation_) explanation_->begin_exchange(reused_, bearer_ ? bearer_->generation : 0);
         exchange_begun_ = lap_;
         processed_before_ = std::exchange(maybe_processed_, true);
         return in;
+    }
+
+    void watch_for_slowness(exchange_input& in) noexcept {
+        if (sink_ || source_ || hedged_ || changes_something() || !may_resend()) return;
+        auto const after = hedge_after(params().retries, site().exchange_time.likely());
+        if (!after) return;
+        in.slow = this;
+        in.slow_after = *after;
+    }
+
+    void on_slow() noexcept override {
+        auto& origin = *state_->origin;
+        if (entry_->removed || hedged_ || !origin.hedges().can_take()) return;
+        try {
+            // It costs what any exchange does, and waits for nothing.
+            auto const now = context_.clock.now();
+            if (now >= last_useful_permit()) return;
+            admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
+                           context_.clock, context_.executor);
+            if (site().limiter.admit(w, now, now).what != admission::kind::now) return;
+            hedge_ = std::make_shared<hedge>(shard_.context_, entry_, state_, request_, bearer_, deadline_,
+                                             lease_.channel());
+            hedge_->begin();
+        } catch (std::bad_alloc const&) {
+            hedge_.reset();
+            return;
+        }
+        hedged_ = true;
+        origin.hedges().take();
+        stats_.resends[static_cast<std::size_t>(resend_reason::hedge)].add();
+    }
+
+    /// The first exchange has ended: by itself, or because the other one was faster.
+    asio::awaitable<void> settle_hedge(exchange_report* report) {
+        auto const ec = report->error.code();
+        if (ec == errc::channel_lost && !hedge_->ended()) {
+            wake const why = co_await hedge_->wait(deadline_, heeds_);
+            if (why == wake::cancelled) report->error = interrupted(why, stage::first_byte);
+        }
+        if (report->error.code() && hedge_->answered()) use_hedge(report);
+        end_hedge();
+    }
+
+    void use_hedge(exchange_report* report) {
+        auto const first = std::move(*report);
+        lease_.close(close_reason::broken);
+        state_->origin->close_unheard_since(exchange_begun_);
+        lease_ = hedge_->take_lease();
+        response_ = hedge_->take_answer();
+        *report = hedge_->report();
+        report->sent += first.sent;
+        report->received += first.received;
+        ++exchanges_;
+        reused_ = false;
+        // What the first one lost says nothing of how long the site takes.
+        spend(stage::first_byte, report->written - exchange_begun_);
+        exchange_begun_ = report->written;
+        if (!explanation_) return;
+        explanation_->end_exchange(0, make_error_code(errc::channel_lost));
+        explanation_->will_resend(resend_reason::hedge);
+        explanation_->begin_exchange(false, bearer_ ? bearer_->generation : 0);
+    }
+
+    void end_hedge() noexcept {
+        if (hedge_) hedge_->abandon();
+        hedge_.reset();
     }
 
     void end_exchange(exchange_report const& report) {
@@ -435,6 +514,8 @@ private:
         if (!report.wrote) did_nothing();
         auto const where = report.error.stage();
         failure_ = fail(std::move(report.error), where);
+        if (!report.caller_failed && ec != errc::cancelled && ec != errc::stopped)
+            failure_ = std::move(failure_).with_peer(std::string(entry_->host()));
         if (ec != errc::channel_lost || report.caller_failed) return next::fail;
         exchange_facts facts;
         facts.reason = resend_reason::channel_lost;
@@ -467,11 +548,14 @@ private:
         case answer_class::delivered:
             if (bearer_ && entry_->token->fsm.on_accepted(bearer_->generation, lap_))
                 shard_.tell_tokens_refused(*entry_, false);
+            if (response_.ok()) {
+                shard_.on_accepted(*entry_);
+                if (entry_->kind != connection_kind::personal_api_token) site().on_gateway_accepted();
+            }
             return next::deliver;
         case answer_class::scope_mismatch: return next::deliver;
         case answer_class::anonymous:
-            if (!entry_->anonymous_reported.exchange(true))
-                context_.report({event::kind::credential_anonymous, entry_->id, "Jira answered as to anybody"});
+            shard_.on_refused(*entry_, event::kind::credential_anonymous, "Jira answered as to anybody");
             failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"},
                             stage::body)
                            .with_trace_id(std::string(response_.trace_id()));
@@ -479,7 +563,10 @@ private:
         case answer_class::maybe_expired:
             if (!entry_->token || entry_->token->fsm.expires() > context_.clock.now()) return next::deliver;
             return renew_token();
-        case answer_class::unauthorized: return entry_->token ? renew_token() : next::deliver;
+        case answer_class::unauthorized:
+            if (entry_->token) return renew_token();
+            shard_.on_refused(*entry_, event::kind::credential_refused, "Jira answered 401 to the API token");
+            return next::deliver;
         case answer_class::limited: return settle_limited();
         case answer_class::transient: break;
         }
@@ -494,14 +581,21 @@ private:
         return plan_resend(facts) ? next::resend : next::deliver;
     }
 
-    void learn(rate_headers const& limits, wall_time wall) {
+    void learn(rate_headers const& said, wall_time wall) {
+        bool const personal = entry_->kind == connection_kind::personal_api_token;
+        bool const doubted = personal && site().doubts(entry_->host_hash());
+        auto const limits = doubted ? of_account_alone(said, response_.status()) : said;
         shard_.learn_quotas(*entry_, *state_, limits);
         auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
                                                      limits, lap_, wall, context_.random);
         if (auto const* const to = state_->site->elsewhere())
-            shard_.tell_elsewhere(*to, match_, response_.status(), limits);
+            shard_.tell_elsewhere(*to, entry_->host_hash(), match_, response_.status(), limits);
+        if (lesson.pause != limit_reason::none) {
+            if (doubted) site().on_doubted_pause(lesson.until, lap_);
+            else if (!personal) site().on_believed_pause(lap_);
+        }
         if (lesson.near_limit) stats_.near_limit.add();
-        if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(limits.reason)].add();
+        if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(said.reason)].add();
         if (lesson.pause != limit_reason::none) {
             stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
             if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*entry_, lesson.until);
@@ -586,13 +680,22 @@ private:
 
     /// An answer that is at hand (429, 503) tells the caller more than that there was no time to ask again.
     answer give_up() {
-        if (have_response_) return std::move(response_);
+        if (have_response_) return delivered();
         return std::move(failure_);
+    }
+
+    response delivered() noexcept {
+        response_.set_exchanges(exchanges_, processed_before_ && changes_something());
+        return std::move(response_);
     }
 
     /// An earlier exchange may have done something, whatever the call ends with.
     failure fail(failure f, stage where) const {
-        return std::move(f).with_connection(entry_->id).at(where).with_maybe_processed(maybe_processed_);
+        return std::move(f).with_connection(entry_->id).at(where).with_maybe_processed(maybe_processed_ && changes_something());
+    }
+
+    bool changes_something() const noexcept {
+        return request_.method() != method::get && request_.method() != method::head && !route(match_.route).reads_only;
     }
 
     /// The last exchange, provably.
@@ -658,6 +761,7 @@ private:
     response response_;
     failure failure_;
     std::shared_ptr<explanation> explanation_;
+    std::shared_ptr<hedge> hedge_;
     std::array<steady_duration, stage_count> spent_{};
     std::size_t ahead_ = 0;  // who waited for permits before us
     unsigned exchanges_ = 0;
@@ -670,6 +774,7 @@ private:
     bool moved_ = false;     // the site, while this waited
     bool followed_ = false;  // it to another shard
     bool reused_ = false;
+    bool hedged_ = false;  // once is enough
     bool have_response_ = false;
     bool renewed_ = false;
     bool dial_failed_ = false;

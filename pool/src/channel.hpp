@@ -22,6 +22,16 @@ namespace asio = boost::asio;
 class sink_stream;
 class source_stream;
 
+/// Told that an answer is late.
+class slow_watch {
+public:
+    /// Once, in the exchange, which goes on behind it.
+    virtual void on_slow() noexcept = 0;
+
+protected:
+    ~slow_watch() = default;
+};
+
 /// The types of cancellation that end an exchange. Not total, which promises that nothing was done.
 inline constexpr auto while_exchanging = asio::cancellation_type::terminal | asio::cancellation_type::partial;
 
@@ -45,6 +55,9 @@ struct exchange_input {
     /// The answer holds a token: the channel keeps no copy of it.
     bool secret_answer = false;
     steady_time deadline{};
+    /// Told when the request was sent this long ago and nothing of an answer came. Null: nobody.
+    slow_watch* slow = nullptr;
+    steady_duration slow_after{};
 };
 
 /// How an exchange went.
@@ -70,6 +83,9 @@ public:
 
     /// One exchange at a time. Ends by the input's deadline, on cancellation, and when the shard stops.
     virtual asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) = 0;
+
+    /// The exchange that is under way, if one is, ends soon and with errc::cancelled unless it ends by itself first.
+    virtual void interrupt() noexcept = 0;
 
     /// Looks, without waiting, whether the idle channel is still open and silent.
     virtual bool alive() noexcept = 0;

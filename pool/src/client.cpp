@@ -92,6 +92,7 @@ result<connection> connections::add(std::string id, credential c, connection_opt
 result<connection> connections::add(connection_config c) { return engine_->add(std::move(c)); }
 result<connection> connections::replace(connection_config c) { return engine_->replace(std::move(c)); }
 bool connections::remove(std::string_view id) { return engine_->remove(id); }
+bool connections::reset_limits(std::string_view id) { return engine_->reset_limits(id); }
 std::optional<connection> connections::find(std::string_view id) const { return engine_->find(id); }
 std::size_t connections::size() const { return engine_->size(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }

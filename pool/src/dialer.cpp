@@ -29,6 +29,8 @@ void interrupt(dial_result& r, error_code const& ec, errc otherwise, char const*
     else r.error = {otherwise, r.timed_out ? std::string(limit) : ec.message()};
 }
 
+constexpr std::uint16_t https_port = 443;
+
 constexpr char const* over_connect = "no address took the connection within wire_params::connect_timeout";
 constexpr char const* over_resolve = "no name server answered within wire_params::resolve_timeout";
 constexpr char const* over_tls = "no TLS handshake within wire_params::tls_timeout";
@@ -257,6 +259,13 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
     }
 }
 
+failure tls_dialer::about(std::string const& host, failure f) const {
+    auto const* const o = override_of(host);
+    auto const port = std::to_string(o != nullptr ? o->port : https_port);
+    auto const address = o != nullptr ? " at " + o->address : std::string();
+    return std::move(f).with_peer(host + address + ":" + port);
+}
+
 asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
     dial_result result;
     auto const started = timers_.now();
@@ -269,12 +278,18 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
     auto socket = co_await connect(found, &result);
     auto const at_tls = timers_.now();
     result.took[1] = at_tls - at_connect;
-    if (!socket) co_return result;
+    if (!socket) {
+        result.error = about(host, std::move(result.error));
+        co_return result;
+    }
 
     auto tls = std::make_unique<tls_stream>(*context_, socket->socket().native_handle(), host, sessions_[host]);
     bool const secure = co_await shake_hands(socket.get(), tls.get(), &result);
     result.took[2] = timers_.now() - at_tls;
-    if (!secure) co_return result;
+    if (!secure) {
+        result.error = about(host, std::move(result.error));
+        co_return result;
+    }
 
     // Only now: an address that takes connections and has another's certificate is no place to come back to.
     if (params_->wire.stale_addresses.count() > 0 && override_of(host) == nullptr) {

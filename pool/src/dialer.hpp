@@ -35,6 +35,8 @@ private:
     asio::awaitable<bool> resolve(std::string host, endpoints* out, dial_result* result);
     asio::awaitable<bool> shake_hands(timed_socket* socket, tls_stream* tls, dial_result* result);
     address_override const* override_of(std::string const& host) const noexcept;
+    /// With the host, address and port that it is about.
+    failure about(std::string const& host, failure f) const;
 
     /// What a host was connected to last, with its certificate: the address that took the connection, then the others of that answer.
     struct addresses {

@@ -206,6 +206,14 @@ bool engine::remove(std::string_view id) {
     return true;
 }
 
+bool engine::reset_limits(std::string_view id) {
+    std::lock_guard const lock(mutex_);
+    auto const found = registry_.find(id);
+    if (found == registry_.end()) return false;
+    at_home(shards_, *found, [e = *found](shard& s) { s.reset_limits(*e); });
+    return true;
+}
+
 std::optional<connection> engine::find(std::string_view id) const {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);

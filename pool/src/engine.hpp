@@ -26,6 +26,7 @@ public:
     result<connection> add(connection_config c);
     result<connection> replace(connection_config c);
     bool remove(std::string_view id);
+    bool reset_limits(std::string_view id);
     std::optional<connection> find(std::string_view id) const;
     std::size_t size() const;
     std::vector<std::shared_ptr<shard_stats const>> stats() const;

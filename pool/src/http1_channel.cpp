@@ -338,6 +338,7 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     reader_.begin(*out, expectation(*in));
     auto until = deadline_after(report->written, wire_.first_byte_timeout);
     char const* limit = "no answer began within wire_params::first_byte_timeout";
+    auto slow_at = in->slow != nullptr ? later(report->written, in->slow_after) : steady_time::max();
     rate_floor rate(0, {}, report->written);
 
     // Nothing can be there yet: wait first, and save a system call that would say so.
@@ -359,10 +360,12 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
         auto const last = std::min(in->deadline, until);
         error_code ec;
         // Also while there is always something to read: what keeps coming hides no deadline, and holds up nobody else's call.
-        if (now >= last) {
+        if (interrupted_) {
+            ec = errc::cancelled;
+        } else if (now >= last) {
             ec = errc::timeout;
         } else if (wait) {
-            auto const wake_at = std::min(last, rate.look_at());
+            auto const wake_at = std::min({last, rate.look_at(), slow_at});
             socket_->begin(wait_for);
             wake const why = co_await socket_->point().wait(wake_at, while_exchanging);
             ec = socket_->end(wait_for, why);
@@ -372,6 +375,10 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             ec = co_await socket_->give_way();
             now = timers_.now();
             turn_ends = now + longest_turn;
+        }
+        if (ec == errc::timeout && now >= slow_at && !report->read && now < last) {
+            slow_at = steady_time::max();
+            in->slow->on_slow();
         }
         if (ec && (ec != errc::timeout || now >= last)) {
             report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
@@ -428,8 +435,14 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
     }
 }
 
+void http1_channel::interrupt() noexcept {
+    interrupted_ = true;
+    socket_->point().notify();
+}
+
 asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* in, response* out) {
     exchange_report report;
+    interrupted_ = false;
     out->clear();
     if (in->sink != nullptr) in->sink->restart();
     // Before anything is sent: most sources that fail do so at once, as a file that is not there.

@@ -73,6 +73,7 @@ public:
     ~http1_channel() override;
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override;
+    void interrupt() noexcept override;
     bool alive() noexcept override;
     void rest() noexcept override;
 
@@ -103,6 +104,7 @@ private:
     std::string outgoing_;  // the request's head; holds a credential only while it is written
     steady_time ended_{};   // the last exchange
     bool busy_ = false;     // one exchange came soon behind another
+    bool interrupted_ = false;
     bool looked_ = false;   // `alive` said so since the last exchange
     bool spoken_ = false;   // the server said something that was no answer
 };

@@ -34,6 +34,12 @@ steady_duration times(double factor, Duration d) noexcept {
     return steady_duration(static_cast<steady_duration::rep>(product));
 }
 
+dial_result no_memory() noexcept {
+    dial_result none;
+    none.error = make_error_code(boost::system::errc::not_enough_memory);
+    return none;
+}
+
 }  // namespace
 
 lease& lease::operator=(lease&& other) noexcept {
@@ -159,6 +165,39 @@ asio::awaitable<lease_result> origin_pool::acquire_in_background(fair_flow* flow
     return wait_for_lease(flow, later(context_->clock.now(), longest), asio::cancellation_type::all, true);
 }
 
+asio::awaitable<lease> origin_pool::dial_for(fair_flow* flow) {
+    auto const self = shared_from_this();
+    lease taken;
+    if (queue_.ready() != 0 || !queue_.may_hold(*flow) || !may_dial()) co_return taken;
+    queue_.grant(*flow, context_->clock.now());
+    ++dialing_;
+    ++promised_;
+    context_->stats->channels_dialing.add(1);
+    context_->stats->dials[static_cast<std::size_t>(dial_purpose::waiting)].add();
+    context_->dials.count(context_->clock.now());
+    dial_result result;
+    try {
+        result = co_await context_->dial->dial(host_);
+    } catch (std::bad_alloc const&) {
+        result = no_memory();
+    }
+    --promised_;
+    auto c = opened(result);
+    if (c) taken = lease(self, *flow, std::move(c));
+    else queue_.give_back(*flow);
+    serve();
+    co_return taken;
+}
+
+void origin_pool::close_unheard_since(steady_time then) noexcept {
+    std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
+        if (c->idle_since >= then) return false;
+        close_idle(std::move(c), close_reason::broken);
+        return true;
+    });
+    serve();
+}
+
 asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, steady_time deadline,
                                                           asio::cancellation_type heeds, bool in_background) {
     lease_result result;
@@ -196,9 +235,18 @@ asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, stead
         result.error = std::move(w.error);
     } else {
         w.leave();
-        result.error = why == wake::timeout ? errc::timeout : stopped_ ? errc::stopped : errc::cancelled;
+        if (why == wake::timeout) result.error = none_in_time();
+        else result.error = stopped_ ? errc::stopped : errc::cancelled;
     }
     co_return result;
+}
+
+failure origin_pool::none_in_time() const {
+    char const* const rule = open_ > 0             ? "all channels were in use for as long as the call could wait"
+                             : brake_->scheduled() ? "dials failed, and the next was not due while the call could wait"
+                             : dialing_ > 0        ? "the dial took longer than the call could wait"
+                                                   : "no dial was due while the call could wait";
+    return failure(errc::timeout, rule).with_peer(host_);
 }
 
 std::unique_ptr<channel> origin_pool::take_idle() noexcept {
@@ -284,12 +332,13 @@ void origin_pool::serve() noexcept {
     auto const& limits = context_->params->pool;
     for (;;) {
         auto const ready = queue_.ready();
+        auto const dialing = dialing_ - promised_;
         auto const idle_missing = used_ && limits.min_idle > idle_.size() ? limits.min_idle - idle_.size() : 0;
-        if (dialing_ >= ready + idle_missing || !may_dial()) break;
+        if (dialing >= ready + idle_missing || !may_dial()) break;
         auto const in_background = std::min(ready, background_);
-        if (dialing_ < ready + idle_missing - in_background) context_->dials.count(context_->clock.now());
+        if (dialing < ready + idle_missing - in_background) context_->dials.count(context_->clock.now());
         else if (!background_may_dial()) break;
-        start_dial(dialing_ < ready ? dial_purpose::waiting : dial_purpose::prewarm);
+        start_dial(dialing < ready ? dial_purpose::waiting : dial_purpose::prewarm);
     }
 }
 
@@ -355,16 +404,6 @@ bool origin_pool::background_may_dial() noexcept {
     return false;
 }
 
-namespace {
-
-dial_result no_memory() noexcept {
-    dial_result none;
-    none.error = make_error_code(boost::system::errc::not_enough_memory);
-    return none;
-}
-
-}  // namespace
-
 void origin_pool::start_dial(dial_purpose why) noexcept {
     ++dialing_;
     context_->stats->channels_dialing.add(1);
@@ -387,6 +426,10 @@ asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self) {
 }
 
 void origin_pool::on_dialed(dial_result result) noexcept {
+    if (auto c = opened(result)) offer(std::move(c));
+}
+
+std::unique_ptr<channel> origin_pool::opened(dial_result& result) noexcept {
     --dialing_;
     auto& stats = *context_->stats;
     stats.channels_dialing.add(-1);
@@ -401,12 +444,12 @@ void origin_pool::on_dialed(dial_result result) noexcept {
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
         if (result.timed_out) stats.dial_timeouts[static_cast<std::size_t>(result.failed_at)].add();
-        if (stopped_) return;
+        if (stopped_) return nullptr;
         back_off();
         // While channels are open the queue moves without this one.
         if (open_ == 0 && dialing_ == 0) fail_waiters(result.error);
         report_failed(result);
-        return;
+        return nullptr;
     }
     failures_ = 0;
     context_->clock.cancel(*brake_);
@@ -415,14 +458,14 @@ void origin_pool::on_dialed(dial_result result) noexcept {
     stats.channels_opened.add();
     if (result.resumed) stats.channels_resumed.add();
     result.channel->retire_at = lifetime_end();
-    offer(std::move(result.channel));
+    return std::move(result.channel);
 }
 
 void origin_pool::report_failed(dial_result const& result) noexcept {
     try {
         context_->report({event::kind::dial_failed,
                           {},
-                          host_ + ": " + to_string(result.failed_at) + ": " + result.error.describe()});
+                          std::string(to_string(result.failed_at)) + ": " + result.error.describe()});
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
     }

@@ -65,6 +65,7 @@ public:
     /// Whole lines that each request to it has: Host, User-Agent.
     std::string const& fixed_headers() const noexcept { return fixed_headers_; }
     retry_budget& budget() noexcept { return budget_; }
+    retry_budget& hedges() noexcept { return hedges_; }
 
     /// One that is idle, if the flow may have it at once; else none. `flow` must outlive the lease.
     lease try_acquire(fair_flow& flow) noexcept;
@@ -76,6 +77,13 @@ public:
     /// For what no call waits for: as acquire, but a dial for it waits until params let one begin. For a day, as the turn
     /// of one site among thousands may be minutes away; `stop` ends it.
     asio::awaitable<lease_result> acquire_in_background(fair_flow* flow);
+
+    /// On a channel that is dialled for it alone. None: no call may go before those that wait, no dial may begin, or this one
+    /// failed.
+    asio::awaitable<lease> dial_for(fair_flow* flow);
+    /// Closes what was idle before `then` and still is: something swallowed an exchange that began then, and the channels
+    /// that have not been heard of since may have ended as silently.
+    void close_unheard_since(steady_time then) noexcept;
 
     /// Closes what is idle. Nothing is dialled any more.
     void stop() noexcept;
@@ -104,6 +112,8 @@ private:
     void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
 
     lease take_for(fair_flow& flow) noexcept;
+    /// Why one that waited has no channel yet.
+    failure none_in_time() const;
     std::unique_ptr<channel> take_idle() noexcept;
     /// A clean channel that nobody holds: to the next in the queue, or idle, or closed.
     void offer(std::unique_ptr<channel> c) noexcept;
@@ -119,6 +129,8 @@ private:
     void start_dial(dial_purpose why) noexcept;
     static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self);
     void on_dialed(dial_result result) noexcept;
+    /// Null: it failed, and all is done about that.
+    std::unique_ptr<channel> opened(dial_result& result) noexcept;
     void report_failed(dial_result const& result) noexcept;
     void back_off() noexcept;
 
@@ -138,9 +150,11 @@ private:
     std::unique_ptr<turn> turn_;    // scheduled: none for what waits in the background; null until something did
     std::size_t open_ = 0;
     std::size_t dialing_ = 0;
+    std::size_t promised_ = 0;  // of them: their channels are not for who waits
     std::size_t background_ = 0;  // of those in the queue
     unsigned failures_ = 0;       // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
+    retry_budget hedges_{1};
     bool used_ = false;
     bool stopped_ = false;
 };

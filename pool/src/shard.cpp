@@ -24,6 +24,7 @@ namespace {
 constexpr auto resolve_deadline = 20s;
 constexpr auto resolve_retry = 5s;
 constexpr auto resolve_retry_max = 600s;
+constexpr auto ask_again_after = 24h;  // when a connection is added
 
 // application/x-www-form-urlencoded
 void append_encoded(std::string& out, std::string_view text) {
@@ -245,9 +246,14 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
     return s;
 }
 
-// What removed connections leave behind. Looked at when the number has doubled, so that it costs nothing per call.
+// What removed connections leave behind. Looked at when the number of sites has doubled, or half as many connections as there are
+// sites were removed, so that it costs nothing per call.
 void shard::forget_unused() {
     std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
+    std::erase_if(app_quotas_, [](auto const& q) { return q.second.expired(); });
+    std::unordered_set<std::string_view> hosts;
+    for (auto const& e : entries_) hosts.insert(e->host());
+    std::erase_if(cloud_of_host_, [&](auto const& c) { return !hosts.contains(c.first); });
     for (auto o = origins_.begin(); o != origins_.end();) {
         bool const used = o->second.use_count() > 1 || o->first == gateway_host || o->first == auth_host;
         if (used) {
@@ -259,6 +265,7 @@ void shard::forget_unused() {
         context_->dial->forget(unused.key());
     }
     forget_at_ = 2 * sites_.size() + 64;
+    removed_ = 0;
 }
 
 std::shared_ptr<origin_pool> shard::origin(std::string const& host) {
@@ -274,8 +281,10 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
     try {
         std::string const host(e->host());
         std::string key(e->site_key());
-        if (auto const known = cloud_of_host_.find(key); known != cloud_of_host_.end()) {
-            key = known->second;
+        // A name may be another customer's a year later.
+        auto const known = cloud_of_host_.find(key);
+        if (known != cloud_of_host_.end() && context_->clock.now() - known->second.asked < ask_again_after) {
+            key = known->second.id;
             auto const all = all_.lock();
             if (!all) return true;
             if (auto const home = all->home_of(key); home != index_) {
@@ -293,8 +302,9 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
             e->token = std::move(token);
             e->token->app = std::hash<std::string>{}(s->client_id);
             start_refresh(e, s);
-        } else if (e->kind == connection_kind::personal_api_token && key == host) {
-            ask_for_cloud_id(e, host);
+        } else if (e->kind == connection_kind::personal_api_token) {
+            if (key == host) ask_for_cloud_id(e, host);
+            else s->site->current().on_claim(e->host_hash());
         }
         return true;
     } catch (std::bad_alloc const&) {
@@ -306,14 +316,22 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
     }
 }
 
-quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s) noexcept {
+quota_scopes shard::quotas_of(connection_entry const& e, connection_state& s) noexcept {
     quota_scopes q;
     q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
-    if (e.token && !app_quotas_.empty())
+    if (e.token && !s.over_sites && !app_quotas_.empty())
         if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
-            q.over_sites = &found->second;
+            s.over_sites = found->second.lock();
+    q.over_sites = s.over_sites.get();
     q.of_account = e.account_limit.get();
     return q;
+}
+
+std::shared_ptr<points_quota> shard::app_quota(std::uint64_t app) {
+    auto& known = app_quotas_[app];
+    auto quota = known.lock();
+    if (!quota) known = quota = std::make_shared<points_quota>();
+    return quota;
 }
 
 void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
@@ -321,14 +339,18 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
         auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
-    if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quotas_.try_emplace(e.token->app);
+    if (e.token && !s.over_sites && (h.global_quota || h.reason == limit_reason::global_quota))
+        s.over_sites = app_quota(e.token->app);
     bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
     if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
 }
 
 void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
     try {
-        app_quotas_[app].close(until, context_->clock.now());
+        auto const quota = app_quota(app);
+        quota->close(until, context_->clock.now());
+        for (auto const& e : entries_)
+            if (e->token && e->token->app == app) e->state->over_sites = quota;
     } catch (std::bad_alloc const&) {
         return;  // Jira will say so here as well
     }
@@ -438,11 +460,11 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
     s->origin = e->state->origin;
     s->site = e->state->site;
     e->state = s;
-    e->anonymous_reported = false;
+    e->refusal_told = false;
+    note_refused(e->id, false);
     if (e->token) {
         e->token->app = std::hash<std::string>{}(s->client_id);
         e->token->fsm.on_secret_replaced(context_->clock.now());
-        note_refused(e->id, false);
         start_refresh(e, s);
     }
 }
@@ -453,11 +475,20 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
         return;
     }
     auto const s = leave(*e);
-    if (e->token) {
-        e->token->wake_all();
-        note_refused(e->id, false);
-    }
+    if (e->token) e->token->wake_all();
+    note_refused(e->id, false);
     s->site->end_waits_of(*e);
+    if (++removed_ >= 64 && 2 * removed_ >= sites_.size()) forget_unused();
+}
+
+void shard::reset_limits(connection_entry const& e) noexcept {
+    if (!e.state || !e.state->site) return;
+    auto& site = e.state->site->current();
+    site.limiter.reset();
+    auto const quotas = quotas_of(e, *e.state);
+    for (auto* const q : {quotas.at_site, quotas.over_sites, quotas.of_account})
+        if (q != nullptr) q->reset();
+    site.pump_soon();
 }
 
 void shard::stop() {
@@ -496,6 +527,22 @@ void shard::note_refused(std::string const& id, bool refused) {
     if (refused) refused_.insert(id);
     else refused_.erase(id);
     stats_->credentials_refused.set(static_cast<std::int64_t>(refused_.size()));
+}
+
+void shard::on_refused(connection_entry& e, event::kind what, char const* detail) noexcept {
+    if (e.removed || e.refusal_told.exchange(true)) return;
+    try {
+        if (!e.token) note_refused(e.id, true);
+        context_->report({what, e.id, detail});
+    } catch (std::bad_alloc const&) {
+        return;  // the counters have it
+    }
+}
+
+void shard::on_accepted(connection_entry& e) noexcept {
+    if (!e.refusal_told.load(std::memory_order_relaxed)) return;
+    e.refusal_told = false;
+    if (!e.token) note_refused(e.id, false);
 }
 
 // Tokens
@@ -584,11 +631,12 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     auto const report = co_await leased.lease.channel().exchange(&in, &answer);
     if (report.error.code()) {
         answer.mutable_body().wipe();
-        out->answer.reason = report.error.describe();
+        out->answer.reason = failure(report.error).with_peer(host).describe();
         leased.lease.close(close_reason::broken);
         co_return;
     }
     out->answer = read_token_answer(answer.status(), answer.body());
+    if (!out->answer.ok()) out->answer.reason = host + ": " + out->answer.reason;
     out->retry_after = read_rate_headers(answer, self->context_->clock.wall()).retry_after;
     answer.mutable_body().wipe();
     if (report.reusable) leased.lease.give_back();
@@ -764,7 +812,9 @@ bool shard::anybody_asks_for(std::string const& host) {
 }
 
 void shard::adopt(std::string const& host, std::string const& cloud) {
-    cloud_of_host_[host] = cloud;
+    auto& known = cloud_of_host_[host];
+    if (!known.id.empty() && known.id != cloud) part_from_old_site(host);
+    known = {cloud, context_->clock.now()};
     auto const all = all_.lock();
     if (!all) return;
     auto const home = all->home_of(cloud);
@@ -797,6 +847,21 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     if (left_behind) left_behind->leave_for(home, cloud);
 }
 
+void shard::part_from_old_site(std::string const& host) {
+    auto& waiting = by_host_[host];
+    sites_.erase(host);
+    auto const fresh = std::make_shared<site_state>(context_);
+    for (auto const& e : entries_) {
+        if (e->kind != connection_kind::personal_api_token || e->host() != host || !e->state->site) continue;
+        auto s = e->state->without_site();
+        s->origin = e->state->origin;
+        s->site = fresh;
+        e->state = std::move(s);
+        if (std::none_of(waiting.begin(), waiting.end(), [&](auto const& w) { return w.lock() == e; }))
+            waiting.push_back(e);
+    }
+}
+
 /// One site, two names: the first who comes under a name brings the object, the second one's becomes that.
 void shard::join(connection_entry& e, std::string const& cloud) {
     auto const mine = e.state->site;
@@ -804,26 +869,38 @@ void shard::join(connection_entry& e, std::string const& cloud) {
     auto const site = named.lock();
     if (!site) {
         named = mine;
+        mine->on_claim(e.host_hash());
         return;
     }
     if (site == mine) return;
+    auto const w = site->on_claim(e.host_hash());
+    if (w == site_limiter::word::counted) pause_account(e, mine->limiter);
     // A new state: calls in flight find the way from the old one.
     auto s = e.state->without_site();
     s->origin = e.state->origin;
     s->site = site;
-    if (&mine->current() != site.get()) mine->become(site);
+    if (&mine->current() != site.get()) mine->become(site, w);
     e.state = std::move(s);
 }
 
-void shard::tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept {
+void shard::pause_account(connection_entry& e, site_limiter const& learned) {
+    auto const now = context_->clock.now();
+    auto const until = learned.paused_until(now);
+    if (until == steady_time::min()) return;
+    if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
+    e.account_limit->close(until, now);
+}
+
+void shard::tell_elsewhere(site_state::place const& to, std::size_t host, route_match m, int status,
+                           rate_headers const& h) noexcept {
     auto const all = all_.lock();
     if (!all) return;
     try {
         auto const other = all->shards[to.shard];
-        other->post([other, cloud = to.cloud, id = m.route, issue = std::string(m.issue), status, h] {
+        other->post([other, cloud = to.cloud, host, id = m.route, issue = std::string(m.issue), status, h] {
             auto const found = other->sites_.find(cloud);
             auto const site = found == other->sites_.end() ? nullptr : found->second.lock();
-            if (!site) return;
+            if (!site || site->current().doubts(host)) return;
             auto& clock = other->context_->clock;
             site->current().limiter.on_answer({id, issue}, {}, status, h, clock.now(), clock.wall(),
                                               other->context_->random);
@@ -848,7 +925,7 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
                       std::string const& cloud, site_limiter const* learned) noexcept {
     auto const remember = [&] {
         try {
-            cloud_of_host_[std::string(e->host())] = cloud;
+            cloud_of_host_[std::string(e->host())] = {cloud, context_->clock.now()};
         } catch (std::bad_alloc const&) {
             return;  // then it is asked for here once more
         }
@@ -858,7 +935,10 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     [[maybe_unused]] bool const begun = begin_with(e);
     if (learned == nullptr || !e->state || !e->state->site) return;
     try {
-        e->state->site->current().limiter.merge(*learned);
+        auto& site = e->state->site->current();
+        auto const w = site.on_claim(e->host_hash());
+        if (w == site_limiter::word::counted) pause_account(*e, *learned);
+        site.limiter.merge(*learned, w);
     } catch (std::bad_alloc const&) {
         return;  // answers teach it again
     }

@@ -48,6 +48,7 @@ public:
     // The shard's: null until it has this.
     std::shared_ptr<site_state> site;
     std::shared_ptr<origin_pool> origin;
+    std::shared_ptr<points_quota> over_sites;  ///< its app's, once one was told of
 
     /// The same secret, for another site or shard.
     std::shared_ptr<connection_state> without_site() const;
@@ -67,6 +68,7 @@ struct connection_entry {
 
     /// The host that requests and the credential go to, and no other.
     std::string_view host() const noexcept { return std::string_view(destination).substr(0, destination.find('/')); }
+    std::size_t host_hash() const noexcept { return std::hash<std::string_view>{}(host()) | 1; }  ///< never 0
     /// What precedes every request's path: empty, or "/ex/jira/<cloudId>".
     std::string_view base_path() const noexcept { return std::string_view(destination).substr(host().size()); }
     /// The cloud ID, or the host of a personal token's site: that must be asked for its ID.
@@ -79,7 +81,7 @@ struct connection_entry {
     std::weak_ptr<shard_set> const shards;
     connection_kind const kind;
     std::atomic<bool> removed{false};
-    std::atomic<bool> anonymous_reported{false};  ///< one event for the credential, not one for each call
+    std::atomic<bool> refusal_told{false};  ///< Jira's, of the credential: one event for it, not one for each call
     /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
     std::atomic<std::uint32_t> home{0};
     // The home shard's alone: look at `home` first.
@@ -117,6 +119,7 @@ public:
     bool begin_with(std::shared_ptr<connection_entry> const& e) noexcept;
     void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     void remove(std::shared_ptr<connection_entry> const& e);
+    void reset_limits(connection_entry const& e) noexcept;
     void stop();
     /// From now on new calls end with `stopped`.
     void refuse_calls() noexcept { refusing_ = true; }
@@ -169,12 +172,19 @@ private:
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                                 token_exchange* out);
     /// The points budgets of which answers told: most connections have none.
-    quota_scopes quotas_of(connection_entry const& e, connection_state const& s) noexcept;
+    quota_scopes quotas_of(connection_entry const& e, connection_state& s) noexcept;
+    std::shared_ptr<points_quota> app_quota(std::uint64_t app);
     void enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     std::shared_ptr<connection_state> leave(connection_entry& e);
+    /// Its host is another site now: its connections begin anew, beside what they learned of the old one.
+    void part_from_old_site(std::string const& host);
     void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
     void close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept;
     void note_refused(std::string const& id, bool refused);
+    /// Jira answers as to anybody, or 401 to an API token.
+    void on_refused(connection_entry& e, event::kind what, char const* detail) noexcept;
+    /// Jira took the credential.
+    void on_accepted(connection_entry& e) noexcept;
 
     void ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host);
     static asio::awaitable<bool> learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why);
@@ -183,7 +193,10 @@ private:
     void adopt(std::string const& host, std::string const& cloud);
     void join(connection_entry& e, std::string const& cloud);
     /// An answer's headers to the shard that has the site now. `m` as of a call's.
-    void tell_elsewhere(site_state::place const& to, route_match m, int status, rate_headers const& h) noexcept;
+    void tell_elsewhere(site_state::place const& to, std::size_t host, route_match m, int status,
+                        rate_headers const& h) noexcept;
+    /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
+    void pause_account(connection_entry& e, site_limiter const& learned);
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
                    std::string const& cloud, std::shared_ptr<site_limiter const> learned);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
@@ -209,13 +222,18 @@ private:
     std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;       // by key
     std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>
         by_host_;  // whose cloud ID is asked for
-    std::unordered_map<std::string, std::string> cloud_of_host_;
-    // By app: over its sites. None is erased, as calls that wait refer to it.
-    std::unordered_map<std::uint64_t, points_quota> app_quotas_;
+    struct known_cloud {
+        std::string id;
+        steady_time asked;
+    };
+    std::unordered_map<std::string, known_cloud> cloud_of_host_;
+    // By app: over its sites. Its connections' states hold it, and the calls that wait hold those.
+    std::unordered_map<std::uint64_t, std::weak_ptr<points_quota>> app_quotas_;
     std::vector<wait_point*> drains_;  // who waits for the last call
     bool refusing_ = false;
     std::vector<std::shared_ptr<connection_entry>> entries_;  // that have their state here
     std::size_t forget_at_ = 64;                              // sites, when next to look for unused ones
+    std::size_t removed_ = 0;                                 // connections, since that was last done
     std::unordered_set<std::string> refused_;                 // ids of connections
 };
 

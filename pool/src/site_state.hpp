@@ -62,12 +62,15 @@ public:
         context_->clock.set(*this, limiter.next_release(now));
     }
 
+    /// The same a moment later, where there may be no memory for it now.
+    void pump_soon() noexcept { context_->clock.set(*this, context_->clock.now()); }
+
     /** The site turned out to be one that `other` is: what was learned here, what is in flight and who waits is that one's
         from now on. May throw bad_alloc, and has done nothing then that a second time would not. */
-    void become(std::shared_ptr<site_state> const& other) {
+    void become(std::shared_ptr<site_state> const& other, site_limiter::word w) {
         auto const waiting = take_waiting();
-        other->limiter.absorb(limiter);
-        if (quota && !other->quota) other->quota = std::make_unique<points_quota>(*quota);
+        other->limiter.absorb(limiter, w);
+        if (w == site_limiter::word::told && quota && !other->quota) other->quota = std::make_unique<points_quota>(*quota);
         successor_ = other;
         send_on(waiting);
         other->pump();
@@ -90,6 +93,29 @@ public:
         while (s->successor_) s = s->successor_.get();
         return *s;
     }
+
+    /* Whose word counts. That a host is the site with a cloud ID is what the host says: where connections that name the cloud ID
+       themselves were answered before, or another host said the same, its pauses and rates are taken for its own accounts' alone.
+       Once both sides say so at the same time that they are limited, it is believed. */
+
+    /// A call that names the cloud ID was answered well.
+    void on_gateway_accepted() noexcept { by_gateway_ = true; }
+    /// A host says that it is this site. @return what of its site's knowledge counts here.
+    site_limiter::word on_claim(std::size_t host) noexcept {
+        auto const w = doubts(host) ? site_limiter::word::counted : site_limiter::word::told;
+        if (host_ == 0) host_ = host;
+        return w;
+    }
+    bool doubts(std::size_t host) const noexcept {
+        if (host_ != 0 && host_ != host) return true;
+        return by_gateway_ && !host_agrees_;
+    }
+    /// A host that is not believed says that it is limited until then.
+    void on_doubted_pause(steady_time until, steady_time now) noexcept {
+        if (limiter.paused_until(now) != steady_time::min()) host_agrees_ = true;
+        doubted_pause_ = std::max(doubted_pause_, until);
+    }
+    void on_believed_pause(steady_time now) noexcept { host_agrees_ = host_agrees_ || now < doubted_pause_; }
 
     /// The connection was removed: those of its calls that wait for permits wait no more.
     void end_waits_of(connection_entry const& e) {
@@ -157,6 +183,10 @@ private:
     timer_room room_;
     std::shared_ptr<site_state> successor_;
     std::unique_ptr<place> elsewhere_;
+    std::size_t host_ = 0;  // its hash: the first that said that it is this site
+    steady_time doubted_pause_ = steady_time::min();
+    bool by_gateway_ = false;
+    bool host_agrees_ = false;
 };
 
 }  // namespace jirapool::detail

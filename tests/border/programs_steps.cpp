@@ -90,6 +90,11 @@ bool remove(world& w, step const& s) {
     return h && (*h)->remove(w.around.config(s.with[1]).id());
 }
 
+bool reset_limits(world& w, step const& s) {
+    auto const h = w.host_at(s.with[0]);
+    return h && (*h)->reset_limits(w.around.config(s.with[1]).id());
+}
+
 bool look(world& w, step const& s) {
     auto const h = w.host_at(s.with[0]);
     if (!h) return false;
@@ -190,6 +195,7 @@ step_kind const kinds[] = {
     {"add",               10, {handle_slots, host_slots, 9}, add},
     {"replace",            4, {host_slots, 9}, replace},
     {"remove",             3, {host_slots, 9}, remove},
+    {"reset_limits",       1, {host_slots, 9}, reset_limits},
     {"look",               1, {host_slots}, look},
     {"drop_handle",        1, {handle_slots}, drop_handle},
     {"set_faults",         2, {6}, set_faults},

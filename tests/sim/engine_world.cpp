@@ -3,6 +3,7 @@
 #include "wait_point.hpp"
 
 #include <jirapool/core/explanation.hpp>
+#include <jirapool/core/tenant_info.hpp>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 
@@ -32,12 +33,20 @@ public:
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override {
         out->clear();
         ++exchanges;
+        interrupted_ = false;
+        watch_ = in->slow;
+        slow_at_ = timers_.now() + in->slow_after;
         world_.model_.begun(host_, *in, timers_.now());
         bool const dead = dies_after_ && timers_.now() >= last_use_ + *dies_after_;
         exchange_report report = co_await carry(in, out, dead);
         last_use_ = timers_.now();
         world_.model_.ended(host_, *in);
         co_return report;
+    }
+
+    void interrupt() noexcept override {
+        interrupted_ = true;
+        if (waiting_ != nullptr) waiting_->notify();
     }
 
     bool alive() noexcept override {
@@ -70,6 +79,10 @@ private:
             --model.stall_tokens;
             stalled = true;
         }
+        if (host_ != auth_host && in->target != tenant_info_target && model.stall_requests > 0) {
+            --model.stall_requests;
+            stalled = true;
+        }
         error_code const back = co_await until(stalled ? in->deadline + 1ms : timers_.now() + way, in->deadline);
         if (back || reply.lost) {
             report.error = failure(back ? back : make_error_code(errc::channel_lost)).at(stage::first_byte);
@@ -90,8 +103,15 @@ private:
 
     asio::awaitable<error_code> until(steady_time t, steady_time deadline) {
         wait_point point(timers_, executor_);
-        wake const w = co_await point.wait(std::min(t, deadline));
-        if (w == wake::cancelled) co_return timers_.stopped() ? errc::stopped : errc::cancelled;
+        waiting_ = &point;
+        auto const last = std::min(t, deadline);
+        wake w = wake::timeout;
+        while (w == wake::timeout && !interrupted_ && timers_.now() < last) {
+            w = co_await point.wait(watch_ != nullptr ? std::min(last, slow_at_) : last);
+            if (w == wake::timeout && watch_ != nullptr && timers_.now() >= slow_at_) std::exchange(watch_, nullptr)->on_slow();
+        }
+        waiting_ = nullptr;
+        if (w == wake::cancelled || interrupted_) co_return timers_.stopped() ? errc::stopped : errc::cancelled;
         if (t > deadline) co_return errc::timeout;
         co_return error_code();
     }
@@ -104,6 +124,10 @@ private:
     std::optional<steady_duration> dies_after_;
     bool dies_unnoticed_ = false;
     steady_time last_use_ = timers_.now();
+    wait_point* waiting_ = nullptr;
+    bool interrupted_ = false;
+    slow_watch* watch_ = nullptr;
+    steady_time slow_at_{};
 };
 
 class sim_dialer final : public dialer {
@@ -199,9 +223,11 @@ void engine_world::finish() {
     }
     if (counted > totals.started) model_.note("more calls were counted than were made");
     if (timed_out != by_stage) model_.note("the timeouts by stage are not the calls that timed out");
-    // Each site's resends stay in its budget; those after a 401 or 429 are outside it.
+    // Each site's resends stay in its budget; those after a 401 or 429 are outside it, and hedges in their origin's.
+    double const hedges = static_cast<double>(
+        sum([](auto& s) { return s.resends[static_cast<std::size_t>(resend_reason::hedge)].value(); }));
     for (std::size_t i = 0; i < calls_.size(); ++i) {
-        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_channels_of_site_;
+        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_channels_of_site_ + hedges;
         if (static_cast<double>(model_.requests_of(i) - model_.refused_of(i)) > allowed)
             model_.note("site " + std::to_string(i) + " got more resends than its budget");
     }

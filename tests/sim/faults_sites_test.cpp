@@ -145,3 +145,110 @@ TEST_CASE("faults: A2 calls that waited for their token do not go in one burst")
         CHECK(joined(w.jira().violations) == "");
     }
 }
+
+namespace {
+
+/// Sites 2 (a cloud ID) and 3 (a host), whose calls are answered as a test says.
+struct claim {
+    explicit claim(std::uint64_t seed, std::size_t shards) : w(model(), {}, seed, shards) {
+        w.jira().script = [this](std::string_view host, detail::exchange_input const& in, jira_model::reply& r) {
+            bool const of_host = host.ends_with(".atlassian.net");
+            if (in.target == tenant_info_target) {
+                r.answer.set_status(told ? 200 : 503);
+                auto const body = "{\"cloudId\":\"" + cloud + "\"}";
+                r.answer.mutable_body().append(body.data(), body.size());
+                return true;
+            }
+            if (host == auth_host || !(of_host ? host_limited : cloud_limited)) return false;
+            ++(of_host ? refused_at_host : refused_at_cloud);
+            r.answer.set_status(429);
+            r.answer.add_header("Retry-After", "3600");
+            r.answer.add_header("RateLimit-Reason", reason);
+            r.answer.add_header("X-RateLimit-Limit", "1");
+            r.answer.add_header("X-RateLimit-Remaining", "0");
+            return true;
+        };
+        w.add_all();
+        cloud = std::string(w.jira().config(2).base_path().substr(std::string_view("/ex/jira/").size()));
+    }
+    static model_params model() {
+        model_params m;
+        m.sites = 4;
+        m.all_kinds = true;
+        m.get_rate = 1e6;
+        return m;
+    }
+    void pass(steady_duration d) { w.time().run_until(w.time().now() + d); }
+    /// Of 20 calls that have 5 s each, how many are answered well.
+    std::uint64_t answered(std::size_t site) {
+        auto const before = w.totals.succeeded;
+        for (int i = 0; i < 20; ++i) {
+            w.start(site, request::get(myself), 5s);
+            pass(50ms);
+        }
+        pass(6s);
+        return w.totals.succeeded - before;
+    }
+
+    engine_world w;
+    std::string cloud;
+    std::string reason = "jira-burst-based";
+    bool told = true;
+    bool host_limited = false;
+    bool cloud_limited = false;
+    std::uint64_t refused_at_host = 0;
+    std::uint64_t refused_at_cloud = 0;
+};
+
+}  // namespace
+
+TEST_CASE("faults: F2 a host that claims a cloud ID which others prove keeps itself waiting, and nobody else") {
+    for (std::size_t const shards : {1u, 2u, 4u})
+        for (bool const told_later : {false, true})
+            for (auto const* const reason : {"jira-burst-based", "jira-quota-tenant-based", "something-new", ""}) {
+                INFO(shards << " shards, " << (told_later ? "told behind the pause, " : "") << reason);
+                claim c(71, shards);
+                c.reason = reason;
+                c.told = !told_later;
+                c.pass(2s);
+                REQUIRE(c.answered(2) == 20);
+                c.host_limited = true;
+                CHECK(c.answered(3) == 0);
+                c.told = true;
+                c.pass(15s);
+                CHECK(c.answered(2) == 20);
+                CHECK(c.answered(3) == 0);
+                // It asks itself no more than any site that is told to wait.
+                CHECK(c.refused_at_host <= 3);
+                c.w.finish();
+                CHECK(joined(c.w.jira().violations) == "");
+            }
+}
+
+TEST_CASE("faults: F2 once a host and its cloud ID say the same it is one site again, and what one says holds for both") {
+    claim c(72, 1);
+    c.pass(2s);
+    REQUIRE(c.answered(2) == 20);
+    c.host_limited = c.cloud_limited = true;
+    CHECK(c.answered(3) == 0);
+    CHECK(c.answered(2) == 0);
+    c.host_limited = c.cloud_limited = false;
+    c.pass(2h);
+    REQUIRE(c.answered(2) == 20);
+    REQUIRE(c.answered(3) == 20);
+    c.host_limited = true;
+    auto const before = c.refused_at_cloud;
+    CHECK(c.answered(3) == 0);
+    c.cloud_limited = true;
+    CHECK(c.answered(2) == 0);
+    CHECK(c.refused_at_cloud == before);
+}
+
+TEST_CASE("faults: F2 a host whose cloud ID nobody else names is believed, and of two hosts the first") {
+    claim c(73, 1);
+    c.pass(2s);
+    c.host_limited = true;
+    CHECK(c.answered(3) == 0);
+    // It was there first, and nobody had proven the cloud ID.
+    CHECK(c.answered(2) == 0);
+}

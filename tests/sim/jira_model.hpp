@@ -103,6 +103,8 @@ public:
     std::function<bool(std::string_view host, detail::exchange_input const&, reply&)> script;
     /// So many token requests from now on are never answered.
     int stall_tokens = 0;
+    /// The same of requests to Jira.
+    int stall_requests = 0;
     std::size_t most_refreshing = 0;  ///< of one credential at a time
     /// token_params::overtake_after: before, no second exchange begins beside one in flight.
     steady_duration overtake_after = std::chrono::seconds(1);

@@ -3,6 +3,7 @@
 
 #include "pool_world.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <exception>
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -45,6 +48,7 @@ struct coverage {
     std::uint64_t refused = 0;
     std::uint64_t queue_full = 0;
     std::uint64_t backoffs = 0;
+    std::uint64_t dialled_apart = 0;
     std::array<std::uint64_t, dial_purpose_count> dials{};
     std::array<std::uint64_t, close_reason_count> closed{};
 
@@ -54,7 +58,7 @@ struct coverage {
             if (!seen(closed[i]) && static_cast<close_reason>(i) != close_reason::announced) return false;
         return seen(leased_at_once) && seen(leased_in_turn) && seen(compared) && seen(second_tier) && seen(capped) &&
                seen(timeouts) && seen(cancelled) && seen(leased_though_cancelled) && seen(refused) &&
-               seen(queue_full) && seen(backoffs) && std::all_of(dials.begin(), dials.end(), seen);
+               seen(queue_full) && seen(backoffs) && seen(dialled_apart) && std::all_of(dials.begin(), dials.end(), seen);
     }
 };
 
@@ -142,7 +146,27 @@ private:
 
     void step() {
         auto const dice = pick(1000);
-        if (dice < 400) {
+        if (dice < 5) {
+            last_ = "dial apart";
+            auto const a = std::make_shared<apart>();
+            a->site = pick(sites_used_);
+            apart_.push_back(a);
+            asio::co_spawn(world_.executor(), dial_apart(world_.pool, &sites_[a->site], a), [](std::exception_ptr) {});
+        } else if (dice < 10) {
+            last_ = "what was dialled apart ends";
+            if (!apart_.empty()) {
+                auto const i = static_cast<std::ptrdiff_t>(pick(apart_.size()));
+                auto& a = *apart_[static_cast<std::size_t>(i)];
+                if (a.ended) {
+                    if (chance(0.5)) a.lease.give_back();
+                    else a.lease.close(close_reason::broken);
+                    apart_.erase(apart_.begin() + i);
+                }
+            }
+        } else if (dice < 12) {
+            last_ = "idle channels are distrusted";
+            world_.pool->close_unheard_since(world_.now() - std::chrono::milliseconds(pick(500)));
+        } else if (dice < 400) {
             last_ = "acquire";
             // Site 0 asks as often as all others together.
             auto const site = chance(0.5) ? 0 : pick(sites_used_);
@@ -200,6 +224,18 @@ private:
         }
     }
 
+    /// A channel that a caller had dialled for itself alone.
+    struct apart {
+        std::size_t site = 0;
+        bool ended = false;
+        detail::lease lease;
+    };
+    static asio::awaitable<void> dial_apart(std::shared_ptr<detail::origin_pool> pool, fair_flow* flow,
+                                            std::shared_ptr<apart> a) {
+        a->lease = co_await pool->dial_for(flow);
+        a->ended = true;
+    }
+
     static void cancel(acquire& a) {
         a.cancelled = true;
         a.cancel.emit(asio::cancellation_type::terminal);
@@ -233,6 +269,12 @@ private:
             else expect(a->error == errc::queue_full || a->error == errc::connect_failed, "an error of no known kind");
         }
 
+        std::size_t promised = 0;
+        for (auto const& a : apart_) {
+            promised += !a->ended;
+            held[a->site] += !a->ended || a->lease;
+        }
+
         std::size_t total_waiting = 0;
         std::size_t total_held = 0;
         std::size_t ready = 0;
@@ -250,7 +292,7 @@ private:
         expect(s.ready == ready, "the queue's count of who may have a channel");
 
         // 1. No more than there may be; nobody waits while something could be done.
-        expect(s.open == total_held + s.idle, "a channel is neither idle nor held: lost");
+        expect(s.open == total_held - promised + s.idle, "a channel is neither idle nor held: lost");
         expect(s.open == world_.channels.size(), "channels that are open but not counted, or the other way round");
         expect(s.open + s.dialing <= limits.max_channels, "more channels than max_channels");
         expect(s.dialing <= limits.max_dialing, "more dials than max_dialing");
@@ -258,7 +300,7 @@ private:
         bool const full = s.open + s.dialing == limits.max_channels;
         auto const wanted = ready + (used_ && limits.min_idle > s.idle ? limits.min_idle - s.idle : 0);
         auto const at_once = failed_since_success() ? 1 : limits.max_dialing;
-        expect(full || s.backing_off || s.dialing >= std::min(wanted, at_once),
+        expect(full || s.backing_off || s.dialing >= std::min(wanted + promised, at_once),
                "a call waits, or min_idle is not kept, and nothing is under way to change that");
 
         // 13. The gauges and counters are the model's.
@@ -266,7 +308,7 @@ private:
         auto const is = [](gauge const& g, std::size_t n) { return g.value() == static_cast<std::int64_t>(n); };
         expect(is(stats.queue_length, total_waiting), "gauge queue_length");
         expect(is(stats.channels_idle, s.idle), "gauge channels_idle");
-        expect(is(stats.channels_active, total_held), "gauge channels_active");
+        expect(is(stats.channels_active, total_held - promised), "gauge channels_active");
         expect(is(stats.channels_dialing, s.dialing), "gauge channels_dialing");
         expect(stats.channels_opened.value() - sum(stats.channels_closed) == s.open, "channels opened, less closed");
         expect(sum(stats.dials) == stats.channels_opened.value() + sum(stats.dial_failures) + s.dialing,
@@ -363,6 +405,11 @@ private:
             expect(a->is != acquire::state::waiting && a->ended == 1, "an acquire outlives the end");
             a->lease.give_back();
         }
+        for (auto const& a : apart_) {
+            expect(a->ended, "a dial outlives the end");
+            covered_.dialled_apart += static_cast<bool>(a->lease);
+            a->lease.give_back();
+        }
         world_.settle();
         auto const s = world_.pool->look();
         for (std::size_t i = 0; i < dial_purpose_count; ++i) covered_.dials[i] += world_.stats.dials[i].value();
@@ -389,6 +436,7 @@ private:
     bool failed_ = false;
     std::uint64_t failures_ = 0;
     std::uint64_t successes_ = 0;
+    std::vector<std::shared_ptr<apart>> apart_;
     moment before_;
     struct window {
         double apart = 0;  ///< how many turns one was served more than the other since the window began

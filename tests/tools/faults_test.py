@@ -386,10 +386,11 @@ def e6():
 
 @case("faults: F5 a file with secrets that others may read is warned of, one without is not")
 def f5():
-    secret = GOOD.replace('{"env":"PATH"}', '"hush-hush"')
+    brief = GOOD.replace('"apiKey"', '"options":{"timeout_ms":300},"apiKey"')
+    secret = brief.replace('{"env":"PATH"}', '"hush-hush"')
     reach = ["--connect-to", "127.0.0.1:1"]
     for text, mode, warned in ((secret, 0o644, True), (secret, 0o640, True), (secret, 0o604, True), (secret, 0o600, False), (secret, 0o400, False),
-                               (GOOD, 0o644, False)):
+                               (brief, 0o644, False)):
         file = write("kept.json", text, mode)
         for args in (
             [CLI, "check", file],

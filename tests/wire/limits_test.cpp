@@ -51,6 +51,39 @@ TEST_CASE("limits: a pause beyond the deadline delivers the 429 at once, and ref
     CHECK(call(other, request::get("/rest/api/3/myself"))->status() == 200);
 }
 
+TEST_CASE("faults: F3 an operator lets calls go into what is paused, and the answer of one opens it or closes it again") {
+    for (auto const* const reason : {"jira-quota-tenant-based", "jira-burst-based", "jira-cost-based", "something-new"}) {
+        INFO(reason);
+        fixture f;
+        std::atomic<bool> well{false};
+        f.jira.set_intercept([&](mock::request_view const& r) -> std::optional<mock::scripted_reply> {
+            if (well || r.target.find("/rest/") == std::string_view::npos) return std::nullopt;
+            mock::scripted_reply limited(429);
+            limited.headers = {{"Retry-After", "3600"}, {"RateLimit-Reason", reason}};
+            return limited;
+        });
+        runtime jira(1, f.params);
+        auto const c = jira.add(f.config("service-0001")).value();
+        CHECK_FALSE(jira.reset_limits("nobody"));
+        auto const get = [&] { return call(c, request::get("/rest/api/3/myself").timeout(10s)); };
+        REQUIRE(get().has_value());
+        CHECK_FALSE(get().has_value());
+        // Jira is not well: one call finds out, for all.
+        CHECK(jira.reset_limits("service-0001"));
+        auto const tried = get();
+        REQUIRE(tried.has_value());
+        CHECK(tried->status() == 429);
+        CHECK_FALSE(get().has_value());
+        well = true;
+        CHECK(jira.reset_limits("service-0001"));
+        for (int i = 0; i < 3; ++i) {
+            auto const r = get();
+            REQUIRE(r.has_value());
+            CHECK(r->status() == 200);
+        }
+    }
+}
+
 TEST_CASE("limits: site-URL and cloud-ID connections of one site share its limits") {
     auto world = small_world();
     world.sites = 1;

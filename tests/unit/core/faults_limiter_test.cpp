@@ -617,3 +617,50 @@ TEST_CASE("faults: A1c a site that becomes another one brings its issues' writes
     cloud.limiter.on_done(bulk.route);
     CHECK(cloud.admit_one(bulk, t0 + 60s));
 }
+
+TEST_CASE("faults: F2 of a host that is not believed its account's wait alone is learned, and what was sent is counted on") {
+    rate_headers said;
+    said.limit = 1;
+    said.remaining = 0;
+    said.near_limit = true;
+    said.reason = limit_reason::tenant_quota;
+    said.retry_after = 3600s;
+    auto const limited = of_account_alone(said, 429);
+    CHECK(limited.reason == limit_reason::account_calls);
+    CHECK(limited.retry_after == 3600s);
+    CHECK_FALSE(limited.limit);
+    CHECK_FALSE(limited.remaining);
+    CHECK_FALSE(limited.near_limit);
+    auto const unwell = of_account_alone(said, 503);
+    CHECK(unwell.reason == limit_reason::none);
+    CHECK_FALSE(unwell.retry_after);
+
+    limit_params const params;
+    random_engine random(1);
+    wall_time const wall{};
+    auto const now = steady_time(1h);
+    auto const get = classify_route(method::get, "/rest/api/3/myself");
+    auto const put = classify_route(method::put, "/rest/api/3/issue/A-1");
+    site_limiter host(params);
+    for (int i = 0; i < 20; ++i) {
+        limiter_waiter w(put, priority::interactive);
+        host.admit(w, now, steady_time::max());
+        host.remove(w);
+    }
+    rate_headers busy;
+    busy.reason = limit_reason::burst;
+    busy.retry_after = 600s;
+    host.on_answer(get, {}, 429, busy, now, wall, random);
+    CHECK(host.paused_until(now) >= now + 600s);
+    CHECK(host.paused_until(now + 2h) == steady_time::min());
+
+    site_limiter cloud(params);
+    cloud.merge(host, site_limiter::word::counted);
+    CHECK(cloud.paused_until(now) == steady_time::min());
+    limiter_waiter reads(get, priority::interactive);
+    CHECK(cloud.admit(reads, now, steady_time::max()).what == admission::kind::now);
+    limiter_waiter writes(put, priority::interactive);
+    auto const word = cloud.admit(writes, now, steady_time::max());
+    CHECK(word.scope == limit_scope::issue);
+    cloud.remove(writes);
+}

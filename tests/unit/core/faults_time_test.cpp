@@ -157,6 +157,13 @@ TEST_CASE("faults: C2 each duration of the params at its ends is refused by name
              return why_invalid(p);
          },
          false, true},
+        {"retry_params::hedge_after",
+         [](auto d) {
+             retry_params p;
+             p.hedge_after = d;
+             return why_invalid(p);
+         },
+         true, true},
         {"retry_params::backoff_max",
          [](auto d) {
              retry_params p;

@@ -3,6 +3,8 @@
 #include <jirapool/core/retry.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <string>
 
 using namespace jirapool;
 using namespace std::chrono_literals;
@@ -40,6 +42,24 @@ TEST_CASE("retry: a write whose fate is unknown is not sent again, one that sure
     f.unprocessed = false;
     f.reused_silent = true;
     CHECK_FALSE(resend_after(f, p, random).has_value());
+}
+
+TEST_CASE("faults: C1 an exchange is hedged when it takes far longer than its site does, and never before the param's time") {
+    retry_params p;
+    CHECK(hedge_after(p, 0s) == 2s);
+    CHECK(hedge_after(p, 500ms) == 2s);
+    CHECK(hedge_after(p, 3s) == 12s);
+    CHECK(hedge_after(p, steady_duration::max()) >= 24h);
+    p.hedge_after = std::chrono::milliseconds::max();
+    CHECK(hedge_after(p, 3s) == steady_duration::max());
+    p.hedge_after = 0ms;
+    CHECK_FALSE(hedge_after(p, 3s).has_value());
+    for (double const bad : {-1.0, 101.0, std::numeric_limits<double>::quiet_NaN()}) {
+        retry_params wrong;
+        wrong.hedge_percent = bad;
+        REQUIRE(why_invalid(wrong) != nullptr);
+        CHECK(std::string(why_invalid(wrong)).starts_with("retry_params::hedge_percent"));
+    }
 }
 
 TEST_CASE("retry: a reused channel that died silently is replaced at once") {

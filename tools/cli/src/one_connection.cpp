@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
+#include <utility>
 
 namespace jirapool::cli {
 namespace {
@@ -17,6 +18,12 @@ client_params params_of(connect_options const& o) {
     p.connect_to = o.connect_to;
     p.tls.ca_file = o.ca_file;
     p.executor_is_serial = true;
+    // A call goes on to dial until its time is over: whoever waits for that shall know.
+    p.on_event = [told = false](event const& e) mutable {
+        if (e.what != event::kind::dial_failed && e.what != event::kind::token_refresh_failed) return;
+        if (!std::exchange(told, true))
+            tools::tell(fmt::format("jirapool: {}; tried again until the call's time is over\n", tools::printable(e.detail)));
+    };
     return p;
 }
 

@@ -41,7 +41,7 @@ enum class errc {
     timeout = 40,                ///< The call's deadline passed, or the limit of a stage (failure::rule says which).
     cancelled = 41,              ///< The caller cancelled it.
     stopped = 42,                ///< The client is stopping.
-    connection_removed = 43,     ///< The connection was removed while the call waited.
+    connection_removed = 43,     ///< The connection was removed, before the call or while it waited.
     limited_past_deadline = 44,  ///< A limit stays closed for longer than the call may last; nothing was sent.
     queue_full = 45,             ///< The bounded queue before the limiter or the pool has no room.
     credential_refused = 46,     ///< The token endpoint refused the credential for good; remembered for a while.

@@ -167,11 +167,18 @@ public:
     std::size_t waiting() const noexcept { return waiting_; }
     /// Scopes paused at `now`, by counting: for snapshots, not for the hot path.
     std::size_t paused_scopes(steady_time now) const noexcept;
+    /// Whose word there is for what another object knows of the same site.
+    enum class word : std::uint8_t {
+        told,     ///< the site's own: its rates and pauses
+        counted,  ///< ours alone: what was sent, not what was said about it
+    };
     /// Takes over what another object learned of the same site: the lower rates, the later pauses, the writes to issues. May
     /// be done twice. Throws std::bad_alloc.
-    void merge(site_limiter const& other);
+    void merge(site_limiter const& other, word w = word::told);
     /// The same, and what is in flight there is from now on done here. Nobody may wait at `other` any more.
-    void absorb(site_limiter& other);
+    void absorb(site_limiter& other, word w = word::told);
+    /// When the last of the pauses of the site and its routes ends; steady_time::min() when none is left.
+    steady_time paused_until(steady_time now) const noexcept;
     /** Ends every pause of the site, its routes and issues now, as if its time had come: one call goes alone, and its answer
         opens the scope. For an operator who knows that Jira is well. Ask `release` behind it. Quotas are their owner's. */
     void reset() noexcept;
@@ -244,6 +251,7 @@ private:
     void end_probe(route_scope& s, steady_time now) noexcept;
     void pause_route(route_scope& s, steady_time until, bool too_fast) noexcept;
     void pause_site(steady_time until) noexcept;
+    void merge_told(site_limiter const& other);
     void on_overload(route_scope& s, steady_time until, steady_time now) noexcept;
     void learn_rate(route_scope& s, int status, rate_headers const& h, steady_time now) noexcept;
     static void look_at_course(route_scope& s, std::uint32_t remaining, steady_time now) noexcept;

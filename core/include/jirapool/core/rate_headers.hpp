@@ -54,6 +54,10 @@ struct rate_headers {
     std::optional<wall_time> date;  ///< Date: the server's clock
 };
 
+/** What an answer says of the account that it was given to, where the rest of its word is not believed: a 429, whatever limit it
+    names, keeps that account waiting, and nothing is learned of its site. */
+rate_headers of_account_alone(rate_headers const& h, int status) noexcept;
+
 rate_headers read_rate_headers(response const& r, wall_time now) noexcept;
 
 /// RFC 9110 section 5.6.7: IMF-fixdate, and the two obsolete forms.

@@ -103,12 +103,22 @@ public:
     std::string_view trace_id() const& noexcept { return header("atl-traceid"); }
     std::string_view trace_id() && = delete;
 
+    /// How often the request was sent: 1 unless it was sent again, 0 for a response that no call gave.
+    unsigned exchanges() const noexcept { return exchanges_; }
+    /** An exchange before the one that this answers may have done what was asked: a 404 to a DELETE, or a 409 to a write, may
+        speak of the call's own work. Never true for requests that change nothing. */
+    bool maybe_processed_before() const noexcept { return maybe_processed_before_; }
+
     /// Where the call's time went, when its request asked for it; else null.
     std::shared_ptr<jirapool::explanation const> const& explanation() const noexcept { return explanation_; }
 
     // For who fills one in: the channel, tests and fakes.
     void set_explanation(std::shared_ptr<jirapool::explanation const> e) noexcept { explanation_ = std::move(e); }
     void set_status(int status) noexcept { status_ = status; }
+    void set_exchanges(unsigned n, bool maybe_processed_before) noexcept {
+        exchanges_ = n;
+        maybe_processed_before_ = maybe_processed_before;
+    }
     void add_header(std::string_view name, std::string_view value);
     void remove_headers(std::string_view name) noexcept;
     padded_buffer& mutable_body() noexcept { return body_; }
@@ -130,6 +140,8 @@ private:
     padded_buffer body_;
     std::shared_ptr<jirapool::explanation const> explanation_;
     int status_ = 0;
+    unsigned exchanges_ = 0;
+    bool maybe_processed_before_ = false;
 };
 
 }  // namespace jirapool

@@ -47,10 +47,13 @@ public:
     std::string const& field() const noexcept { return field_; }
     /// The id of the connection; empty when none is known.
     std::string const& connection() const noexcept { return connection_; }
+    /// Whom the network's errors are about, "acme.atlassian.net:443"; empty when they are about nobody.
+    std::string const& peer() const noexcept { return peer_; }
     /// Jira's id of the exchange (`atl-traceid`), for a support request; empty when no answer came.
     std::string const& trace_id() const noexcept { return trace_id_; }
     jirapool::stage stage() const noexcept { return stage_; }
-    /// False: Jira surely did not act on the request. True: unknown; resend a write only after looking.
+    /// False: Jira surely did not act on the request, or it was one that changes nothing (GET, HEAD, a POST that reads).
+    /// True: unknown; resend a write only after looking.
     bool maybe_processed() const noexcept { return maybe_processed_; }
     /// How long from now a new call would fail the same way, when that is known.
     std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
@@ -68,6 +71,10 @@ public:
     }
     failure with_connection(std::string v) && {
         connection_ = std::move(v);
+        return std::move(*this);
+    }
+    failure with_peer(std::string v) && {
+        peer_ = std::move(v);
         return std::move(*this);
     }
     failure with_trace_id(std::string v) && {
@@ -100,6 +107,7 @@ private:
     std::string rule_;
     std::string field_;
     std::string connection_;
+    std::string peer_;
     std::string trace_id_;
     std::optional<std::chrono::milliseconds> retry_after_;
     std::shared_ptr<jirapool::explanation const> explanation_;

@@ -24,6 +24,12 @@ struct retry_params {
     /// What a site or origin may have saved up: enough for the odd lost channel of a quiet one. When all channels are lost at
     /// once it is overdrawn by as many; see `overdraft`.
     double budget_max = 10;
+    /// A request that may be sent twice and lacks the first byte of its answer for so long, and for four times what the site is
+    /// likely to take, is sent a second time on a new channel: the first may be lost in a network that says nothing of it.
+    /// Whichever is answered first counts. 0: never.
+    std::chrono::milliseconds hedge_after{2'000};
+    /// How many of a hundred of an origin's calls may be, in the long run.
+    double hedge_percent = 1;
     /// Times that one call may be answered 429 and wait again before the answer is delivered.
     unsigned max_limited = 3;
 };
@@ -40,8 +46,10 @@ bool is_resendable(request const& r, route_id route) noexcept;
     First exchanges never ask it; a resend after a 401 or 429 neither. */
 class retry_budget {
 public:
-    explicit retry_budget(retry_params const& p) noexcept : saved_(static_cast<float>(p.budget_max)) {}
-    void on_call(retry_params const& p) noexcept;
+    explicit retry_budget(double saved) noexcept : saved_(static_cast<float>(saved)) {}
+    explicit retry_budget(retry_params const& p) noexcept : retry_budget(p.budget_max) {}
+    void on_call(double ratio, double most) noexcept;
+    void on_call(retry_params const& p) noexcept { on_call(p.budget_ratio, p.budget_max); }
     /// True: one resend may go out, and is counted. It may overdraw what was saved by so much; that is earned back before
     /// anything else is sent again.
     bool take(double overdraft = 0) noexcept;
@@ -52,9 +60,19 @@ private:
 };
 
 /// Why an exchange shall be repeated.
-enum class resend_reason : std::uint8_t { channel_lost, transient_answer, limited, token };
-inline constexpr std::size_t resend_reason_count = 4;
+enum class resend_reason : std::uint8_t {
+    channel_lost,
+    transient_answer,
+    limited,
+    token,
+    hedge,  ///< beside an exchange that goes on, see retry_params::hedge_after
+};
+inline constexpr std::size_t resend_reason_count = 5;
 char const* to_string(resend_reason r) noexcept;
+
+/// How long an exchange may lack its answer's first byte before it is hedged, where the site is likely to take `likely`.
+/// nullopt: for ever.
+std::optional<steady_duration> hedge_after(retry_params const& p, steady_duration likely) noexcept;
 
 /// How an exchange that did not deliver went.
 struct exchange_facts {

@@ -150,7 +150,7 @@ struct shard_stats {
     counter token_waits;            ///< calls that waited because no valid token was held
     counter token_waits_at_start;   ///< of them before the credential's first token
     counter token_late_rejections;  ///< 401s of a generation that was already replaced
-    gauge credentials_refused;      ///< that the endpoint refuses at present
+    gauge credentials_refused;      ///< at present, by the token endpoint or by Jira, of any kind
 
     // Channels
     gauge channels_idle;

@@ -93,7 +93,7 @@ inline constexpr std::array all_series{
     series{"jirapool_sites", series_type::gauge, "sites", {}, "Jira Cloud sites behind the connections."},
     series{"jirapool_connections", series_type::gauge, "connections", {labels::kind}, "Configured Jira connections."},
     series{"jirapool_credentials_refused", series_type::gauge, "credentials", {},
-           "Credentials that the token endpoint refuses for good at present: a person must act."},
+           "Credentials that are refused at present, by the token endpoint for good or by Jira: a person must act."},
 
     series{"jirapool_calls_total", series_type::counter, "calls", {labels::kind, labels::outcome},
            "Calls that ended, by what the caller got."},

@@ -191,6 +191,11 @@ public:
     /// Calls that wait end with connection_removed; those on the wire finish. False: there was none.
     bool remove(std::string_view id);
 
+    /** Ends every pause that keeps the connection's site, its account or its app's points waiting, as if its time had come: one
+        call goes into each, and its answer opens it or closes it again. For an operator who knows that Jira is well. What is
+        learned of rates stays. False: there is no such id. Throws bad_alloc, and has done nothing then. */
+    bool reset_limits(std::string_view id);
+
     std::optional<connection> find(std::string_view id) const;
     std::size_t size() const;
 

@@ -59,15 +59,15 @@ struct wire_params {
     /// How long an address has to connect before the next one is tried beside it: RFC 8305, section 5, recommends 250 ms.
     std::chrono::milliseconds attempt_delay{250};
     std::chrono::milliseconds tls_timeout{5'000};
-    /// TCP's own probes of a silent connection, each unit a second: a peer that vanished is noticed after
-    /// idle + probes x interval, before first_byte_timeout is over. 0 idle: none.
+    /// TCP's own probes of a silent connection, each unit a second: a peer that vanished is noticed after idle + interval where
+    /// tcp_user_timeout is set and shorter, else after idle + probes x interval. 0 idle: none.
     std::chrono::seconds tcp_keep_alive_idle{20};
     std::chrono::seconds tcp_keep_alive_interval{5};
     std::uint32_t tcp_keep_alive_probes = 3;
     /// How long what was sent may stay without TCP's acknowledgement, or wait for a peer that takes nothing, until the channel is
-    /// lost: Linux sends no probe meanwhile, but sends it again for a quarter of an hour. Where this is set it also decides when
-    /// probes have failed, so it is what those take by default, idle + probes x interval. 0: the system's own limit.
-    std::chrono::milliseconds tcp_user_timeout{35'000};
+    /// lost: Linux sends no probe meanwhile, but sends it again for a quarter of an hour. Twelve seconds are six or seven such
+    /// attempts. Where this is set it also decides when probes have failed. 0: the system's own limit.
+    std::chrono::milliseconds tcp_user_timeout{12'000};
     /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s. Of a body that comes from a
     /// source: for each piece of 64 KiB.
     std::chrono::milliseconds write_timeout{60'000};
@@ -113,7 +113,7 @@ struct address_override {
 struct event {
     enum class kind : std::uint8_t {
         token_refresh_failed,  ///< transient; tried again by itself
-        credential_refused,    ///< the token endpoint refused it for good: a person must act
+        credential_refused,    ///< by the token endpoint for good, or by Jira with 401: a person must act
         credential_anonymous,  ///< Jira ignores the connection's credential
         limit_pause,           ///< a scope is paused
         dial_failed,

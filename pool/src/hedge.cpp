@@ -1,0 +1,82 @@
+#include "hedge.hpp"
+
+#include "shard.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <new>
+
+namespace jirapool::detail {
+
+hedge::hedge(std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s,
+             request const& r, std::shared_ptr<bearer const> token, steady_time deadline, channel& first)
+    : context_(std::move(c)),
+      entry_(std::move(e)),
+      state_(std::move(s)),
+      request_(r),
+      token_(std::move(token)),
+      deadline_(deadline),
+      first_(&first) {}
+
+void hedge::begin() { asio::co_spawn(context_->executor, run(shared_from_this()), [](std::exception_ptr) {}); }
+
+void hedge::abandon() noexcept {
+    first_ = nullptr;
+    if (exchanging_) lease_.channel().interrupt();
+    else if (ended_) give_back();
+}
+
+/// Nobody took its answer.
+void hedge::give_back() noexcept {
+    if (report_.reusable) lease_.give_back();
+    else lease_.close(close_reason::abandoned);
+}
+
+asio::awaitable<wake> hedge::wait(steady_time deadline, asio::cancellation_type heeds) {
+    wait_point point(context_->clock, context_->executor);
+    waiter_ = &point;
+    wake why = wake::notified;
+    if (!ended_) why = co_await point.wait(deadline, heeds);
+    waiter_ = nullptr;
+    co_return why;
+}
+
+asio::awaitable<void> hedge::run(std::shared_ptr<hedge> self) {
+    try {
+        co_await self->ask();
+    } catch (std::bad_alloc const&) {
+        self->lease_.close(close_reason::abandoned);
+    }
+    self->exchanging_ = false;
+    self->ended_ = true;
+    if (self->waiter_ != nullptr) self->waiter_->notify();
+    if (self->answered_ && self->first_ != nullptr) self->first_->interrupt();
+    if (self->first_ == nullptr) self->give_back();
+}
+
+asio::awaitable<void> hedge::ask() {
+    lease_ = co_await state_->origin->dial_for(&state_->flow());
+    if (!lease_ || first_ == nullptr) {
+        lease_.give_back();
+        co_return;
+    }
+    exchange_input in;
+    in.method = request_.method();
+    in.base_path = entry_->base_path();
+    in.target = request_.target();
+    in.fixed_headers = state_->origin->fixed_headers();
+    in.authorization = token_ ? token_->line.reveal() : state_->authorization.reveal();
+    in.headers = &request_.headers();
+    in.content_type = request_.content_type();
+    in.body = request_.body();
+    in.deadline = deadline_;
+    exchanging_ = true;
+    report_ = co_await lease_.channel().exchange(&in, &answer_);
+    // What asks for another exchange is nothing to end the first one for.
+    answered_ = !report_.error.code() && answer_.status() < 500 && answer_.status() != 429 && answer_.status() != 401;
+    if (report_.error.code()) lease_.close(close_reason::broken);
+    else if (!answered_ && report_.reusable) lease_.give_back();
+    else if (!answered_) lease_.close(report_.announced ? close_reason::announced : close_reason::broken);
+}
+
+}  // namespace jirapool::detail

@@ -1,0 +1,76 @@
+#include "support/catch.hpp"
+#include "support/figure.hpp"
+
+#include "engine_world.hpp"
+
+using namespace jirapool;
+using namespace jirapool::sim;
+using namespace std::chrono_literals;
+using support::figure;
+
+// C1 of 28 November 2026: what the network swallows, in virtual time.
+
+namespace {
+
+constexpr auto myself = "/rest/api/3/myself";
+
+std::uint64_t hedges(engine_world const& w) {
+    return w.stats().resends[static_cast<std::size_t>(resend_reason::hedge)].value();
+}
+
+}  // namespace
+
+TEST_CASE("faults: C1 a swallowed read of 30 s ends well within 5") {
+    model_params m;
+    m.sites = 3;
+    m.get_rate = 1e6;
+    engine_world w(m, {}, 61);
+    w.add_all();
+    w.time().run_until(w.time().now() + 2s);
+    for (int i = 0; i < 500; ++i) {
+        w.start(i % m.sites, request::get(myself), 30s);
+        w.time().run_until(w.time().now() + 20ms);
+    }
+    w.time().run_until(w.time().now() + 2s);
+    REQUIRE(w.totals.succeeded == w.totals.started);
+    CHECK(hedges(w) == 0);
+    w.jira().stall_requests = 1;
+    auto const begun = w.time().now();
+    w.start(0, request::get(myself), 30s);
+    while (w.totals.ended() < w.totals.started && w.time().now() < begun + 30s)
+        w.time().run_until(w.time().now() + 10ms);
+    CHECK(w.totals.succeeded == w.totals.started);
+    CHECK(hedges(w) == 1);
+    double const took = std::chrono::duration<double>(w.time().now() - begun).count();
+    figure("faults_swallowed_read_seconds", took);
+    CHECK(took <= 5);
+    w.finish();
+    CHECK(w.jira().violations.empty());
+}
+
+TEST_CASE("faults: C1 in normal traffic hardly anything is hedged, and in none more than the budget") {
+    for (bool const bad : {false, true}) {
+        INFO(bad);
+        model_params m;
+        m.sites = 8;
+        m.all_kinds = true;
+        m.get_rate = 1e6;
+        // One in a hundred takes up to five seconds more each way, or one in five of them never ends.
+        m.faults.slow = bad ? 0.2 : 0.0005;
+        m.faults.stalled = bad ? 0.1 : 0.00005;
+        engine_world w(m, {}, bad ? 62 : 63);
+        w.add_all();
+        w.time().run_until(w.time().now() + 2s);
+        for (int i = 0; i < 40'000; ++i) {
+            w.start(static_cast<std::size_t>(i) % m.sites, request::get(myself), 30s);
+            w.time().run_until(w.time().now() + 5ms);
+        }
+        w.time().run_until(w.time().now() + 40s);
+        auto const share = static_cast<double>(hedges(w)) / 40'000;
+        figure(bad ? "faults_hedges_share_when_bad" : "faults_hedges_share", share);
+        CHECK(share > 0);
+        CHECK(share <= (bad ? 0.0125 : 0.001));
+        w.finish();
+        CHECK(w.jira().violations.empty());
+    }
+}
