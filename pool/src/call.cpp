@@ -442,8 +442,7 @@ private:
             admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
                            context_.clock, context_.executor);
             if (site().limiter.admit(w, now, now).what != admission::kind::now) return;
-            hedge_ = std::make_shared<hedge>(shard_.context_, entry_, state_, request_, bearer_, deadline_,
-                                             lease_.channel());
+            hedge_ = std::make_shared<hedge>(shard_.context_, entry_, state_, request_, deadline_, lease_.channel());
             hedge_->begin();
         } catch (std::bad_alloc const&) {
             hedge_.reset();
@@ -471,6 +470,7 @@ private:
         state_->origin->close_unheard_since(exchange_begun_);
         lease_ = hedge_->take_lease();
         response_ = hedge_->take_answer();
+        bearer_ = hedge_->token();
         *report = hedge_->report();
         report->sent += first.sent;
         report->received += first.received;

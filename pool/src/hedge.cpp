@@ -9,12 +9,11 @@
 namespace jirapool::detail {
 
 hedge::hedge(std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s,
-             request const& r, std::shared_ptr<bearer const> token, steady_time deadline, channel& first)
+             request const& r, steady_time deadline, channel& first)
     : context_(std::move(c)),
       entry_(std::move(e)),
       state_(std::move(s)),
       request_(r),
-      token_(std::move(token)),
       deadline_(deadline),
       first_(&first) {}
 
@@ -56,10 +55,14 @@ asio::awaitable<void> hedge::run(std::shared_ptr<hedge> self) {
 
 asio::awaitable<void> hedge::ask() {
     lease_ = co_await state_->origin->dial_for(&state_->flow());
-    if (!lease_ || first_ == nullptr) {
+    auto const* const tokens = entry_->token.get();
+    bool const wanted = first_ != nullptr && !entry_->removed &&
+                        (tokens == nullptr || tokens->fsm.usable(context_->clock.now()));
+    if (!lease_ || !wanted) {
         lease_.give_back();
         co_return;
     }
+    if (tokens != nullptr) token_ = tokens->current;
     exchange_input in;
     in.method = request_.method();
     in.base_path = entry_->base_path();

@@ -25,7 +25,7 @@ struct connection_entry;
 class hedge : public std::enable_shared_from_this<hedge> {
 public:
     hedge(std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s,
-          request const& r, std::shared_ptr<bearer const> token, steady_time deadline, channel& first);
+          request const& r, steady_time deadline, channel& first);
 
     /// May throw bad_alloc, and has not begun then.
     void begin();
@@ -40,6 +40,7 @@ public:
     /// Precondition: answered().
     lease take_lease() noexcept { return std::move(lease_); }
     response take_answer() noexcept { return std::move(answer_); }
+    std::shared_ptr<bearer const> const& token() const noexcept { return token_; }
     exchange_report const& report() const noexcept { return report_; }
 
 private:
@@ -51,7 +52,7 @@ private:
     std::shared_ptr<connection_entry> const entry_;
     std::shared_ptr<connection_state> const state_;
     request const request_;
-    std::shared_ptr<bearer const> const token_;
+    std::shared_ptr<bearer const> token_;
     steady_time const deadline_;
     channel* first_;  // null once the call has abandoned this
     wait_point* waiter_ = nullptr;

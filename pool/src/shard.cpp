@@ -891,7 +891,7 @@ void shard::pause_account(connection_entry& e, site_limiter const& learned) {
     e.account_limit->close(until, now);
 }
 
-void shard::tell_elsewhere(site_state::place const& to, std::size_t host, route_match m, int status,
+void shard::tell_elsewhere(site_state::place const& to, std::uint32_t host, route_match m, int status,
                            rate_headers const& h) noexcept {
     auto const all = all_.lock();
     if (!all) return;

@@ -68,7 +68,10 @@ struct connection_entry {
 
     /// The host that requests and the credential go to, and no other.
     std::string_view host() const noexcept { return std::string_view(destination).substr(0, destination.find('/')); }
-    std::size_t host_hash() const noexcept { return std::hash<std::string_view>{}(host()) | 1; }  ///< never 0
+    /// Never 0.
+    std::uint32_t host_hash() const noexcept {
+        return static_cast<std::uint32_t>(std::hash<std::string_view>{}(host())) | 1;
+    }
     /// What precedes every request's path: empty, or "/ex/jira/<cloudId>".
     std::string_view base_path() const noexcept { return std::string_view(destination).substr(host().size()); }
     /// The cloud ID, or the host of a personal token's site: that must be asked for its ID.
@@ -193,7 +196,7 @@ private:
     void adopt(std::string const& host, std::string const& cloud);
     void join(connection_entry& e, std::string const& cloud);
     /// An answer's headers to the shard that has the site now. `m` as of a call's.
-    void tell_elsewhere(site_state::place const& to, std::size_t host, route_match m, int status,
+    void tell_elsewhere(site_state::place const& to, std::uint32_t host, route_match m, int status,
                         rate_headers const& h) noexcept;
     /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
     void pause_account(connection_entry& e, site_limiter const& learned);

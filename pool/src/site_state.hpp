@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <forward_list>
 #include <memory>
 #include <new>
@@ -101,12 +102,12 @@ public:
     /// A call that names the cloud ID was answered well.
     void on_gateway_accepted() noexcept { by_gateway_ = true; }
     /// A host says that it is this site. @return what of its site's knowledge counts here.
-    site_limiter::word on_claim(std::size_t host) noexcept {
+    site_limiter::word on_claim(std::uint32_t host) noexcept {
         auto const w = doubts(host) ? site_limiter::word::counted : site_limiter::word::told;
         if (host_ == 0) host_ = host;
         return w;
     }
-    bool doubts(std::size_t host) const noexcept {
+    bool doubts(std::uint32_t host) const noexcept {
         if (host_ != 0 && host_ != host) return true;
         return by_gateway_ && !host_agrees_;
     }
@@ -183,8 +184,8 @@ private:
     timer_room room_;
     std::shared_ptr<site_state> successor_;
     std::unique_ptr<place> elsewhere_;
-    std::size_t host_ = 0;  // its hash: the first that said that it is this site
     steady_time doubted_pause_ = steady_time::min();
+    std::uint32_t host_ = 0;  // its hash: the first that said that it is this site
     bool by_gateway_ = false;
     bool host_agrees_ = false;
 };

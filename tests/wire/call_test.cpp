@@ -109,7 +109,7 @@ TEST_CASE("call: its deadline ends it, wherever it is, and says where that was")
     REQUIRE_FALSE(r.has_value());
     CHECK(r.error().code() == errc::timeout);
     CHECK(r.error().stage() == stage::first_byte);
-    CHECK(r.error().maybe_processed());
+    CHECK_FALSE(r.error().maybe_processed());
     auto const& timeouts = jira.stats().front()->timeouts;
     for (std::size_t i = 0; i < stage_count; ++i)
         CHECK(timeouts[i].value() == (i == static_cast<std::size_t>(stage::first_byte) ? 1 : 0));
@@ -125,7 +125,7 @@ TEST_CASE("call: cancelling it ends it and closes its channel") {
     auto const c = jira.add(f.config("service-0001")).value();
     asio::cancellation_signal cancel;
     std::optional<result<response>> got;
-    c.async_call(request::get("/rest/api/3/myself"),
+    c.async_call(request::post("/rest/api/3/issue").json(new_issue),
                  asio::bind_cancellation_slot(cancel.slot(), [&](result<response> r) {
                      got.emplace(std::move(r));
                      jira.stop();

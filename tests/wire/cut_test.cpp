@@ -139,7 +139,7 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
             }
             REQUIRE_FALSE(end.has_value());
             CHECK(c.seen_after == 0);
-            CHECK(end.error().maybe_processed());
+            CHECK(end.error().maybe_processed() == c.post);
             CHECK_FALSE(end.error().rule().empty());
             CHECK(end.error().code() == (what == fault::stall ? errc::timeout : errc::channel_lost));
             CHECK(end.error().stage() == (c.at == 0 ? stage::first_byte : stage::body));

@@ -641,7 +641,11 @@ TEST_CASE("faults: F2 of a host that is not believed its account's wait alone is
     auto const now = steady_time(1h);
     auto const get = classify_route(method::get, "/rest/api/3/myself");
     auto const put = classify_route(method::put, "/rest/api/3/issue/A-1");
+    rate_headers fast;
+    fast.limit = 1000;
+    fast.remaining = 900;
     site_limiter host(params);
+    host.on_answer(put, {}, 204, fast, now, wall, random);
     for (int i = 0; i < 20; ++i) {
         limiter_waiter w(put, priority::interactive);
         host.admit(w, now, steady_time::max());
@@ -655,6 +659,7 @@ TEST_CASE("faults: F2 of a host that is not believed its account's wait alone is
     CHECK(host.paused_until(now + 2h) == steady_time::min());
 
     site_limiter cloud(params);
+    cloud.on_answer(put, {}, 204, fast, now, wall, random);
     cloud.merge(host, site_limiter::word::counted);
     CHECK(cloud.paused_until(now) == steady_time::min());
     limiter_waiter reads(get, priority::interactive);
