@@ -818,7 +818,7 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     auto const all = all_.lock();
     if (!all) return;
     auto const home = all->home_of(cloud);
-    std::shared_ptr<site_limiter> learned;
+    std::shared_ptr<learned> l;
     std::shared_ptr<site_state> left_behind;
     // One after the other, so that lack of memory leaves the rest to be asked for again.
     for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
@@ -829,14 +829,15 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
             continue;
         }
         left_behind = e->state->site;
-        if (!learned) {
-            learned = std::make_shared<site_limiter>(context_->params->limits);
-            learned->merge(left_behind->limiter);
+        if (!l) {
+            l = std::make_shared<learned>(site_limiter(context_->params->limits), nullptr);
+            l->limiter.merge(left_behind->limiter);
+            if (left_behind->quota) l->quota = std::make_unique<points_quota>(*left_behind->quota);
         }
         auto s = e->state->without_site();
         auto const left = leave(*e);
         try {
-            hand_over(e, std::move(s), home, cloud, learned);
+            hand_over(e, std::move(s), home, cloud, l);
         } catch (std::bad_alloc const&) {
             enter(e, left);
             throw;
@@ -874,7 +875,7 @@ void shard::join(connection_entry& e, std::string const& cloud) {
     }
     if (site == mine) return;
     auto const w = site->on_claim(e.host_hash());
-    if (w == site_limiter::word::counted) pause_account(e, mine->limiter);
+    if (w == site_limiter::word::counted) pause_account(e, mine->limiter, mine->quota.get());
     // A new state: calls in flight find the way from the old one.
     auto s = e.state->without_site();
     s->origin = e.state->origin;
@@ -883,9 +884,10 @@ void shard::join(connection_entry& e, std::string const& cloud) {
     e.state = std::move(s);
 }
 
-void shard::pause_account(connection_entry& e, site_limiter const& learned) {
+void shard::pause_account(connection_entry& e, site_limiter const& l, points_quota const* q) {
     auto const now = context_->clock.now();
-    auto const until = learned.paused_until(now);
+    auto until = l.paused_until(now);
+    if (q != nullptr && q->closed(now)) until = std::max(until, q->earliest(now));
     if (until == steady_time::min()) return;
     if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
     e.account_limit->close(until, now);
@@ -912,17 +914,17 @@ void shard::tell_elsewhere(site_state::place const& to, std::uint32_t host, rout
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                      std::string const& cloud, std::shared_ptr<site_limiter const> learned) {
+                      std::string const& cloud, std::shared_ptr<learned const> l) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
-    next->post([next, e, s, cloud, learned = std::move(learned)] { next->take_over(e, s, cloud, learned.get()); });
+    next->post([next, e, s, cloud, l = std::move(l)] { next->take_over(e, s, cloud, l.get()); });
     // After the post: a caller that reads the new home posts behind it.
     e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
 }
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                      std::string const& cloud, site_limiter const* learned) noexcept {
+                      std::string const& cloud, learned const* l) noexcept {
     auto const remember = [&] {
         try {
             cloud_of_host_[std::string(e->host())] = {cloud, context_->clock.now()};
@@ -933,12 +935,13 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     remember();
     e->state = std::move(s);
     [[maybe_unused]] bool const begun = begin_with(e);
-    if (learned == nullptr || !e->state || !e->state->site) return;
+    if (l == nullptr || !e->state || !e->state->site) return;
     try {
         auto& site = e->state->site->current();
         auto const w = site.on_claim(e->host_hash());
-        if (w == site_limiter::word::counted) pause_account(*e, *learned);
-        site.limiter.merge(*learned, w);
+        if (w == site_limiter::word::counted) pause_account(*e, l->limiter, l->quota.get());
+        else if (l->quota && !site.quota) site.quota = std::make_unique<points_quota>(*l->quota);
+        site.limiter.merge(l->limiter, w);
     } catch (std::bad_alloc const&) {
         return;  // answers teach it again
     }

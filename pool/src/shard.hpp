@@ -150,6 +150,11 @@ private:
     friend class token_source;
     class watcher;
     class undelivered;
+    /// Of a site, on its way to another shard.
+    struct learned {
+        site_limiter limiter;
+        std::unique_ptr<points_quota> quota;
+    };
     struct destroyer {
         void operator()(shard* s) const noexcept;
     };
@@ -199,11 +204,11 @@ private:
     void tell_elsewhere(site_state::place const& to, std::uint32_t host, route_match m, int status,
                         rate_headers const& h) noexcept;
     /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
-    void pause_account(connection_entry& e, site_limiter const& learned);
+    void pause_account(connection_entry& e, site_limiter const& l, points_quota const* q);
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                   std::string const& cloud, std::shared_ptr<site_limiter const> learned);
+                   std::string const& cloud, std::shared_ptr<learned const> l);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                   std::string const& cloud, site_limiter const* learned) noexcept;
+                   std::string const& cloud, learned const* l) noexcept;
     void forget_unused();
 
     void on_call_ended();
