@@ -15,6 +15,7 @@
 
 #include <array>
 #include <new>
+#include <optional>
 
 namespace jirapool::detail {
 
@@ -205,7 +206,9 @@ private:
         switch (word.what) {
         case admission::kind::now: permit_ = true; return true;
         case admission::kind::wait: return true;
-        case admission::kind::refused: failure_ = limited_past_deadline(word.at - now); return false;
+        case admission::kind::refused:
+            failure_ = limited_past_deadline(word.at - now, word.scope);
+            return false;
         case admission::kind::full: break;
         }
         stats_.limit_queue_full.add();
@@ -234,7 +237,7 @@ private:
             site().pump();
         }
         failure_ = entry_->removed        ? fail(errc::connection_removed, stage::admit)
-                   : why == wake::timeout ? limited_past_deadline(word.at - context_.clock.now())
+                   : why == wake::timeout ? limited_past_deadline(word.at - context_.clock.now(), word.scope)
                                           : interrupted(why, stage::admit);
         co_return false;
     }
@@ -245,10 +248,10 @@ private:
         return deadline_ - std::min(site().exchange_time.likely(), (deadline_ - started_) / 4);
     }
 
-    failure limited_past_deadline(steady_duration come_back) {
+    failure limited_past_deadline(steady_duration come_back, limit_scope scope) {
         stats_.limited_past_deadline.add();
         auto f = fail({errc::limited_past_deadline,
-                       "a limit of the site stays closed for longer than the call may last"},
+                       std::string("its turn comes too late at the limit of its ") + to_string(scope)},
                       stage::admit);
         // A turn that should have come by now says nothing of when it will.
         if (come_back <= steady_duration::zero()) return f;
@@ -418,6 +421,12 @@ private:
         watch_for_slowness(in);
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;
+        // Not when it was planned: a limit or the deadline may have come between.
+        if (resends_for_) {
+            stats_.resends[static_cast<std::size_t>(*resends_for_)].add();
+            if (explanation_) explanation_->will_resend(*resends_for_);
+            resends_for_.reset();
+        }
         if (explanation_) explanation_->begin_exchange(reused_, bearer_ ? bearer_->generation : 0);
         exchange_begun_ = lap_;
         processed_before_ = std::exchange(maybe_processed_, true);
@@ -516,6 +525,7 @@ private:
         failure_ = fail(std::move(report.error), where);
         if (!report.caller_failed && ec != errc::cancelled && ec != errc::stopped)
             failure_ = std::move(failure_).with_peer(std::string(entry_->host()));
+        if (ec == errc::timeout && failure_.rule().empty()) failure_ = std::move(failure_).with_rule(time_over());
         if (ec != errc::channel_lost || report.caller_failed) return next::fail;
         exchange_facts facts;
         facts.reason = resend_reason::channel_lost;
@@ -558,6 +568,7 @@ private:
             shard_.on_refused(*entry_, event::kind::credential_anonymous, "Jira answered as to anybody");
             failure_ = fail({errc::anonymous_answer, "Jira ignored the credential and answered as to anybody"},
                             stage::body)
+                           .with_status(response_.status())
                            .with_trace_id(std::string(response_.trace_id()));
             return next::fail;
         case answer_class::maybe_expired:
@@ -657,8 +668,7 @@ private:
             site().budget.take(of_site);
             origin.take(of_origin);
         }
-        stats_.resends[static_cast<std::size_t>(facts.reason)].add();
-        if (explanation_) explanation_->will_resend(facts.reason);
+        resends_for_ = facts.reason;
         resend_at_ = later(context_.clock.now(), *after);
         return true;
     }
@@ -705,7 +715,13 @@ private:
         errc const code = why == wake::timeout       ? errc::timeout
                           : context_.clock.stopped() ? errc::stopped
                                                      : errc::cancelled;
+        if (code == errc::timeout) return fail({code, time_over()}, where);
         return fail(code, where);
+    }
+
+    std::string time_over() const {
+        auto const all = std::chrono::round<std::chrono::milliseconds>(deadline_ - started_);
+        return "the call's time, " + std::to_string(all.count()) + " ms, is over";
     }
 
     // 8. Count
@@ -752,6 +768,7 @@ private:
     steady_time lap_;
     steady_time deadline_;
     steady_time resend_at_{};
+    std::optional<resend_reason> resends_for_;
     steady_time exchange_begun_{};
 
     lease lease_;

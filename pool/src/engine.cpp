@@ -74,6 +74,19 @@ char const* why_invalid(std::vector<address_override> const& overrides) noexcept
 
 }  // namespace
 
+char const* to_string(event::kind k) noexcept {
+    switch (k) {
+    case event::kind::token_refresh_failed: return "token_refresh_failed";
+    case event::kind::credential_refused: return "credential_refused";
+    case event::kind::credential_anonymous: return "credential_anonymous";
+    case event::kind::limit_pause: return "limit_pause";
+    case event::kind::dial_failed: return "dial_failed";
+    case event::kind::site_unresolved: return "site_unresolved";
+    case event::kind::handler_threw: return "handler_threw";
+    }
+    return "unknown";
+}
+
 char const* why_invalid(client_params const& p) noexcept {
     if (p.user_agent.empty()) return "client_params::user_agent must not be empty";
     if (!header_safe(p.user_agent)) return "client_params::user_agent must not hold control characters";

@@ -146,6 +146,7 @@ failure refused(connection const& c, response const& r) {
         }
     }
     return failure(errc::webhook_refused, std::move(why))
+        .with_status(r.status())
         .with_connection(c.id())
         .with_trace_id(std::string(r.trace_id()))
         .at(stage::body);

@@ -22,6 +22,7 @@ int main() {
     asio::io_context io;
     jirapool::client_params params;
     params.user_agent = "acme-sync/1.2 (+ops@acme.example)";
+    params.executor_is_serial = true;  // one thread runs io
     jirapool::client jira(io, params);
     char const* const key = std::getenv("ACME_JIRA_KEY");
     auto const acme = jira.add("acme", jirapool::personal_api_token("https://acme.atlassian.net", "bot@acme.example",

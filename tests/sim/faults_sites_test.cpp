@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 #include "support/figure.hpp"
 
+#include "counting_allocator.hpp"
 #include "engine_world.hpp"
 
 #include <jirapool/core/tenant_info.hpp>
@@ -154,6 +155,7 @@ struct claim {
         w.jira().script = [this](std::string_view host, detail::exchange_input const& in, jira_model::reply& r) {
             bool const of_host = host.ends_with(".atlassian.net");
             if (in.target == tenant_info_target) {
+                ++asked;
                 r.answer.set_status(told ? 200 : 503);
                 auto const body = "{\"cloudId\":\"" + cloud + "\"}";
                 r.answer.mutable_body().append(body.data(), body.size());
@@ -197,6 +199,7 @@ struct claim {
     bool told = true;
     bool host_limited = false;
     bool cloud_limited = false;
+    std::uint64_t asked = 0;
     std::uint64_t refused_at_host = 0;
     std::uint64_t refused_at_cloud = 0;
 };
@@ -253,4 +256,43 @@ TEST_CASE("faults: F2 a host whose cloud ID nobody else names is believed, and o
     CHECK(c.answered(3) == 0);
     // It was there first, and nobody had proven the cloud ID.
     CHECK(c.answered(2) == 0);
+}
+
+TEST_CASE("faults: A7 a host is asked for its cloud ID again a day later, and its connections go where it is then") {
+    claim c(74, 1);
+    c.pass(2s);
+    CHECK(c.asked == 1);
+    c.w.remove(3);
+    c.pass(1h);
+    c.w.add_again(3);
+    c.pass(10s);
+    CHECK(c.asked == 1);
+    // The name is another customer's now, as one of the connections that stay will find.
+    c.cloud = "99999999-2222-3333-4444-555555555555";
+    c.pass(25h);
+    auto const host = "https://" + std::string(c.w.jira().config(3).host());
+    auto second = make_connection_config("second", personal_api_token(host, "b@acme.example", secret("k")));
+    REQUIRE(c.w.engine().add(std::move(second).value()).has_value());
+    c.pass(10s);
+    CHECK(c.asked == 2);
+    c.host_limited = true;
+    CHECK(c.answered(3) == 0);
+    CHECK(c.answered(2) == 20);
+}
+
+TEST_CASE("faults: F8 what removed connections leave behind is forgotten, also when none comes behind them") {
+    model_params m;
+    m.sites = 2'000;
+    m.all_kinds = true;
+    engine_world w(m, {}, 75);
+    w.add_all();
+    w.time().run_until(w.time().now() + 60s);
+    for (std::size_t i = 0; i < m.sites; ++i) w.remove(i);
+    w.time().run_until(w.time().now() + 15min);
+    CHECK(w.stats().sites.value() == 0);
+    auto const before = live_bytes();
+    w.destroy_engine();
+    auto const left = before - live_bytes();
+    INFO(left);
+    CHECK(left <= 500'000);
 }

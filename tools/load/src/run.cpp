@@ -61,19 +61,6 @@ private:
     sigset_t set_;
 };
 
-char const* name_of(event::kind k) noexcept {
-    switch (k) {
-    case event::kind::token_refresh_failed: return "token_refresh_failed";
-    case event::kind::credential_refused: return "credential_refused";
-    case event::kind::credential_anonymous: return "credential_anonymous";
-    case event::kind::limit_pause: return "limit_pause";
-    case event::kind::dial_failed: return "dial_failed";
-    case event::kind::site_unresolved: return "site_unresolved";
-    case event::kind::handler_threw: return "handler_threw";
-    }
-    return "unknown";
-}
-
 /// Whether an event says that something does not work. A pause at a limit is part of a load test.
 bool is_trouble(event::kind k) noexcept { return k != event::kind::limit_pause; }
 
@@ -84,7 +71,7 @@ public:
     void add(event const& e) {
         auto text = e.connection.empty() ? e.detail : e.connection + ": " + e.detail;
         std::lock_guard const lock(mutex_);
-        auto const name = name_of(e.what);
+        auto const name = to_string(e.what);
         ++counts_[name];
         examples_.try_emplace(name, text);
         if (!is_trouble(e.what)) return;

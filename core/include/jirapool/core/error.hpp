@@ -14,7 +14,9 @@ using boost::system::error_condition;
 
 /** Why something of jirapool did not work. Values are never reused or renumbered.
 
-    To decide what to do, compare with an `advice` instead of listing codes: `if (ec == advice::retryable)`. */
+    To decide what to do, compare with an `advice` instead of listing codes: `if (ec == advice::retryable)`. Of a write look at
+    failure::maybe_processed first: it may have been done. cancelled, stopped, connection_removed, sink_failed, source_failed,
+    certificate_refused, protocol_error, response_too_large and webhook_refused have no advice, nor have the system's own codes. */
 enum class errc {
     // A connections file or a connection that cannot be used (failure::field and ::rule say what and why).
     unreadable_file = 1,   ///< The file, or a secret's file or environment variable, could not be read.

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace jirapool {
 
@@ -31,6 +32,8 @@ char const* to_string(stage s) noexcept;
 
 /** An error_code with what is known about it. Holds no secret.
 
+    `result::error()` of a const result is a copy: `auto const why = r.error();`, then look at that.
+
     @par Threads   A value. */
 class failure {
 public:
@@ -42,15 +45,23 @@ public:
     error_code code() const noexcept { return code_; }
 
     /// The rule that was broken, or what the operating system or peer said. A sentence's end: "must be a UUID".
-    std::string const& rule() const noexcept { return rule_; }
+    std::string const& rule() const& noexcept { return rule_; }
+    std::string rule() && noexcept { return std::move(rule_); }
     /// The field of the configuration or the argument that it is about; empty when it is about none.
-    std::string const& field() const noexcept { return field_; }
+    std::string const& field() const& noexcept { return field_; }
+    std::string field() && noexcept { return std::move(field_); }
     /// The id of the connection; empty when none is known.
-    std::string const& connection() const noexcept { return connection_; }
-    /// Whom the network's errors are about, "acme.atlassian.net:443"; empty when they are about nobody.
-    std::string const& peer() const noexcept { return peer_; }
+    std::string const& connection() const& noexcept { return connection_; }
+    std::string connection() && noexcept { return std::move(connection_); }
+    /// Whom the network's errors are about: "acme.atlassian.net", with " at 127.0.0.1" when client_params::connect_to says so, and
+    /// ":443" when it is about a dial. Empty when they are about nobody.
+    std::string const& peer() const& noexcept { return peer_; }
+    std::string peer() && noexcept { return std::move(peer_); }
+    /// The HTTP status of the answer that it is about; 0 when it is about none.
+    int status() const noexcept { return status_; }
     /// Jira's id of the exchange (`atl-traceid`), for a support request; empty when no answer came.
-    std::string const& trace_id() const noexcept { return trace_id_; }
+    std::string const& trace_id() const& noexcept { return trace_id_; }
+    std::string trace_id() && noexcept { return std::move(trace_id_); }
     jirapool::stage stage() const noexcept { return stage_; }
     /// False: Jira surely did not act on the request, or it was one that changes nothing (GET, HEAD, a POST that reads).
     /// True: unknown; resend a write only after looking.
@@ -59,7 +70,8 @@ public:
     std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
 
     /// Where the call's time went, when its request asked for it; else null.
-    std::shared_ptr<jirapool::explanation const> const& explanation() const noexcept { return explanation_; }
+    std::shared_ptr<jirapool::explanation const> const& explanation() const& noexcept { return explanation_; }
+    std::shared_ptr<jirapool::explanation const> explanation() && noexcept { return std::move(explanation_); }
 
     failure with_rule(std::string v) && {
         rule_ = std::move(v);
@@ -75,6 +87,10 @@ public:
     }
     failure with_peer(std::string v) && {
         peer_ = std::move(v);
+        return std::move(*this);
+    }
+    failure with_status(int v) && {
+        status_ = v;
         return std::move(*this);
     }
     failure with_trace_id(std::string v) && {
@@ -111,6 +127,7 @@ private:
     std::string trace_id_;
     std::optional<std::chrono::milliseconds> retry_after_;
     std::shared_ptr<jirapool::explanation const> explanation_;
+    int status_ = 0;
     jirapool::stage stage_ = jirapool::stage::check;
     bool maybe_processed_ = false;
 };

@@ -119,8 +119,10 @@ public:
 
         @par Completes when   the answer was read whole, the deadline (request::timeout, else the connection's) passed, or
                               the operation was cancelled.
-        @par Errors           invalid_target, invalid_header, body_not_allowed: nothing was sent.
-                              limited_past_deadline, queue_full: nothing was sent; failure::retry_after says when to come back.
+        @par Errors           invalid_target, invalid_header, body_not_allowed, invalid_argument (a timeout of 0 or less):
+                              nothing was sent.
+                              limited_past_deadline, queue_full: nothing was sent; failure::retry_after says when to come
+                              back, if that is known.
                               credential_refused, token_unavailable: no token; nothing was sent.
                               anonymous_answer: Jira ignored the credential.
                               timeout, cancelled, channel_lost, …: failure::stage says where, failure::maybe_processed
@@ -128,11 +130,12 @@ public:
                               boost::system::errc::not_enough_memory: likewise. To begin a call may throw std::bad_alloc:
                               then there is none.
         @par Cancellation     terminal, partial: at any moment; the channel is closed if bytes moved. total: until the first
-                              byte is written.
+                              byte is written. Of these a coroutine that awaits lets through what its own cancellation state
+                              does: terminal alone, unless it says otherwise (asio::this_coro::reset_cancellation_state).
         @par Threads          Any. The call runs on its site's shard and resumes the caller on the caller's executor. */
     asio::awaitable<result<response>> call(request r) const;
 
-    /** The same with a body that is streamed: `acme.call(std::move(export), std::make_shared<my_sink>(…))`. A body of that
+    /** The same with a body that is streamed: `acme.call(std::move(download), std::make_shared<my_sink>(…))`. A body of that
         kind takes longer than most: mind request::timeout.
 
         @par Errors   Those of the sink and the source; sink_failed, source_failed; invalid_argument: the request has a body
@@ -205,7 +208,8 @@ public:
     /** Ends gracefully: new calls end with `stopped` at once, those in flight go on, waits and resends included. When none is
         left, or `patience` is over, `stop` ends the rest. Completes with true when nothing was cut off.
 
-        @par Errors           none: false when calls were cut off, `stop` came before, or memory ran out.
+        @par Errors           none: false when calls were cut off, `stop` came before without a drain, or memory ran out. Behind a
+                              drain that has ended it says what is true then: no call is left.
         @par Cancellation     as if the patience were over. Patience below 0 is 0.
         @par Threads, Lifetime   As connection::async_call. */
     asio::awaitable<bool> drain(std::chrono::milliseconds patience);
@@ -231,8 +235,8 @@ protected:
 
 /** Jira connections inside a service that has an executor of its own: one shard, no threads.
 
-    Given an executor that may run handlers at the same time it makes one strand of it for itself, unless
-    `executor_is_serial`. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run` returns
+    It makes a strand of its executor for itself, unless `executor_is_serial`: say so where one thread runs the executor, or where
+    it is a strand already. Then calls that are awaited on it cross nothing, and lack of memory ends calls as `call` says. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run` returns
     only after `stop`.
 
     @par Lifetime   The client, its executor's context, handles, calls and their signals may be destroyed in any order and from

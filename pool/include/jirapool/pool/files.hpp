@@ -51,7 +51,7 @@ private:
 /** A file as a request's body: as large as it was when opened. One that grows is sent up to there, one that shrinks ends the
     call with source_failed.
 
-    Errors of a call: the system's (read), with its words and the path. Can be sent again. */
+    Errors of a call: the system's (read), with its words and the path. For one call, which may send it more than once; open another for the next. */
 class file_source final : public body_source {
 public:
     /// Opens it, which blocks for as long as the file system takes. Errors: the system's; invalid_argument when it is no

@@ -124,6 +124,8 @@ struct event {
     std::string connection;  ///< empty when it concerns none
     std::string detail;
 };
+/// "credential_refused", for a log; "unknown" for a number that is none.
+char const* to_string(event::kind k) noexcept;
 
 struct client_params {
     /// Sent as User-Agent. Jira refuses writes from browser-like agents ("Mozilla/…"), so name your product and a contact.
@@ -135,7 +137,8 @@ struct client_params {
     token_params tokens;
     retry_params retries;
     std::vector<address_override> connect_to;
-    /// Called on a shard's thread; must not block. What it throws is ignored. Rare events only.
+    /// Called on a shard's thread, on several at the same time where there are several; must not block. What it throws is ignored.
+    /// Rare events only, but for limit_pause and dial_failed: one for each answer that begins or prolongs a pause, for each dial.
     std::function<void(event const&)> on_event;
     /// True: the executor given to `client` already runs one handler at a time, and no strand is made.
     bool executor_is_serial = false;

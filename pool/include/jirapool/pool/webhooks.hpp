@@ -11,7 +11,8 @@ namespace jirapool {
 // only (jira-cloud.md 7.1). Connections of the other kinds get unsupported_for_kind before anything is sent. The account
 // needs the permission "Administer Jira".
 
-/// What to create.
+/** What to create: `webhook_spec spec("n", "https://…", {"jira:issue_created"});  co_await create_webhook(acme, std::move(spec))`.
+    In a variable, as GCC 12.2 makes no list inside a co_await expression. */
 class webhook_spec {
 public:
     /// `callback_url`: https, absolute, without user info; Jira's variables (`${issue.key}`) may stand in its path and query.
@@ -41,7 +42,7 @@ public:
 
 /** Creates a webhook and completes with Jira's record of it.
     Errors: unsupported_for_kind; invalid_argument (field name, callback_url or events); those of connection::call;
-            webhook_refused when Jira answers with another status, its text in failure::rule;
+            webhook_refused when Jira answers with another status: failure::status, its text in failure::rule;
             protocol_error when the answer makes no sense. */
 asio::awaitable<result<webhook_info>> create_webhook(connection c, webhook_spec spec);
 
