@@ -46,6 +46,8 @@ public:
     // While calls are in flight:
     void replace_secret(std::size_t n);
     void remove(std::size_t n);
+    /// No call can be started any more.
+    void drop_handles() { connections_ = {}; }
     void add_again(std::size_t n);
     /// The machine sleeps: what ends late because of it is not held against the engine.
     void sleep(steady_duration d);

@@ -288,11 +288,12 @@ TEST_CASE("faults: F8 what removed connections leave behind is forgotten, also w
     w.add_all();
     w.time().run_until(w.time().now() + 60s);
     for (std::size_t i = 0; i < m.sites; ++i) w.remove(i);
+    w.drop_handles();
     w.time().run_until(w.time().now() + 15min);
     CHECK(w.stats().sites.value() == 0);
     auto const before = live_bytes();
     w.destroy_engine();
     auto const left = before - live_bytes();
     INFO(left);
-    CHECK(left <= 500'000);
+    CHECK(left <= 250'000);
 }
