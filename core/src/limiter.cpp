@@ -780,7 +780,8 @@ void site_limiter::absorb(site_limiter& other, word w) {
         auto& ours = scope_of(theirs.route);
         ours.held = static_cast<std::uint16_t>(ours.held + std::exchange(theirs.held, std::uint16_t{0}));
     }
-    bulk_in_flight_ = static_cast<std::uint16_t>(bulk_in_flight_ + std::exchange(other.bulk_in_flight_, std::uint16_t{0}));
+    bulk_in_flight_ = static_cast<std::uint16_t>(bulk_in_flight_ +
+                                                 std::exchange(other.bulk_in_flight_, std::uint16_t{0}));
 }
 
 void site_limiter::reset() noexcept {

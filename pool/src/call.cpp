@@ -206,9 +206,7 @@ private:
         switch (word.what) {
         case admission::kind::now: permit_ = true; return true;
         case admission::kind::wait: return true;
-        case admission::kind::refused:
-            failure_ = limited_past_deadline(word.at - now, word.scope);
-            return false;
+        case admission::kind::refused: failure_ = limited_past_deadline(word.at - now, word.scope); return false;
         case admission::kind::full: break;
         }
         stats_.limit_queue_full.add();
@@ -277,7 +275,8 @@ private:
         auto const left = deadline_ - context_.clock.now();
         if (left <= steady_duration::zero()) co_return interrupted(wake::timeout, stage::admit);
         request_ = std::move(request_).timeout(std::chrono::ceil<std::chrono::milliseconds>(left));
-        co_return co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_), asio::use_awaitable);
+        co_return co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_),
+                                                             asio::use_awaitable);
     }
 
     void give_permit_back() noexcept {
@@ -701,7 +700,10 @@ private:
 
     /// An earlier exchange may have done something, whatever the call ends with.
     failure fail(failure f, stage where) const {
-        return std::move(f).with_connection(entry_->id).at(where).with_maybe_processed(maybe_processed_ && changes_something());
+        return std::move(f)
+            .with_connection(entry_->id)
+            .at(where)
+            .with_maybe_processed(maybe_processed_ && changes_something());
     }
 
     bool changes_something() const noexcept {

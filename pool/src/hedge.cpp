@@ -17,7 +17,9 @@ hedge::hedge(std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry>
       deadline_(deadline),
       first_(&first) {}
 
-void hedge::begin() { asio::co_spawn(context_->executor, run(shared_from_this()), [](std::exception_ptr) {}); }
+void hedge::begin() {
+    asio::co_spawn(context_->executor, run(shared_from_this()), [](std::exception_ptr) {});
+}
 
 void hedge::abandon() noexcept {
     first_ = nullptr;

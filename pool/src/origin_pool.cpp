@@ -463,9 +463,8 @@ std::unique_ptr<channel> origin_pool::opened(dial_result& result) noexcept {
 
 void origin_pool::report_failed(dial_result const& result) noexcept {
     try {
-        context_->report({event::kind::dial_failed,
-                          {},
-                          std::string(to_string(result.failed_at)) + ": " + result.error.describe()});
+        context_->report(
+            {event::kind::dial_failed, {}, std::string(to_string(result.failed_at)) + ": " + result.error.describe()});
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
     }

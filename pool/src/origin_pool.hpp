@@ -150,7 +150,7 @@ private:
     std::unique_ptr<turn> turn_;    // scheduled: none for what waits in the background; null until something did
     std::size_t open_ = 0;
     std::size_t dialing_ = 0;
-    std::size_t promised_ = 0;  // of them: their channels are not for who waits
+    std::size_t promised_ = 0;    // of them: their channels are not for who waits
     std::size_t background_ = 0;  // of those in the queue
     unsigned failures_ = 0;       // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;

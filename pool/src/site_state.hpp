@@ -71,7 +71,8 @@ public:
     void become(std::shared_ptr<site_state> const& other, site_limiter::word w) {
         auto const waiting = take_waiting();
         other->limiter.absorb(limiter, w);
-        if (w == site_limiter::word::told && quota && !other->quota) other->quota = std::make_unique<points_quota>(*quota);
+        if (w == site_limiter::word::told && quota && !other->quota)
+            other->quota = std::make_unique<points_quota>(*quota);
         successor_ = other;
         send_on(waiting);
         other->pump();

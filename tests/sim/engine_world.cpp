@@ -108,7 +108,8 @@ private:
         wake w = wake::timeout;
         while (w == wake::timeout && !interrupted_ && timers_.now() < last) {
             w = co_await point.wait(watch_ != nullptr ? std::min(last, slow_at_) : last);
-            if (w == wake::timeout && watch_ != nullptr && timers_.now() >= slow_at_) std::exchange(watch_, nullptr)->on_slow();
+            if (w == wake::timeout && watch_ != nullptr && timers_.now() >= slow_at_)
+                std::exchange(watch_, nullptr)->on_slow();
         }
         waiting_ = nullptr;
         if (w == wake::cancelled || interrupted_) co_return timers_.stopped() ? errc::stopped : errc::cancelled;
@@ -224,8 +225,9 @@ void engine_world::finish() {
     if (counted > totals.started) model_.note("more calls were counted than were made");
     if (timed_out != by_stage) model_.note("the timeouts by stage are not the calls that timed out");
     // Each site's resends stay in its budget; those after a 401 or 429 are outside it, and hedges in their origin's.
-    double const hedges = static_cast<double>(
-        sum([](auto& s) { return s.resends[static_cast<std::size_t>(resend_reason::hedge)].value(); }));
+    double const hedges = static_cast<double>(sum([](auto& s) {
+        return s.resends[static_cast<std::size_t>(resend_reason::hedge)].value();
+    }));
     for (std::size_t i = 0; i < calls_.size(); ++i) {
         auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_channels_of_site_ + hedges;
         if (static_cast<double>(model_.requests_of(i) - model_.refused_of(i)) > allowed)

@@ -229,7 +229,8 @@ TEST_CASE("faults: F2 a host that claims a cloud ID which others prove keeps its
             }
 }
 
-TEST_CASE("faults: F2 once a host and its cloud ID say the same it is one site again, and what one says holds for both") {
+TEST_CASE(
+    "faults: F2 once a host and its cloud ID say the same it is one site again, and what one says holds for both") {
     claim c(72, 1);
     c.limit = "1000";
     c.pass(2s);

@@ -58,7 +58,8 @@ struct coverage {
             if (!seen(closed[i]) && static_cast<close_reason>(i) != close_reason::announced) return false;
         return seen(leased_at_once) && seen(leased_in_turn) && seen(compared) && seen(second_tier) && seen(capped) &&
                seen(timeouts) && seen(cancelled) && seen(leased_though_cancelled) && seen(refused) &&
-               seen(queue_full) && seen(backoffs) && seen(dialled_apart) && std::all_of(dials.begin(), dials.end(), seen);
+               seen(queue_full) && seen(backoffs) && seen(dialled_apart) &&
+               std::all_of(dials.begin(), dials.end(), seen);
     }
 };
 

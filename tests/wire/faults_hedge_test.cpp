@@ -23,7 +23,8 @@ request read() { return request::get("/rest/api/3/myself").timeout(20s); }
 
 }  // namespace
 
-TEST_CASE("faults: C1 a read that gets no answer is answered on a channel of its own, and what was idle is not used again") {
+TEST_CASE(
+    "faults: C1 a read that gets no answer is answered on a channel of its own, and what was idle is not used again") {
     // The second exchange is of the channel that the first has left idle, and swallowed.
     gateway g({says(sized("1")), says_nothing(), says(sized("2")), says(sized("3"))});
     g.params.retries.hedge_after = 50ms;
@@ -110,7 +111,8 @@ TEST_CASE("faults: C1 nothing is hedged that may act twice, streams, was asked n
 
 TEST_CASE("faults: C1 a hedge that is refused or lost leaves the call its first exchange") {
     std::atomic<bool> refused{false};
-    for (auto const& second : {says_and_goes(sized("busy", {}, 429)), says_and_goes(sized("down", {}, 503)), says_and_goes("")}) {
+    for (auto const& second :
+         {says_and_goes(sized("busy", {}, 429)), says_and_goes(sized("down", {}, 503)), says_and_goes("")}) {
         refused = false;
         gateway g({[&](tls_peer& peer, std::string const&) {
                        while (!refused) std::this_thread::yield();

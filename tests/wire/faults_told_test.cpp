@@ -63,7 +63,8 @@ struct heard {
     }
     std::size_t of(event::kind k) {
         std::lock_guard const lock(mutex);
-        return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [k](auto const& e) { return e.what == k; }));
+        return static_cast<std::size_t>(std::count_if(all.begin(), all.end(),
+                                                      [k](auto const& e) { return e.what == k; }));
     }
 };
 
@@ -154,8 +155,9 @@ TEST_CASE("faults: D6 what the network does to a call is said with the host, the
         p.pool.dial_backoff_max = 10s;
         p.tokens.backoff = p.tokens.backoff_max = 10s;
         runtime jira(1, p);
-        auto const c = oauth ? jira.add("one", service_oauth("11111111-2222-3333-4444-555555555555", "c", secret("s"))).value()
-                             : gateway::of(jira);
+        auto const c =
+            oauth ? jira.add("one", service_oauth("11111111-2222-3333-4444-555555555555", "c", secret("s"))).value()
+                  : gateway::of(jira);
         auto const r = call(c, request::get("/rest/x").timeout(700ms));
         REQUIRE_FALSE(r.has_value());
         return r.error().describe();

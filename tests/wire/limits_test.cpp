@@ -51,8 +51,10 @@ TEST_CASE("limits: a pause beyond the deadline delivers the 429 at once, and ref
     CHECK(call(other, request::get("/rest/api/3/myself"))->status() == 200);
 }
 
-TEST_CASE("faults: F3 an operator lets calls go into what is paused, and the answer of one opens it or closes it again") {
-    for (auto const* const reason : {"jira-quota-tenant-based", "jira-burst-based", "jira-cost-based", "something-new"}) {
+TEST_CASE(
+    "faults: F3 an operator lets calls go into what is paused, and the answer of one opens it or closes it again") {
+    for (auto const* const reason :
+         {"jira-quota-tenant-based", "jira-burst-based", "jira-cost-based", "something-new"}) {
         INFO(reason);
         fixture f;
         std::atomic<bool> well{false};

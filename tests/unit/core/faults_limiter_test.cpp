@@ -592,7 +592,8 @@ TEST_CASE("faults: A2 no more permits wait for a token or a channel than may lea
     CHECK(f.admit_one(get_myself, now + 1s));
 }
 
-TEST_CASE("faults: A1c a site that becomes another one brings its issues' writes and pauses and its bulk operations along") {
+TEST_CASE(
+    "faults: A1c a site that becomes another one brings its issues' writes and pauses and its bulk operations along") {
     fixture host;
     fixture cloud;
     for (auto* const f : {&host, &cloud}) f->learn(put_issue, 1000, 999, t0);
@@ -618,7 +619,8 @@ TEST_CASE("faults: A1c a site that becomes another one brings its issues' writes
     CHECK(cloud.admit_one(bulk, t0 + 60s));
 }
 
-TEST_CASE("faults: F2 of a host that is not believed its account's wait alone is learned, and what was sent is counted on") {
+TEST_CASE(
+    "faults: F2 of a host that is not believed its account's wait alone is learned, and what was sent is counted on") {
     rate_headers said;
     said.limit = 1;
     said.remaining = 0;

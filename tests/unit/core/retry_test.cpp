@@ -44,7 +44,8 @@ TEST_CASE("retry: a write whose fate is unknown is not sent again, one that sure
     CHECK_FALSE(resend_after(f, p, random).has_value());
 }
 
-TEST_CASE("faults: C1 an exchange is hedged when it takes far longer than its site does, and never before the param's time") {
+TEST_CASE(
+    "faults: C1 an exchange is hedged when it takes far longer than its site does, and never before the param's time") {
     retry_params p;
     CHECK(hedge_after(p, 0s) == 2s);
     CHECK(hedge_after(p, 500ms) == 2s);

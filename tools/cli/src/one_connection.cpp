@@ -22,7 +22,8 @@ client_params params_of(connect_options const& o) {
     p.on_event = [told = false](event const& e) mutable {
         if (e.what != event::kind::dial_failed && e.what != event::kind::token_refresh_failed) return;
         if (!std::exchange(told, true))
-            tools::tell(fmt::format("jirapool: {}; tried again until the call's time is over\n", tools::printable(e.detail)));
+            tools::tell(fmt::format("jirapool: {}; tried again until the call's time is over\n",
+                                    tools::printable(e.detail)));
     };
     return p;
 }
