@@ -79,8 +79,8 @@ public:
             bool admitted = false;
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
-                admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
-                               context_.clock, context_.executor);
+                admit_waiter w(site().limiter, match_, request_.priority(), quotas(), *entry_, context_.clock,
+                               context_.executor);
                 admission word;
                 admitted = begin_admit(w, word);
                 if (admitted && !permit_) admitted = co_await wait_for_permit(&w, word);
@@ -105,7 +105,7 @@ public:
                 continue;
             }
             // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
-            if (!site().limiter.open(match_, shard_.quotas_of(*entry_, *state_), lap_)) {
+            if (!site().limiter.open(match_, quotas(), lap_)) {
                 lease_.give_back();
                 give_permit_back();
                 continue;
@@ -447,8 +447,8 @@ private:
             // It costs what any exchange does, and waits for nothing.
             auto const now = context_.clock.now();
             if (now >= last_useful_permit()) return;
-            admit_waiter w(site().limiter, match_, request_.priority(), shard_.quotas_of(*entry_, *state_), *entry_,
-                           context_.clock, context_.executor);
+            admit_waiter w(site().limiter, match_, request_.priority(), quotas(), *entry_, context_.clock,
+                           context_.executor);
             if (site().limiter.admit(w, now, now).what != admission::kind::now) return;
             hedge_ = std::make_shared<hedge>(shard_.context_, entry_, state_, request_, deadline_, lease_.channel());
             hedge_->begin();
@@ -596,8 +596,8 @@ private:
         bool const doubted = personal && site().doubts(entry_->host_hash());
         auto const limits = doubted ? of_account_alone(said, response_.status()) : said;
         shard_.learn_quotas(*entry_, *state_, limits);
-        auto const lesson = site().limiter.on_answer(match_, shard_.quotas_of(*entry_, *state_), response_.status(),
-                                                     limits, lap_, wall, context_.random);
+        auto const lesson = site().limiter.on_answer(match_, quotas(), response_.status(), limits, lap_, wall,
+                                                     context_.random);
         if (auto const* const to = state_->site->elsewhere())
             shard_.tell_elsewhere(*to, entry_->host_hash(), match_, response_.status(), limits);
         if (lesson.pause != limit_reason::none) {
@@ -756,6 +756,7 @@ private:
     }
 
     site_state& site() const noexcept { return state_->site->current(); }
+    quota_scopes quotas() noexcept { return shard_.quotas_of(*entry_, *state_, over_sites_); }
     client_params const& params() const noexcept { return *context_.params; }
 
     shard& shard_;
@@ -775,6 +776,7 @@ private:
 
     lease lease_;
     std::shared_ptr<bearer const> bearer_;
+    std::shared_ptr<points_quota> over_sites_;  // what a wait for a permit refers to
     std::unique_ptr<sink_stream> sink_;
     std::unique_ptr<source_stream> source_;
     response response_;

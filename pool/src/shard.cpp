@@ -248,12 +248,20 @@ std::shared_ptr<site_state> shard::site(std::string const& key) {
 
 // What removed connections leave behind. Looked at when the number of sites has doubled, or half as many connections as there are
 // sites were removed, so that it costs nothing per call.
-void shard::forget_unused() {
+void shard::forget_unused() noexcept {
     std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
-    std::erase_if(app_quotas_, [](auto const& q) { return q.second.expired(); });
-    std::unordered_set<std::string_view> hosts;
-    for (auto const& e : entries_) hosts.insert(e->host());
-    std::erase_if(cloud_of_host_, [&](auto const& c) { return !hosts.contains(c.first); });
+    try {
+        std::unordered_set<std::string_view> hosts;
+        std::unordered_set<std::uint64_t> apps;
+        for (auto const& e : entries_) {
+            hosts.insert(e->host());
+            if (e->token) apps.insert(e->token->app);
+        }
+        std::erase_if(app_quotas_, [&](auto const& q) { return !apps.contains(q.first); });
+        std::erase_if(cloud_of_host_, [&](auto const& c) { return !hosts.contains(c.first); });
+    } catch (std::bad_alloc const&) {
+        removed_ = 0;  // it is looked at again, later
+    }
     for (auto o = origins_.begin(); o != origins_.end();) {
         bool const used = o->second.use_count() > 1 || o->first == gateway_host || o->first == auth_host;
         if (used) {
@@ -316,21 +324,20 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
     }
 }
 
-quota_scopes shard::quotas_of(connection_entry const& e, connection_state& s) noexcept {
+quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s,
+                              std::shared_ptr<points_quota>& over_sites) noexcept {
     quota_scopes q;
     q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
-    if (e.token && !s.over_sites && !app_quotas_.empty())
-        if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end())
-            s.over_sites = found->second.lock();
-    q.over_sites = s.over_sites.get();
+    if (e.token && !app_quotas_.empty())
+        if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end()) over_sites = found->second;
+    q.over_sites = over_sites.get();
     q.of_account = e.account_limit.get();
     return q;
 }
 
 std::shared_ptr<points_quota> shard::app_quota(std::uint64_t app) {
-    auto& known = app_quotas_[app];
-    auto quota = known.lock();
-    if (!quota) known = quota = std::make_shared<points_quota>();
+    auto& quota = app_quotas_[app];
+    if (!quota) quota = std::make_shared<points_quota>();
     return quota;
 }
 
@@ -339,18 +346,14 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
         auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
-    if (e.token && !s.over_sites && (h.global_quota || h.reason == limit_reason::global_quota))
-        s.over_sites = app_quota(e.token->app);
+    if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) app_quota(e.token->app);
     bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
     if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
 }
 
 void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
     try {
-        auto const quota = app_quota(app);
-        quota->close(until, context_->clock.now());
-        for (auto const& e : entries_)
-            if (e->token && e->token->app == app) e->state->over_sites = quota;
+        app_quota(app)->close(until, context_->clock.now());
     } catch (std::bad_alloc const&) {
         return;  // Jira will say so here as well
     }
@@ -485,7 +488,8 @@ void shard::reset_limits(connection_entry const& e) noexcept {
     if (!e.state || !e.state->site) return;
     auto& site = e.state->site->current();
     site.limiter.reset();
-    auto const quotas = quotas_of(e, *e.state);
+    std::shared_ptr<points_quota> over_sites;
+    auto const quotas = quotas_of(e, *e.state, over_sites);
     for (auto* const q : {quotas.at_site, quotas.over_sites, quotas.of_account})
         if (q != nullptr) q->reset();
     site.pump_soon();

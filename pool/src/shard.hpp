@@ -48,7 +48,6 @@ public:
     // The shard's: null until it has this.
     std::shared_ptr<site_state> site;
     std::shared_ptr<origin_pool> origin;
-    std::shared_ptr<points_quota> over_sites;  ///< its app's, once one was told of
 
     /// The same secret, for another site or shard.
     std::shared_ptr<connection_state> without_site() const;
@@ -180,7 +179,9 @@ private:
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                                 token_exchange* out);
     /// The points budgets of which answers told: most connections have none.
-    quota_scopes quotas_of(connection_entry const& e, connection_state& s) noexcept;
+    /// `over_sites` gets the app's, and holds it for as long as the caller refers to it.
+    quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
+                           std::shared_ptr<points_quota>& over_sites) noexcept;
     std::shared_ptr<points_quota> app_quota(std::uint64_t app);
     void enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     std::shared_ptr<connection_state> leave(connection_entry& e);
@@ -209,7 +210,7 @@ private:
                    std::string const& cloud, std::shared_ptr<learned const> l);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
                    std::string const& cloud, learned const* l) noexcept;
-    void forget_unused();
+    void forget_unused() noexcept;
 
     void on_call_ended();
     /// The executor's context is gone: whoever waits here is never resumed. Its caller holds it.
@@ -235,9 +236,8 @@ private:
         steady_time asked;
     };
     std::unordered_map<std::string, known_cloud> cloud_of_host_;
-    // By app: over its sites. Its connections' states hold it, and the calls that wait hold those.
-    std::unordered_map<std::uint64_t, std::weak_ptr<points_quota>> app_quotas_;
-    std::vector<wait_point*> drains_;  // who waits for the last call
+    std::unordered_map<std::uint64_t, std::shared_ptr<points_quota>> app_quotas_;  // by app: over its sites
+    std::vector<wait_point*> drains_;                                              // who waits for the last call
     bool refusing_ = false;
     std::vector<std::shared_ptr<connection_entry>> entries_;  // that have their state here
     std::size_t forget_at_ = 64;                              // sites, when next to look for unused ones
