@@ -481,7 +481,8 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
     if (e->token) e->token->wake_all();
     note_refused(e->id, false);
     s->site->end_waits_of(*e);
-    if (++removed_ >= 64 && 2 * removed_ >= sites_.size()) forget_unused();
+    ++removed_;
+    if (removed_ >= 64 && 2 * removed_ >= sites_.size()) forget_unused();
 }
 
 void shard::reset_limits(connection_entry const& e) noexcept {

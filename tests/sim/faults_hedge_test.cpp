@@ -28,7 +28,7 @@ TEST_CASE("faults: C1 a swallowed read of 30 s ends well within 5") {
     w.add_all();
     w.time().run_until(w.time().now() + 2s);
     for (int i = 0; i < 500; ++i) {
-        w.start(i % m.sites, request::get(myself), 30s);
+        w.start(static_cast<std::size_t>(i) % m.sites, request::get(myself), 30s);
         w.time().run_until(w.time().now() + 20ms);
     }
     // Some channels to the gateway, which all sites share.

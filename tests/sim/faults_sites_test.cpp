@@ -272,8 +272,9 @@ TEST_CASE("faults: A7 a host is asked for its cloud ID again a day later, and it
     c.cloud = "99999999-2222-3333-4444-555555555555";
     c.pass(25h);
     auto const host = "https://" + std::string(c.w.jira().config(3).host());
-    auto second = make_connection_config("second", personal_api_token(host, "b@acme.example", secret("k")));
-    REQUIRE(c.w.engine().add(std::move(second).value()).has_value());
+    auto const second = c.w.engine().add(
+        make_connection_config("second", personal_api_token(host, "b@acme.example", secret("k"))).value());
+    REQUIRE(second.has_value());
     c.pass(10s);
     CHECK(c.asked == 2);
     c.host_limited = true;

@@ -230,8 +230,11 @@ TEST_CASE("faults: D7 an API token that Jira refuses is told once, counted while
         CHECK(events.of(event::kind::credential_refused) == 2);
         CHECK(refused_credentials(jira) == 1);
         if (personal) {
-            auto newer = personal_api_token("https://" + std::string(test_host), "a@acme.example", secret("n"));
-            REQUIRE(jira.replace(make_connection_config("one", std::move(newer)).value()).has_value());
+            auto const newer = jira.replace(
+                make_connection_config("one", personal_api_token("https://" + std::string(test_host), "a@acme.example",
+                                                                 secret("n")))
+                    .value());
+            REQUIRE(newer.has_value());
             CHECK(status() == 200);
         } else {
             jira.remove("one");
