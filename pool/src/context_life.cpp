@@ -70,6 +70,13 @@ void context_life::take_out(member& m) noexcept {
     m.previous_ = m.next_ = nullptr;
 }
 
+void context_life::keep(member& m) {
+    if (std::exchange(m.is_kept_, true)) return;
+    auto me = m.shared_from_this();
+    m.next_kept_ = std::move(kept_);
+    kept_ = std::move(me);
+}
+
 void context_life::leave(member& m) noexcept {
     std::lock_guard const lock(mutex_);
     take_out(m);
@@ -86,6 +93,12 @@ void context_life::end() noexcept {
         lock.unlock();
         if (held) held->on_context_gone();
         lock.lock();
+    }
+    auto kept = std::move(kept_);
+    lock.unlock();
+    while (kept) {
+        auto const now = std::move(kept);
+        kept = std::move(now->next_kept_);
     }
 }
 

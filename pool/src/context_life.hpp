@@ -35,7 +35,9 @@ public:
         friend class context_life;
         member* previous_ = nullptr;
         member* next_ = nullptr;
+        std::shared_ptr<member> next_kept_;
         bool listed_ = false;
+        bool is_kept_ = false;
     };
 
     /// That of the context of `ex`, which must be alive.
@@ -56,11 +58,15 @@ public:
         f();
         return true;
     }
-    /// The same for a member, which leaves with it.
+    /// The same for a member, which leaves with it. False: it is told, or has been; and if it still is to be told it is kept until
+    /// then, or it might be destroyed on this thread, with an executor of the context in it, beside the context's own end.
     template <class F>
     bool leave_while_alive(member& m, F&& f) {
         std::lock_guard const lock(mutex_);
-        if (gone_) return false;
+        if (gone_) {
+            if (m.listed_) keep(m);
+            return false;
+        }
         f();
         take_out(m);
         return true;
@@ -75,11 +81,13 @@ private:
     class service;
     class early_service;
     void take_out(member& m) noexcept;
+    void keep(member& m);
     void end() noexcept;
 
     // Recursive for one case: for want of memory what is posted may be destroyed in here, and then ends what it was to do.
     std::recursive_mutex mutex_;
     member* first_ = nullptr;
+    std::shared_ptr<member> kept_;  // until the end's
     std::atomic<bool> gone_{false};
     std::atomic<bool> ours_{false};
 };
