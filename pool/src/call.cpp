@@ -464,7 +464,9 @@ private:
     /// The first exchange has ended: by itself, or because the other one was faster.
     asio::awaitable<void> settle_hedge(exchange_report* report) {
         auto const ec = report->error.code();
-        if (ec == errc::channel_lost && !hedge_->ended()) {
+        // A limit of the first one's stage ends that alone.
+        bool const alone = ec == errc::channel_lost || (ec == errc::timeout && context_.clock.now() < deadline_);
+        if (alone && !hedge_->ended()) {
             wake const why = co_await hedge_->wait(deadline_, heeds_);
             if (why == wake::cancelled) report->error = interrupted(why, stage::first_byte);
         }

@@ -23,6 +23,7 @@ void hedge::begin() {
 
 void hedge::abandon() noexcept {
     first_ = nullptr;
+    waiter_ = nullptr;  // it may be gone: who waits is destroyed with the coroutine that does
     if (exchanging_) lease_.channel().interrupt();
     else if (ended_) give_back();
 }

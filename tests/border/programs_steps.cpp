@@ -36,6 +36,9 @@ client_params params_of(world& w, step const& s) {
     if (s.with[3] == 1) p.limits.mode = limiting::off;
     if (s.with[3] == 2) p.pool.max_channels = 1;
     if (s.with[3] == 3) p.pool.min_idle = 2;
+    // Nobody waits for two seconds here: what lacks its answer for a moment is sent twice.
+    p.retries.hedge_after = std::chrono::milliseconds(1 + s.with[4] % 8);
+    p.retries.hedge_percent = 100;
     return p;
 }
 
