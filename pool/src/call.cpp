@@ -34,6 +34,21 @@ private:
 
 }  // namespace
 
+exchange_input input_of(request const& r, connection_entry const& e, connection_state const& s, bearer const* token,
+                        steady_time deadline) {
+    exchange_input in;
+    in.method = r.method();
+    in.base_path = e.base_path();
+    in.target = r.target();
+    in.fixed_headers = s.origin->fixed_headers();
+    in.authorization = token != nullptr ? token->line.reveal() : s.authorization.reveal();
+    in.headers = &r.headers();
+    in.content_type = r.content_type();
+    in.body = r.body();
+    in.deadline = deadline;
+    return in;
+}
+
 /** One call on its road (ARCHITECTURE.md, section 4): admit, token, lease, exchange, settle; a resend goes back to admit.
     Lives in the call's coroutine. */
 class call_run final : slow_watch {
@@ -405,18 +420,9 @@ private:
     // 5. Exchange
 
     exchange_input begin_exchange() {
-        exchange_input in;
-        in.method = request_.method();
-        in.base_path = entry_->base_path();
-        in.target = request_.target();
-        in.fixed_headers = state_->origin->fixed_headers();
-        in.authorization = bearer_ ? bearer_->line.reveal() : state_->authorization.reveal();
-        in.headers = &request_.headers();
-        in.content_type = request_.content_type();
-        in.body = request_.body();
+        auto in = input_of(request_, *entry_, *state_, bearer_.get(), deadline_);
         in.source = source_.get();
         in.sink = sink_.get();
-        in.deadline = deadline_;
         watch_for_slowness(in);
         ++exchanges_;
         reused_ = lease_.channel().exchanges > 0;

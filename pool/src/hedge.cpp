@@ -66,16 +66,7 @@ asio::awaitable<void> hedge::ask() {
         co_return;
     }
     if (tokens != nullptr) token_ = tokens->current;
-    exchange_input in;
-    in.method = request_.method();
-    in.base_path = entry_->base_path();
-    in.target = request_.target();
-    in.fixed_headers = state_->origin->fixed_headers();
-    in.authorization = token_ ? token_->line.reveal() : state_->authorization.reveal();
-    in.headers = &request_.headers();
-    in.content_type = request_.content_type();
-    in.body = request_.body();
-    in.deadline = deadline_;
+    auto const in = input_of(request_, *entry_, *state_, token_.get(), deadline_);
     exchanging_ = true;
     report_ = co_await lease_.channel().exchange(&in, &answer_);
     // What asks for another exchange is nothing to end the first one for.

@@ -93,6 +93,10 @@ struct connection_entry {
     std::unique_ptr<points_quota> account_limit;  ///< of a credential that has met one
 };
 
+/// What is sent of a request, all but what it streams. `token`: of an OAuth connection. All of it outlives the exchange.
+exchange_input input_of(request const& r, connection_entry const& e, connection_state const& s, bearer const* token,
+                        steady_time deadline);
+
 /** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.
 
     @par Threads   Everything but `stats`, `life`, `post` and `request_stop` only on its executor. */

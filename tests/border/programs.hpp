@@ -57,6 +57,7 @@ struct progress {
     std::uint64_t calls = 0;
     std::uint64_t lost = 0;
     std::uint64_t twice = 0;
+    std::uint64_t hedges = 0;
     std::uint64_t slowest_end_us = 0;  ///< of a client's or runtime's destructor
     std::uint64_t steps[32] = {};
     std::uint64_t forms[16] = {};

@@ -181,6 +181,7 @@ void add_up(progress& sum, progress const& more) {
     sum.calls += more.calls;
     sum.lost += more.lost;
     sum.twice += more.twice;
+    sum.hedges += more.hedges;
     sum.slowest_end_us = std::max(sum.slowest_end_us, more.slowest_end_us);
     add_up(sum.steps, more.steps, std::size(sum.steps));
     add_up(sum.forms, more.forms, std::size(sum.forms));
@@ -255,9 +256,11 @@ TEST_CASE("border: random programs of a user lose no call and every destructor r
     std::printf("%s\n", list("forms", form_names(), sum.forms, missing).c_str());
     std::printf("%s\n", list("reactions", reaction_names(), sum.reactions, missing).c_str());
     std::printf("%s\n", list("streams", manner_names(), sum.manners, missing).c_str());
-    std::printf("programs: %llu run, %llu failed, %llu calls, slowest destructor %.1f ms\n",
+    if (sum.hedges == 0) missing += "hedges ";
+    std::printf("programs: %llu run, %llu failed, %llu calls, %llu hedges, slowest destructor %.1f ms\n",
                 static_cast<unsigned long long>(run), static_cast<unsigned long long>(failed),
-                static_cast<unsigned long long>(sum.calls), static_cast<double>(sum.slowest_end_us) / 1000);
+                static_cast<unsigned long long>(sum.calls), static_cast<unsigned long long>(sum.hedges),
+                static_cast<double>(sum.slowest_end_us) / 1000);
     jirapool::support::figure("programs_run", static_cast<double>(run));
     jirapool::support::figure("programs_failed", static_cast<double>(failed));
     jirapool::support::figure("programs_calls", static_cast<double>(sum.calls));

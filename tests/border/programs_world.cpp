@@ -119,11 +119,14 @@ host::host(world& w, unsigned threads, client_params p)
 
 host::~host() {
     ++ending_hosts;
+    auto const stats = client_ ? client_->stats() : runtime_->stats();
     auto const begun = std::chrono::steady_clock::now();
     client_.reset();
     runtime_.reset();
     auto const took = std::chrono::steady_clock::now() - begun;
     --ending_hosts;
+    std::atomic_ref<std::uint64_t> hedges(world_.report.hedges);
+    for (auto const& s : stats) hedges += s->resends[static_cast<std::size_t>(resend_reason::hedge)].value();
     auto const us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     std::atomic_ref<std::uint64_t> slowest(world_.report.slowest_end_us);
     for (auto before = slowest.load(); before < us && !slowest.compare_exchange_weak(before, us);) {

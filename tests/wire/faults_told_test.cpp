@@ -12,39 +12,10 @@ using namespace jirapool::wire_test;
 
 namespace {
 
-/// A personal token's site that does one act after the other with all but the question for its cloud ID.
-class site {
-public:
-    explicit site(std::vector<act> acts)
-        : acts_(std::move(acts)), ca_(test_authority().pem()), server_(test_identity(), [this](tls_peer& p) {
-              if (!p.handshake()) return;
-              while (auto const request = p.read_request()) {
-                  if (request->find("tenant_info") != request->npos) {
-                      if (!p.write(sized("{}", {}, 404))) return;
-                      continue;
-                  }
-                  auto const n = next_++;
-                  if (n >= acts_.size() || !acts_[n](p, *request)) return;
-              }
-          }) {
-        params.tls.ca_file = ca_.path();
-        params.connect_to.push_back({"", "127.0.0.1", server_.port()});
-        params.limits.mode = limiting::off;
-        params.retries.backoff = params.retries.backoff_max = 1ms;
-    }
-    static connection of(connections& jira) {
-        return jira.add("one", personal_api_token("https://" + std::string(test_host), "a@acme.example", secret("k")))
-            .value();
-    }
-    std::size_t requests() const noexcept { return next_; }
-    client_params params;
-
-private:
-    std::vector<act> acts_;
-    std::atomic<std::size_t> next_{0};
-    ca_file ca_;
-    tls_server server_;
-};
+connection site_of(connections& jira) {
+    return jira.add("one", personal_api_token("https://" + std::string(test_host), "a@acme.example", secret("k")))
+        .value();
+}
 
 /// A port that nobody listens at.
 std::uint16_t closed_port() {
@@ -87,16 +58,16 @@ bool has(std::string const& text, std::string const& part) { return text.find(pa
 
 TEST_CASE("faults: C8 a delete whose first exchange nobody answered is told from one of what never was") {
     {
-        site s({says(sized("", {}, 502)), says(sized("{}", {}, 404))});
+        gateway s({says(sized("", {}, 502)), says(sized("{}", {}, 404))}, test_identity());
         runtime jira(1, s.params);
-        auto const r = deleted(site::of(jira));
+        auto const r = deleted(site_of(jira));
         REQUIRE(r.has_value());
         CHECK(*r);
     }
     {
-        site s({says(sized("{}", {}, 404))});
+        gateway s({says(sized("{}", {}, 404))}, test_identity());
         runtime jira(1, s.params);
-        auto const r = deleted(site::of(jira));
+        auto const r = deleted(site_of(jira));
         REQUIRE(r.has_value());
         CHECK_FALSE(*r);
     }
@@ -214,12 +185,12 @@ TEST_CASE("faults: D7 an API token that Jira refuses is told once, counted while
         INFO(personal);
         std::vector<act> const acts{no, no, no, yes, no, no, yes};
         gateway g(acts);
-        site s(acts);
+        gateway s(acts, test_identity());
         auto params = personal ? s.params : g.params;
         heard events;
         events.listen(params);
         runtime jira(1, params);
-        auto const c = personal ? site::of(jira) : gateway::of(jira);
+        auto const c = personal ? site_of(jira) : gateway::of(jira);
         auto const status = [&] { return call(c, request::get("/rest/x").timeout(10s)).value().status(); };
         for (int i = 0; i < 3; ++i) CHECK(status() == 401);
         CHECK(events.of(event::kind::credential_refused) == 1);
@@ -244,11 +215,11 @@ TEST_CASE("faults: D7 an API token that Jira refuses is told once, counted while
         jira.add("two", service_api_token("11111111-2222-3333-4444-555555555556", secret("k"))).value();
         CHECK(refused_credentials(jira) == 0);
     }
-    site s({nobody, nobody, yes});
+    gateway s({nobody, nobody, yes}, test_identity());
     heard events;
     events.listen(s.params);
     runtime jira(1, s.params);
-    auto const c = site::of(jira);
+    auto const c = site_of(jira);
     for (int i = 0; i < 2; ++i) CHECK_FALSE(call(c, request::get("/rest/x").timeout(10s)).has_value());
     CHECK(events.of(event::kind::credential_anonymous) == 1);
     CHECK(refused_credentials(jira) == 1);

@@ -66,14 +66,19 @@ inline act says_and_stalls(std::string bytes) {
     };
 }
 
-/// A gateway that does one act after the other, whichever channel they are asked for on, and a client's params to reach it.
+/// A gateway that does one act after the other, whichever channel they are asked for on, and a client's params to reach it. Or a
+/// site, as `who`: then the question for its cloud ID is no act, and is answered with 404.
 class gateway {
 public:
-    explicit gateway(std::vector<act> acts)
-        : acts_(std::move(acts)), ca_(test_authority().pem()), server_(gateway_identity(), [this](tls_peer& p) {
+    explicit gateway(std::vector<act> acts, identity const& who = gateway_identity())
+        : acts_(std::move(acts)), ca_(test_authority().pem()), server_(who, [this](tls_peer& p) {
               if (!p.handshake()) return;
               for (;;) {
                   auto const request = p.read_request();
+                  if (request && request->find("tenant_info") != request->npos) {
+                      if (!p.write(sized("{}", {}, 404))) return;
+                      continue;
+                  }
                   auto const n = request ? next_++ : acts_.size();
                   if (n >= acts_.size() || !acts_[n](p, *request)) return;
               }
