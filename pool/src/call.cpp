@@ -464,7 +464,6 @@ private:
         }
         hedged_ = true;
         origin.hedges().take();
-        stats_.resends[static_cast<std::size_t>(resend_reason::hedge)].add();
     }
 
     /// The first exchange has ended: by itself, or because the other one was faster.
@@ -476,6 +475,7 @@ private:
             wake const why = co_await hedge_->wait(deadline_, heeds_);
             if (why == wake::cancelled) report->error = interrupted(why, stage::first_byte);
         }
+        if (hedge_->sent()) ++exchanges_;
         if (report->error.code() && hedge_->answered()) use_hedge(report);
         end_hedge();
     }
@@ -490,7 +490,6 @@ private:
         *report = hedge_->report();
         report->sent += first.sent;
         report->received += first.received;
-        ++exchanges_;
         reused_ = false;
         // What the first one lost says nothing of how long the site takes.
         spend(stage::first_byte, report->written - exchange_begun_);
@@ -502,7 +501,10 @@ private:
     }
 
     void end_hedge() noexcept {
-        if (hedge_) hedge_->abandon();
+        if (!hedge_) return;
+        hedge_->abandon();
+        // What was taken for it before its dial; abandoned, it sends nothing more.
+        if (!hedge_->sent()) state_->origin->hedges().on_call(1, most_hedges);
         hedge_.reset();
     }
 
@@ -609,8 +611,8 @@ private:
         if (auto const* const to = state_->site->elsewhere())
             shard_.tell_elsewhere(*to, entry_->host_hash(), match_, response_.status(), limits);
         if (lesson.pause != limit_reason::none) {
-            if (doubted) site().on_doubted_pause(lesson.until, lap_);
-            else if (!personal) site().on_believed_pause(lap_);
+            if (doubted) site().on_doubted_pause(entry_->host_hash(), lesson.until, lap_);
+            else site().on_believed_pause(lap_);
         }
         if (lesson.near_limit) stats_.near_limit.add();
         if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(said.reason)].add();

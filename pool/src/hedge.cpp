@@ -67,7 +67,8 @@ asio::awaitable<void> hedge::ask() {
     }
     if (tokens != nullptr) token_ = tokens->current;
     auto const in = input_of(request_, *entry_, *state_, token_.get(), deadline_);
-    exchanging_ = true;
+    context_->stats->resends[static_cast<std::size_t>(resend_reason::hedge)].add();
+    sent_ = exchanging_ = true;
     report_ = co_await lease_.channel().exchange(&in, &answer_);
     // What asks for another exchange is nothing to end the first one for.
     answered_ = !report_.error.code() && answer_.status() < 500 && answer_.status() != 429 && answer_.status() != 401;

@@ -32,6 +32,8 @@ public:
     /// The call needs it no more.
     void abandon() noexcept;
 
+    /// Its request went out: no dial was to be had otherwise, or the answer to the first one came before it was done.
+    bool sent() const noexcept { return sent_; }
     /// It has come to its end, with an answer that is one or without.
     bool ended() const noexcept { return ended_; }
     bool answered() const noexcept { return answered_; }
@@ -59,6 +61,7 @@ private:
     lease lease_;
     response answer_;
     exchange_report report_;
+    bool sent_ = false;
     bool exchanging_ = false;
     bool ended_ = false;
     bool answered_ = false;

@@ -257,7 +257,9 @@ void shard::forget_unused() noexcept {
             hosts.insert(e->host());
             if (e->token) apps.insert(e->token->app);
         }
-        std::erase_if(app_quotas_, [&](auto const& q) { return !apps.contains(q.first); });
+        // One that is closed counts also for connections that are added again.
+        auto const now = context_->clock.now();
+        std::erase_if(app_quotas_, [&](auto const& q) { return !apps.contains(q.first) && !q.second->closed(now); });
         std::erase_if(cloud_of_host_, [&](auto const& c) { return !hosts.contains(c.first); });
     } catch (std::bad_alloc const&) {
         removed_ = 0;  // it is looked at again, later
@@ -328,6 +330,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
                               std::shared_ptr<points_quota>& over_sites) noexcept {
     quota_scopes q;
     q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
+    over_sites.reset();
     if (e.token && !app_quotas_.empty())
         if (auto const found = app_quotas_.find(e.token->app); found != app_quotas_.end()) over_sites = found->second;
     q.over_sites = over_sites.get();
@@ -817,13 +820,13 @@ bool shard::anybody_asks_for(std::string const& host) {
 }
 
 void shard::adopt(std::string const& host, std::string const& cloud) {
-    auto& known = cloud_of_host_[host];
-    if (!known.id.empty() && known.id != cloud) part_from_old_site(host);
-    known = {cloud, context_->clock.now()};
+    auto const known = cloud_of_host_.find(host);
+    if (known != cloud_of_host_.end() && known->second.id != cloud) part_from_old_site(host);
+    cloud_of_host_.insert_or_assign(host, known_cloud{cloud, context_->clock.now()});
     auto const all = all_.lock();
     if (!all) return;
     auto const home = all->home_of(cloud);
-    std::shared_ptr<learned> l;
+    std::shared_ptr<learned> lessons;
     std::shared_ptr<site_state> left_behind;
     // One after the other, so that lack of memory leaves the rest to be asked for again.
     for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
@@ -834,15 +837,15 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
             continue;
         }
         left_behind = e->state->site;
-        if (!l) {
-            l = std::make_shared<learned>(site_limiter(context_->params->limits), nullptr);
-            l->limiter.merge(left_behind->limiter);
-            if (left_behind->quota) l->quota = std::make_unique<points_quota>(*left_behind->quota);
+        if (!lessons) {
+            lessons = std::make_shared<learned>(site_limiter(context_->params->limits), nullptr);
+            lessons->limiter.merge(left_behind->limiter);
+            if (left_behind->quota) lessons->quota = std::make_unique<points_quota>(*left_behind->quota);
         }
         auto s = e->state->without_site();
         auto const left = leave(*e);
         try {
-            hand_over(e, std::move(s), home, cloud, l);
+            hand_over(e, std::move(s), home, cloud, lessons);
         } catch (std::bad_alloc const&) {
             enter(e, left);
             throw;
@@ -919,20 +922,20 @@ void shard::tell_elsewhere(site_state::place const& to, std::uint32_t host, rout
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                      std::string const& cloud, std::shared_ptr<learned const> l) {
+                      std::string const& cloud, std::shared_ptr<learned const> lessons) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
-    next->post([next, e, s, cloud, l = std::move(l)] { next->take_over(e, s, cloud, l.get()); });
+    next->post([next, e, s, cloud, lessons = std::move(lessons)] { next->take_over(e, s, cloud, lessons.get()); });
     // After the post: a caller that reads the new home posts behind it.
     e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
 }
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                      std::string const& cloud, learned const* l) noexcept {
+                      std::string const& cloud, learned const* lessons) noexcept {
     auto const remember = [&] {
         try {
-            cloud_of_host_[std::string(e->host())] = {cloud, context_->clock.now()};
+            cloud_of_host_.insert_or_assign(std::string(e->host()), known_cloud{cloud, context_->clock.now()});
         } catch (std::bad_alloc const&) {
             return;  // then it is asked for here once more
         }
@@ -940,13 +943,13 @@ void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     remember();
     e->state = std::move(s);
     [[maybe_unused]] bool const begun = begin_with(e);
-    if (l == nullptr || !e->state || !e->state->site) return;
+    if (lessons == nullptr || !e->state || !e->state->site) return;
     try {
         auto& site = e->state->site->current();
         auto const w = site.on_claim(e->host_hash());
-        if (w == site_limiter::word::counted) pause_account(*e, l->limiter, l->quota.get());
-        else if (l->quota && !site.quota) site.quota = std::make_unique<points_quota>(*l->quota);
-        site.limiter.merge(l->limiter, w);
+        if (w == site_limiter::word::counted) pause_account(*e, lessons->limiter, lessons->quota.get());
+        else if (lessons->quota && !site.quota) site.quota = std::make_unique<points_quota>(*lessons->quota);
+        site.limiter.merge(lessons->limiter, w);
     } catch (std::bad_alloc const&) {
         return;  // answers teach it again
     }

@@ -69,7 +69,7 @@ struct connection_entry {
     std::string_view host() const noexcept { return std::string_view(destination).substr(0, destination.find('/')); }
     /// Never 0.
     std::uint32_t host_hash() const noexcept {
-        return static_cast<std::uint32_t>(std::hash<std::string_view>{}(host())) | 1;
+        return (static_cast<std::uint32_t>(std::hash<std::string_view>{}(host())) & site_state::host_bits) | 1;
     }
     /// What precedes every request's path: empty, or "/ex/jira/<cloudId>".
     std::string_view base_path() const noexcept { return std::string_view(destination).substr(host().size()); }
@@ -211,9 +211,9 @@ private:
     /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
     void pause_account(connection_entry& e, site_limiter const& l, points_quota const* q);
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                   std::string const& cloud, std::shared_ptr<learned const> l);
+                   std::string const& cloud, std::shared_ptr<learned const> lessons);
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                   std::string const& cloud, learned const* l) noexcept;
+                   std::string const& cloud, learned const* lessons) noexcept;
     void forget_unused() noexcept;
 
     void on_call_ended();

@@ -98,14 +98,18 @@ public:
 
     /* Whose word counts. That a host is the site with a cloud ID is what the host says: where connections that name the cloud ID
        themselves were answered before, or another host said the same, its pauses and rates are taken for its own accounts' alone.
-       Once both sides say so at the same time that they are limited, it is believed. */
+       Once both sides say at the same time that they are limited, it is believed, in place of the one before: a site that was
+       renamed has another host. */
+
+    /// What is kept of a host's hash.
+    static constexpr std::uint32_t host_bits = 0x7fffffff;
 
     /// A call that names the cloud ID was answered well.
-    void on_gateway_accepted() noexcept { by_gateway_ = true; }
+    void on_gateway_accepted() noexcept { by_gateway_ = 1; }
     /// A host says that it is this site. @return what of its site's knowledge counts here.
     site_limiter::word on_claim(std::uint32_t host) noexcept {
         auto const w = doubts(host) ? site_limiter::word::counted : site_limiter::word::told;
-        if (host_ == 0) host_ = host;
+        if (host_ == 0) host_ = host & host_bits;
         return w;
     }
     bool doubts(std::uint32_t host) const noexcept {
@@ -113,11 +117,15 @@ public:
         return by_gateway_ && !host_agrees_;
     }
     /// A host that is not believed says that it is limited until then.
-    void on_doubted_pause(steady_time until, steady_time now) noexcept {
-        if (limiter.paused_until(now) != steady_time::min()) host_agrees_ = true;
-        doubted_pause_ = std::max(doubted_pause_, until);
+    void on_doubted_pause(std::uint32_t host, steady_time until, steady_time now) noexcept {
+        doubted_host_ = host & host_bits;
+        doubted_pause_ = until;
+        if (limiter.paused_until(now) != steady_time::min()) believe();
     }
-    void on_believed_pause(steady_time now) noexcept { host_agrees_ = host_agrees_ || now < doubted_pause_; }
+    /// One whose word counts says that it is limited.
+    void on_believed_pause(steady_time now) noexcept {
+        if (now < doubted_pause_) believe();
+    }
 
     /// The connection was removed: those of its calls that wait for permits wait no more.
     void end_waits_of(connection_entry const& e) {
@@ -131,6 +139,10 @@ public:
     }
 
 private:
+    void believe() noexcept {
+        host_ = doubted_host_;
+        host_agrees_ = 1;
+    }
     std::vector<limiter_waiter*> take_waiting() const {
         auto all = limiter.waiting_calls();
         std::sort(all.begin(), all.end(), [](auto const* a, auto const* b) { return a->arrival() < b->arrival(); });
@@ -186,9 +198,11 @@ private:
     std::shared_ptr<site_state> successor_;
     std::unique_ptr<place> elsewhere_;
     steady_time doubted_pause_ = steady_time::min();
-    std::uint32_t host_ = 0;  // its hash: the first that said that it is this site
-    bool by_gateway_ = false;
-    bool host_agrees_ = false;
+    // Hashes of the host whose word counts, and of the last that was doubted. In 8 bytes, as there may be a million sites.
+    std::uint32_t host_ : 31 = 0;
+    std::uint32_t by_gateway_ : 1 = 0;
+    std::uint32_t doubted_host_ : 31 = 0;
+    std::uint32_t host_agrees_ : 1 = 0;
 };
 
 }  // namespace jirapool::detail

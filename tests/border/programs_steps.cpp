@@ -159,6 +159,7 @@ bool set_faults(world& w, step const& s) {
     if (s.with[0] == 3) f.close_rate = 0.4;
     if (s.with[0] == 4) f.token_error_rate = 0.5;
     if (s.with[0] == 5) f.token_latency = 20ms;
+    if (s.with[0] >= 6) f.latency_jitter = 200ms;  // long enough for the dial of another channel
     w.around.jira().set_faults(f);
     return true;
 }
@@ -201,7 +202,7 @@ step_kind const kinds[] = {
     {"reset_limits",       1, {host_slots, 9}, reset_limits},
     {"look",               1, {host_slots}, look},
     {"drop_handle",        1, {handle_slots}, drop_handle},
-    {"set_faults",         2, {6}, set_faults},
+    {"set_faults",         3, {8}, set_faults},
     {"close_connections",  2, {2}, close_connections},
     {"server_down",        1, {}, server_down},
     {"server_up",          1, {}, server_up},
@@ -226,6 +227,11 @@ public:
         for (std::uint8_t i = 0; i < hosts; ++i) say(below(2) ? "make_client" : "make_runtime", {i});
         auto const handles = static_cast<std::uint8_t>(1 + below(4));
         for (std::uint8_t i = 0; i < handles; ++i) say("add", {i, static_cast<std::uint8_t>(below(hosts))});
+        // A dial takes longer than most programs: here calls find a channel and a token.
+        if (below(3) == 0) {
+            for (std::uint8_t i = 0; i < handles; ++i) say("call", {i, 0, 0, 0, 0, 0, 0, 0});
+            say("await_all_ends", {4});
+        }
         for (auto left = 3 + below(35); left > 0; --left) {
             say(any_kind());
             auto& last = p_.back();

@@ -269,5 +269,6 @@ TEST_CASE("border: random programs of a user lose no call and every destructor r
     CHECK(failed == 0);
     CHECK(sum.lost == 0);
     CHECK(sum.twice == 0);
-    if (failed == 0 && wanted >= 300) CHECK(missing.empty());
+    // What is rare may be missing among fewer.
+    if (failed == 0 && wanted >= 1000) CHECK(missing.empty());
 }

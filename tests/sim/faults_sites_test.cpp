@@ -250,6 +250,33 @@ TEST_CASE(
     CHECK(c.refused_at_cloud == before);
 }
 
+TEST_CASE("faults: F2 a site that was renamed is believed under its new host once the site says the same") {
+    claim c(76, 1);
+    c.limit = "1000";
+    // The first host of the site, gone when the one of connection 3 comes.
+    auto first = make_connection_config("old", personal_api_token("https://old-name.atlassian.net", "a@acme.example",
+                                                                  secret("k")));
+    c.w.remove(3);
+    REQUIRE(c.w.engine().add(std::move(*first)).has_value());
+    c.pass(5s);
+    REQUIRE(c.answered(2) == 20);
+    REQUIRE(c.w.engine().remove("old"));
+    c.w.add_again(3);
+    c.pass(5s);
+    c.host_limited = c.cloud_limited = true;
+    CHECK(c.answered(3) == 0);
+    CHECK(c.answered(2) == 0);
+    c.host_limited = c.cloud_limited = false;
+    c.pass(2h);
+    REQUIRE(c.answered(2) == 20);
+    c.host_limited = true;
+    auto const before = c.refused_at_cloud;
+    CHECK(c.answered(3) == 0);
+    c.cloud_limited = true;
+    CHECK(c.answered(2) == 0);
+    CHECK(c.refused_at_cloud == before);
+}
+
 TEST_CASE("faults: F2 a host whose cloud ID nobody else names is believed, and of two hosts the first") {
     claim c(73, 1);
     c.pass(2s);

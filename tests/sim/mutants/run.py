@@ -1,15 +1,18 @@
 #!/usr/bin/env -S python3 -B
 """Puts each mistake listed beside this script into a copy of the tree, one at a time, and runs the tests that should see it.
 
-    run.py [--check | --list] [--border] [NAME...]
+    run.py [--check | --list] [--border] [--in BUILD --seconds N] [NAME...]
 
 Without names: all of the decisions', or with --border of those of the border, which are built with ASan (tests/border). The status is 1 when a mutant survives, is no valid C++ any more, or no longer fits the code.
+
+With --in the mistakes go into this very tree, which must be as it was committed, and are built in BUILD: CI has built it already. With --seconds as many as N seconds allow are tried, picked by chance.
 """
 
 import argparse
 import html
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -187,6 +190,8 @@ def main():
     parser.add_argument("--check", action="store_true", help="only whether each one still fits the code and the tests")
     parser.add_argument("--list", action="store_true", help="only their names and what they break")
     parser.add_argument("--border", action="store_true", help="those of the border, under ASan")
+    parser.add_argument("--in", dest="build", metavar="BUILD", help="a build of this tree, which is changed for a moment")
+    parser.add_argument("--seconds", type=float, help="none is begun later than that")
     arguments = parser.parse_args()
     folders = [HERE, BORDER] if arguments.check or arguments.list else [BORDER] if arguments.border else [HERE]
     try:
@@ -209,15 +214,23 @@ def main():
         print(f"mutants: FAILED: {len(findings)} findings" if findings else f"mutants: {len(mutants)} fit")
         return 1 if findings else 0
 
-    global BUILD
+    global BUILD, SOURCE
+    if arguments.build:
+        if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, stdout=subprocess.PIPE).stdout:
+            parser.error("--in changes this tree, and what is not committed could be lost")
+        SOURCE, BUILD = ROOT, pathlib.Path(arguments.build).resolve()
     if arguments.border:
         BUILD = SCRATCH / "border"
         os.environ["JIRAPOOL_PROGRAMS"] = "2000"
     begun = time.monotonic()
-    copy_tree()
+    SCRATCH.mkdir(parents=True, exist_ok=True)
     binaries = {b for m in mutants for b, _ in m.tests}
-    error = run_quietly("cmake", "-S", str(SOURCE), "-B", str(BUILD), "-G", "Ninja",
-                        *(SANITIZED if arguments.border else RELEASE), "-DJIRAPOOL_BUILD_TESTS=ON") or build(binaries)
+    error = None
+    if not arguments.build:
+        copy_tree()
+        error = run_quietly("cmake", "-S", str(SOURCE), "-B", str(BUILD), "-G", "Ninja",
+                            *(SANITIZED if arguments.border else RELEASE), "-DJIRAPOOL_BUILD_TESTS=ON")
+    error = error or build(binaries)
     if error:
         sys.exit(f"the tree itself cannot be built:\n{error}")
     for binary in sorted(binaries):
@@ -227,9 +240,15 @@ def main():
             sys.exit(f"without any mutant {failed} fails: nothing would be shown")
     print(f"{'without any mutant':<40} passed {', '.join(sorted(binaries))} ({time.monotonic() - begun:.0f} s)", flush=True)
 
-    killed = 0
+    killed = tried = 0
+    if arguments.seconds:
+        random.shuffle(mutants)
+    last_start = time.monotonic() + (arguments.seconds or float("inf"))
     for m in mutants:
         started = time.monotonic()
+        if started > last_start:
+            break
+        tried += 1
         target = SOURCE / m.file
         text = target.read_text()
         target.write_text(m.mutated(text))
@@ -241,9 +260,9 @@ def main():
         word = f"killed by {by}" if by else "SURVIVED" if error == "" else f"DOES NOT COMPILE\n{error}"
         print(f"{m.name:<40} {word} ({time.monotonic() - started:.0f} s)", flush=True)
     print(f"mutants_seconds {time.monotonic() - begun:.0f}")
-    print(f"mutants_count {len(mutants)}")
+    print(f"mutants_count {tried}")
     print(f"mutants_killed {killed}")
-    return 0 if killed == len(mutants) else 1
+    return 0 if killed == tried else 1
 
 
 if __name__ == "__main__":
