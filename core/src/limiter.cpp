@@ -738,6 +738,13 @@ steady_time site_limiter::paused_until(steady_time now) const noexcept {
     return last > now ? last : steady_time::min();
 }
 
+steady_time site_limiter::issues_paused_until(steady_time now) const noexcept {
+    auto last = steady_time::min();
+    if (issues_)
+        for (auto const& [key, i] : issues_->by_key) last = std::max(last, i.paused_until);
+    return last > now ? last : steady_time::min();
+}
+
 void site_limiter::merge(site_limiter const& other, word w) {
     if (w == word::told) merge_told(other);
     if (!other.issues_) return;

@@ -90,7 +90,7 @@ public:
         state_->origin->budget().on_call(params().retries);
         state_->origin->hedges().on_call(params().retries.hedge_percent / 100, most_hedges);
         for (;;) {
-            if (exchanges_ == 0 && state_->site->elsewhere() != nullptr) co_return co_await follow_the_site();
+            if (site().left()) co_return co_await follow_the_site();
             bool admitted = false;
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
@@ -119,8 +119,8 @@ public:
                 if (!after_lost_dial()) co_return give_up();
                 continue;
             }
-            // Paused since the permit, in the wait for a token or a channel: nothing enters a paused scope.
-            if (!site().limiter.open(match_, quotas(), lap_)) {
+            // Paused or gone since the permit, in the wait for a token or a channel: nothing enters a paused scope.
+            if (site().left() || !site().limiter.open(match_, quotas(), lap_)) {
                 lease_.give_back();
                 give_permit_back();
                 continue;
@@ -282,16 +282,24 @@ private:
         if (site().limiter.waiting() > 0) site().pump();
     }
 
-    /// It is another shard's now, and so is this call.
-    asio::awaitable<result<response>> follow_the_site() {
+    /// It is another shard's now, and so is this call, with what is left of its time.
+    asio::awaitable<answer> follow_the_site() {
+        auto const left = std::chrono::floor<std::chrono::milliseconds>(deadline_ - context_.clock.now());
+        if (left <= left.zero()) {
+            failure_ = interrupted(wake::timeout, stage::admit);
+            co_return give_up();
+        }
         followed_ = true;
         sink_.reset();
         source_.reset();
-        auto const left = deadline_ - context_.clock.now();
-        if (left <= steady_duration::zero()) co_return interrupted(wake::timeout, stage::admit);
-        request_ = std::move(request_).timeout(std::chrono::ceil<std::chrono::milliseconds>(left));
-        co_return co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_),
-                                                             asio::use_awaitable);
+        bool const maybe_done = maybe_processed_ && changes_something();
+        request_ = std::move(request_).timeout(left);
+        auto there = co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_),
+                                                                asio::use_awaitable);
+        if (there) there->set_exchanges(exchanges_ + there->exchanges(), maybe_done || there->maybe_processed_before());
+        else if (have_response_ && there.error().stage() < stage::write) co_return delivered();
+        else if (maybe_done) there = std::move(there.error()).with_maybe_processed(true);
+        co_return there;
     }
 
     void give_permit_back() noexcept {
@@ -448,15 +456,12 @@ private:
 
     void on_slow() noexcept override {
         auto& origin = *state_->origin;
-        if (entry_->removed || hedged_ || !origin.hedges().can_take()) return;
+        if (entry_->removed || hedged_ || site().left() || !origin.hedges().can_take()) return;
         try {
-            // It costs what any exchange does, and waits for nothing.
             auto const now = context_.clock.now();
-            if (now >= last_useful_permit()) return;
-            admit_waiter w(site().limiter, match_, request_.priority(), quotas(), *entry_, context_.clock,
-                           context_.executor);
-            if (site().limiter.admit(w, now, now).what != admission::kind::now) return;
-            hedge_ = std::make_shared<hedge>(shard_.context_, entry_, state_, request_, deadline_, lease_.channel());
+            if (now >= last_useful_permit() || !site().limiter.open(match_, quotas(), now)) return;
+            hedge_ = std::make_shared<hedge>(shard_.weak_from_this(), shard_.context_, entry_, state_, request_,
+                                             deadline_, lease_.channel());
             hedge_->begin();
         } catch (std::bad_alloc const&) {
             hedge_.reset();
@@ -556,10 +561,7 @@ private:
         // How long a file takes says nothing of the next call.
         if (!sink_ && !source_) site().exchange_time.observe(lap_ - exchange_begun_);
 
-        auto const wall = context_.clock.wall();
-        auto const limits = read_rate_headers(response_, wall);
-        if (limits.retry_after_unreadable) stats_.retry_after_unreadable.add();
-        learn(limits, wall);
+        auto const limits = shard_.learn(entry_, *state_, match_, response_, lap_);
         auto const what = classify(response_, entry_->kind);
         stats_.answers[static_cast<std::size_t>(what)].add();
         if (response_.status() == 401) stats_.answered_401.add();
@@ -599,29 +601,6 @@ private:
         facts.resendable = may_resend();
         facts.retry_after = limits.retry_after;
         return plan_resend(facts) ? next::resend : next::deliver;
-    }
-
-    void learn(rate_headers const& said, wall_time wall) {
-        bool const personal = entry_->kind == connection_kind::personal_api_token;
-        bool const doubted = personal && site().doubts(entry_->host_hash());
-        auto const limits = doubted ? of_account_alone(said, response_.status()) : said;
-        shard_.learn_quotas(*entry_, *state_, limits);
-        auto const lesson = site().limiter.on_answer(match_, quotas(), response_.status(), limits, lap_, wall,
-                                                     context_.random);
-        if (auto const* const to = state_->site->elsewhere())
-            shard_.tell_elsewhere(*to, entry_->host_hash(), match_, response_.status(), limits);
-        if (lesson.pause != limit_reason::none) {
-            if (doubted) site().on_doubted_pause(entry_->host_hash(), lesson.until, lap_);
-            else site().on_believed_pause(lap_);
-        }
-        if (lesson.near_limit) stats_.near_limit.add();
-        if (response_.status() == 429) stats_.limited[static_cast<std::size_t>(said.reason)].add();
-        if (lesson.pause != limit_reason::none) {
-            stats_.pauses[static_cast<std::size_t>(lesson.pause)].add();
-            if (lesson.pause == limit_reason::global_quota) shard_.close_quota_elsewhere(*entry_, lesson.until);
-            context_.report({event::kind::limit_pause, entry_->id, to_string(lesson.pause)});
-        }
-        if (site().limiter.waiting() > 0) site().pump();
     }
 
     next renew_token() {

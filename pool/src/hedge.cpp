@@ -8,12 +8,14 @@
 
 namespace jirapool::detail {
 
-hedge::hedge(std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s,
-             request const& r, steady_time deadline, channel& first)
-    : context_(std::move(c)),
+hedge::hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e,
+             std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first)
+    : home_(std::move(home)),
+      context_(std::move(c)),
       entry_(std::move(e)),
       state_(std::move(s)),
       request_(r),
+      match_(classify_route(request_.method(), request_.target())),
       deadline_(deadline),
       first_(&first) {}
 
@@ -61,7 +63,7 @@ asio::awaitable<void> hedge::ask() {
     auto const* const tokens = entry_->token.get();
     bool const wanted = first_ != nullptr && !entry_->removed &&
                         (tokens == nullptr || tokens->fsm.usable(context_->clock.now()));
-    if (!lease_ || !wanted) {
+    if (!lease_ || !wanted || !permitted()) {
         lease_.give_back();
         co_return;
     }
@@ -72,9 +74,24 @@ asio::awaitable<void> hedge::ask() {
     report_ = co_await lease_.channel().exchange(&in, &answer_);
     // What asks for another exchange is nothing to end the first one for.
     answered_ = !report_.error.code() && answer_.status() < 500 && answer_.status() != 429 && answer_.status() != 401;
+    state_->site->current().limiter.on_done(match_.route);
+    // What the call takes over it learns from itself.
+    if (!report_.error.code() && !answered_)
+        if (auto const home = home_.lock()) home->learn(entry_, *state_, match_, answer_, context_->clock.now());
     if (report_.error.code()) lease_.close(close_reason::broken);
     else if (!answered_ && report_.reusable) lease_.give_back();
     else if (!answered_) lease_.close(report_.announced ? close_reason::announced : close_reason::broken);
+}
+
+bool hedge::permitted() {
+    auto const home = home_.lock();
+    if (!home || state_->site->current().left()) return false;
+    auto& limiter = state_->site->current().limiter;
+    auto const now = context_->clock.now();
+    std::shared_ptr<points_quota> over_sites;
+    admit_waiter w(limiter, match_, request_.priority(), home->quotas_of(*entry_, *state_, over_sites), *entry_,
+                   context_->clock, context_->executor);
+    return limiter.admit(w, now, now).what == admission::kind::now;
 }
 
 }  // namespace jirapool::detail

@@ -7,6 +7,7 @@
 #include "wait_point.hpp"
 
 #include <jirapool/core/request.hpp>
+#include <jirapool/core/route.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -15,6 +16,7 @@
 namespace jirapool::detail {
 
 class connection_state;
+class shard;
 struct connection_entry;
 
 /** The second exchange of a read whose first lacks its answer's first byte for far longer than its site usually takes. It has a
@@ -24,15 +26,15 @@ struct connection_entry;
     Holds all that it needs: the call may end before it. */
 class hedge : public std::enable_shared_from_this<hedge> {
 public:
-    hedge(std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s,
-          request const& r, steady_time deadline, channel& first);
+    hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e,
+          std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first);
 
     /// May throw bad_alloc, and has not begun then.
     void begin();
     /// The call needs it no more.
     void abandon() noexcept;
 
-    /// Its request went out: no dial was to be had otherwise, or the answer to the first one came before it was done.
+    /// Its request went out: else there was no permit, or no dial before the answer to the first one.
     bool sent() const noexcept { return sent_; }
     /// It has come to its end, with an answer that is one or without.
     bool ended() const noexcept { return ended_; }
@@ -48,12 +50,16 @@ public:
 private:
     static asio::awaitable<void> run(std::shared_ptr<hedge> self);
     asio::awaitable<void> ask();
+    /// It costs what any exchange does, and waits for nothing.
+    bool permitted();
     void give_back() noexcept;
 
+    std::weak_ptr<shard> const home_;
     std::shared_ptr<shard_context> const context_;  // first: what is below uses it to its end
     std::shared_ptr<connection_entry> const entry_;
     std::shared_ptr<connection_state> const state_;
     request const request_;
+    route_match const match_;
     std::shared_ptr<bearer const> token_;
     steady_time const deadline_;
     channel* first_;  // null once the call has abandoned this

@@ -354,6 +354,57 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
     if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
 }
 
+rate_headers shard::learn(std::shared_ptr<connection_entry> const& e, connection_state& s, route_match m,
+                          response const& answer, steady_time now) {
+    auto const said = read_rate_headers(answer, context_->clock.wall());
+    if (said.retry_after_unreadable) stats_->retry_after_unreadable.add();
+    if (said.near_limit) stats_->near_limit.add();
+    if (answer.status() == 429) stats_->limited[static_cast<std::size_t>(said.reason)].add();
+    if (s.site->current().left()) teach_elsewhere(e, m, answer.status(), said);
+    else teach(*e, s, m, answer.status(), said, now);
+    return said;
+}
+
+void shard::teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
+                  steady_time now) {
+    auto& site = s.site->current();
+    bool const doubted = e.kind == connection_kind::personal_api_token && site.doubts(e.host_hash());
+    auto const taken = doubted ? of_account_alone(said, status) : said;
+    learn_quotas(e, s, taken);
+    std::shared_ptr<points_quota> over_sites;
+    auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now,
+                                               context_->clock.wall(), context_->random);
+    if (lesson.pause != limit_reason::none) {
+        if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
+        else site.on_believed_pause(now);
+        stats_->pauses[static_cast<std::size_t>(lesson.pause)].add();
+        if (lesson.pause == limit_reason::global_quota) close_quota_elsewhere(e, lesson.until);
+        context_->report({event::kind::limit_pause, e.id, to_string(lesson.pause)});
+    }
+    if (site.limiter.waiting() > 0) site.pump();
+}
+
+void shard::teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
+                            rate_headers const& said) noexcept {
+    auto const all = all_.lock();
+    if (!all) return;
+    try {
+        auto const other = all->shards[e->home.load(std::memory_order_acquire)];
+        other->post([other, e, id = m.route, issue = std::string(m.issue), status, said] {
+            try {
+                if (other->index_ != e->home.load(std::memory_order_acquire))
+                    return other->teach_elsewhere(e, {id, issue}, status, said);
+                if (!e->state || !e->state->site) return;
+                other->teach(*e, *e->state, {id, issue}, status, said, other->context_->clock.now());
+            } catch (std::bad_alloc const&) {
+                return;  // the next answer says it again
+            }
+        });
+    } catch (std::bad_alloc const&) {
+        return;  // the same
+    }
+}
+
 void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
     try {
         app_quota(app)->close(until, context_->clock.now());
@@ -853,7 +904,7 @@ void shard::adopt(std::string const& host, std::string const& cloud) {
     }
     by_host_.erase(host);
     // Who waits here follows; the answers of those in flight are told there.
-    if (left_behind) left_behind->leave_for(home, cloud);
+    if (left_behind) left_behind->leave();
 }
 
 void shard::part_from_old_site(std::string const& host) {
@@ -894,31 +945,11 @@ void shard::join(connection_entry& e, std::string const& cloud) {
 
 void shard::pause_account(connection_entry& e, site_limiter const& l, points_quota const* q) {
     auto const now = context_->clock.now();
-    auto until = l.paused_until(now);
+    auto until = std::max(l.paused_until(now), l.issues_paused_until(now));
     if (q != nullptr && q->closed(now)) until = std::max(until, q->earliest(now));
     if (until == steady_time::min()) return;
     if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
     e.account_limit->close(until, now);
-}
-
-void shard::tell_elsewhere(site_state::place const& to, std::uint32_t host, route_match m, int status,
-                           rate_headers const& h) noexcept {
-    auto const all = all_.lock();
-    if (!all) return;
-    try {
-        auto const other = all->shards[to.shard];
-        other->post([other, cloud = to.cloud, host, id = m.route, issue = std::string(m.issue), status, h] {
-            auto const found = other->sites_.find(cloud);
-            auto const site = found == other->sites_.end() ? nullptr : found->second.lock();
-            if (!site || site->current().doubts(host)) return;
-            auto& clock = other->context_->clock;
-            site->current().limiter.on_answer({id, issue}, {}, status, h, clock.now(), clock.wall(),
-                                              other->context_->random);
-            site->current().pump();
-        });
-    } catch (std::bad_alloc const&) {
-        return;  // the next answer says it again
-    }
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,

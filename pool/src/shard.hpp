@@ -145,6 +145,15 @@ public:
     static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                                   request r, body_streams b);
 
+    /// What an answer of the connection says about limits is known from now on, on whichever shard its site is by now.
+    /// `s`: of the call that it answers. @return what its headers say. May throw bad_alloc: then it is not known.
+    rate_headers learn(std::shared_ptr<connection_entry> const& e, connection_state& s, route_match m,
+                       response const& answer, steady_time now);
+    /// The points budgets of which answers told: most connections have none.
+    /// `over_sites` gets the app's, and holds it for as long as the caller refers to it.
+    quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
+                           std::shared_ptr<points_quota>& over_sites) noexcept;
+
     // For tests and the simulator.
     timers& clock() noexcept { return context_->clock; }
 
@@ -182,10 +191,6 @@ private:
                                              std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange_token(std::shared_ptr<shard> self, std::shared_ptr<connection_state> s,
                                                 token_exchange* out);
-    /// The points budgets of which answers told: most connections have none.
-    /// `over_sites` gets the app's, and holds it for as long as the caller refers to it.
-    quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
-                           std::shared_ptr<points_quota>& over_sites) noexcept;
     std::shared_ptr<points_quota> app_quota(std::uint64_t app);
     void enter(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
     std::shared_ptr<connection_state> leave(connection_entry& e);
@@ -205,9 +210,11 @@ private:
     bool anybody_asks_for(std::string const& host);
     void adopt(std::string const& host, std::string const& cloud);
     void join(connection_entry& e, std::string const& cloud);
-    /// An answer's headers to the shard that has the site now. `m` as of a call's.
-    void tell_elsewhere(site_state::place const& to, std::uint32_t host, route_match m, int status,
-                        rate_headers const& h) noexcept;
+    void teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
+               steady_time now);
+    /// The same on the shard that has the connection now.
+    void teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
+                         rate_headers const& said) noexcept;
     /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
     void pause_account(connection_entry& e, site_limiter const& l, points_quota const* q);
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,

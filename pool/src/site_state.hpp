@@ -78,17 +78,13 @@ public:
         other->pump();
     }
     /// The same for one on another shard, which has been told.
-    void leave_for(std::size_t shard, std::string cloud) {
+    void leave() {
         auto const waiting = take_waiting();
-        elsewhere_ = std::make_unique<place>(place{shard, std::move(cloud)});
+        left_ = true;
         send_on(waiting);
     }
-    /// A site of another shard, under another name.
-    struct place {
-        std::size_t shard;
-        std::string cloud;
-    };
-    place const* elsewhere() const noexcept { return elsewhere_.get(); }
+    /// Its connections are another shard's: nothing new goes out from here.
+    bool left() const noexcept { return left_; }
     /// Itself, or what it has become.
     site_state& current() noexcept {
         auto* s = this;
@@ -196,7 +192,7 @@ private:
     std::shared_ptr<shard_context> const context_;
     timer_room room_;
     std::shared_ptr<site_state> successor_;
-    std::unique_ptr<place> elsewhere_;
+    bool left_ = false;
     steady_time doubted_pause_ = steady_time::min();
     // Hashes of the host whose word counts, and of the last that was doubted. In 8 bytes, as there may be a million sites.
     std::uint32_t host_ : 31 = 0;

@@ -80,3 +80,35 @@ TEST_CASE("faults: C1 in normal traffic hardly anything is hedged, and in none m
         CHECK(w.jira().violations.empty());
     }
 }
+
+TEST_CASE("faults: C1 a hedge that is limited teaches the limiter, and none goes out where nothing may") {
+    model_params m;
+    m.sites = 1;
+    m.get_rate = 1e6;
+    engine_world w(m, {}, 64);
+    w.add_all();
+    w.time().run_until(w.time().now() + 2s);
+    for (int i = 0; i < 200; ++i) {
+        w.start(0, request::get(myself), 30s);
+        w.time().run_until(w.time().now() + 20ms);
+    }
+    REQUIRE(w.totals.succeeded == 200);
+    w.jira().stall_requests = 2;
+    w.start(0, request::get(myself), 30s);
+    w.time().run_until(w.time().now() + 300ms);
+    w.start(0, request::get(myself), 30s);
+    w.time().run_until(w.time().now() + 100ms);
+    w.jira().close(jira_model::scope::site_unknown, 0, myself, w.time().now() + 40s);
+    w.time().run_until(w.time().now() + 3s);
+    // The hedge of the first is answered 429; behind it that of the second would be another.
+    CHECK(w.jira().limited == 1);
+    auto const requests = w.jira().requests;
+    for (int i = 0; i < 10; ++i) {
+        w.start(0, request::get(myself), 20s);
+        w.time().run_until(w.time().now() + 500ms);
+    }
+    CHECK(w.jira().requests == requests);
+    w.time().run_until(w.time().now() + 60s);
+    w.finish();
+    CHECK(w.jira().violations.empty());
+}

@@ -27,3 +27,15 @@ TEST_CASE("sim: under faults of every kind no invariant breaks") {
         CHECK(h.totals.succeeded > h.totals.started / 8);
     }
 }
+
+TEST_CASE("sim: nothing that was learned is forgotten by a change of name") {
+    for (auto const seed : seeds(60)) {
+        auto const h = run_naming_world(seed);
+        for (auto const& v : h.violations) {
+            INFO("JIRAPOOL_SIM_SEED=" << seed << ": " << v);
+            CHECK(false);
+        }
+        INFO("JIRAPOOL_SIM_SEED=" << seed);
+        CHECK(h.totals.succeeded > h.totals.started / 8);
+    }
+}

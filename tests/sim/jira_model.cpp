@@ -75,6 +75,7 @@ jira_model::jira_model(model_params p, std::uint64_t seed) : params_(p), random_
     apps_.resize(params_.sites / params_.sites_per_app + 1);
     for (std::size_t i = 0; i < sites_.size(); ++i) {
         sites_[i].cloud_id = uuid_of(i);
+        sites_[i].claims = i;
         if (kind_of(i) == connection_kind::personal_api_token) {
             sites_[i].host = "site-" + std::to_string(i) + ".atlassian.net";
             by_place_[sites_[i].host] = i;
@@ -108,6 +109,21 @@ connection_config jira_model::config(std::size_t n) const {
     }
     auto const client = "client-" + std::to_string(app_of(n));
     return make_connection_config(id, service_oauth(s.cloud_id, client, std::move(key))).value();
+}
+
+void jira_model::begin_anew(std::size_t n) {
+    auto& s = sites_.at(n);
+    s.first_secret = ++s.secrets;
+    s.refreshing.clear();
+    s.no_refresh_before = steady_time::min();
+    if (!params_.pairs) return;
+    // What only it was told of the site is forgotten with it.
+    auto const kind = kind_of(n);
+    auto& house = house_of(n);
+    for (auto& b : house.buckets) b.second.client(kind) = {};
+    for (auto& i : house.issues) i.second.client(kind) = {};
+    house.all.client(kind) = {};
+    s.account.client(kind) = {};
 }
 
 void jira_model::note(std::string violation) {
@@ -164,15 +180,28 @@ jira_model::reply jira_model::handle(std::string_view host, detail::exchange_inp
     if (host == auth_host) return exchange_token(site_of_token_request(in), now);
     auto const n = site_of(host, in);
     if (n < sites_.size() && in.target != tenant_info_target) return answer_call(n, in, sent, now, wall);
-    reply r;
     if (n < sites_.size()) {
         if (!in.authorization.empty()) note("a credential was sent with the question for the cloud ID");
-        r.answer.set_status(200);
-        append(r.answer, "{\"cloudId\":\"" + sites_[n].cloud_id + "\"}");
-    } else {
-        note("a request left every base path");
-        r.answer.set_status(404);
+        return tell_name(n);
     }
+    note("a request left every base path");
+    reply r;
+    r.answer.set_status(404);
+    return r;
+}
+
+jira_model::reply jira_model::tell_name(std::size_t n) {
+    reply r;
+    r.answer.set_status(200);
+    if (happens(params_.faults.name_down)) {
+        static constexpr char const* odd[] = {"", "<html>", "{}", R"({"cloudId":null})", R"({"cloudId":"../x"})"};
+        auto const which = random_() % (std::size(odd) + 1);
+        if (which == std::size(odd)) r.answer.set_status(503);
+        else append(r.answer, odd[which]);
+        return r;
+    }
+    auto const claimed = sites_[n].claims;
+    append(r.answer, "{\"cloudId\":\"" + (claimed == n ? house_of(n) : sites_.at(claimed)).cloud_id + "\"}");
     return r;
 }
 
@@ -212,19 +241,25 @@ jira_model::reply jira_model::exchange_token(std::size_t n, steady_time now) {
     return r;
 }
 
+// Of an API token's secrets, from 1; 0: it is none of them.
+int jira_model::version_sent(std::size_t n, detail::exchange_input const& in) const {
+    for (int version = sites_[n].secrets; version > 0; --version) {
+        std::string line = "Authorization: Bearer " + secret_of(n, version);
+        if (kind_of(n) == connection_kind::personal_api_token) {
+            line = "Authorization: Basic ";
+            detail::append_base64(line, "somebody@example.com:" + secret_of(n, version));
+        }
+        if (in.authorization == line + "\r\n") return version;
+    }
+    return 0;
+}
+
 bool jira_model::credential_is_good(std::size_t n, detail::exchange_input const& in, steady_time sent) {
     auto& s = sites_[n];
     if (kind_of(n) != connection_kind::service_oauth) {
-        for (int version = s.secrets; version > 0; --version) {
-            std::string line = "Authorization: Bearer " + secret_of(n, version);
-            if (kind_of(n) == connection_kind::personal_api_token) {
-                line = "Authorization: Basic ";
-                detail::append_base64(line, "somebody@example.com:" + secret_of(n, version));
-            }
-            if (in.authorization == line + "\r\n") return true;
-        }
-        note("a credential came to another site than its own");
-        return false;
+        bool const good = version_sent(n, in) > 0;
+        if (!good) note("a credential came to another site than its own");
+        return good;
     }
     auto const mine = "Authorization: Bearer t-" + std::to_string(n) + "-";
     if (!in.authorization.starts_with(mine)) {
@@ -310,17 +345,19 @@ jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input 
 
     auto const match = classify_route(in.method, in.target);
     auto& app = apps_[app_of(n)];
-    auto& b = s.buckets[match.route];
-    auto* const written = route(match.route).writes_issue && !match.issue.empty() ? &s.issues[key_of(match.issue)]
+    auto& house = house_of(n);
+    auto& b = house.buckets[match.route];
+    auto* const written = route(match.route).writes_issue && !match.issue.empty() ? &house.issues[key_of(match.issue)]
                                                                                   : nullptr;
-    bool const oauth = kind_of(n) == connection_kind::service_oauth;
+    auto const kind = kind_of(n);
+    bool const oauth = kind == connection_kind::service_oauth;
     if (!unlimited_client) {
-        if (b.client.forbids(sent)) note("a request entered a paused route");
-        if (written && written->client.forbids(sent)) note("a request entered a paused issue");
-        if (s.all.client.forbids(sent)) note("a request entered a paused site");
-        if (s.account.client.forbids(sent)) note("a request of an account that was limited");
-        if (oauth && s.tenant.client.forbids(sent)) note("a request entered a site whose quota was used up");
-        if (oauth && app.client.forbids(sent)) note("a request of an app whose quota was used up");
+        if (b.client(kind).forbids(sent)) note("a request entered a paused route");
+        if (written && written->client(kind).forbids(sent)) note("a request entered a paused issue");
+        if (house.all.client(kind).forbids(sent)) note("a request entered a paused site");
+        if (s.account.client(kind).forbids(sent)) note("a request of an account that was limited");
+        if (oauth && s.tenant.client(kind).forbids(sent)) note("a request entered a site whose quota was used up");
+        if (oauth && app.client(kind).forbids(sent)) note("a request of an app whose quota was used up");
     }
 
     double const rate = in.method == method::get ? params_.get_rate : params_.post_rate;
@@ -339,7 +376,7 @@ jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input 
         refuse(answer, reason, std::chrono::ceil<std::chrono::seconds>(until - now), wall);
         return std::move(r);
     };
-    for (closure const* const c : {static_cast<closure const*>(&s.all), static_cast<closure const*>(&s.account),
+    for (closure const* const c : {static_cast<closure const*>(&house.all), static_cast<closure const*>(&s.account),
                                    static_cast<closure const*>(&s.tenant), static_cast<closure const*>(&app),
                                    static_cast<closure const*>(&b), static_cast<closure const*>(written)})
         if (c && now < c->until) return refused(c->reason, c->until);
@@ -402,38 +439,43 @@ void jira_model::delivered(std::string_view host, detail::exchange_input const& 
     auto& s = sites_[n];
     if (answer.status() == 401) s.no_refresh_before = steady_time::min();  // it may ask for a new token at once
     if (answer.status() != 429) return;
+    // A connection that is added again knows nothing of the answers to its first life's calls.
+    if (kind_of(n) != connection_kind::service_oauth && version_sent(n, in) < s.first_secret) return;
     int seconds = 0;
     auto const after = answer.header("Retry-After");
     std::from_chars(after.data(), after.data() + after.size(), seconds);
     auto const until = now + std::chrono::seconds(seconds);
     auto const match = classify_route(in.method, in.target);
     auto const reason = answer.header("RateLimit-Reason");
-    auto& scope = reason == burst || reason.starts_with("confluence-") ? static_cast<closure&>(s.buckets[match.route])
-                  : reason == per_issue    ? static_cast<closure&>(s.issues[key_of(match.issue)])
+    auto& house = house_of(n);
+    auto& scope = reason == burst || reason.starts_with("confluence-")
+                      ? static_cast<closure&>(house.buckets[match.route])
+                  : reason == per_issue    ? static_cast<closure&>(house.issues[key_of(match.issue)])
                   : reason == tenant_based ? static_cast<closure&>(s.tenant)
                   : reason == account_cost || reason == account_calls ? static_cast<closure&>(s.account)
                   : reason == global_based                            ? static_cast<closure&>(apps_[app_of(n)])
-                                                                      : s.all;
-    scope.client.tell(now, until);
+                                                                      : house.all;
+    scope.client(kind_of(n)).tell(now, until);
 }
 
 void jira_model::close(scope what, std::size_t n, std::string_view target, steady_time until) {
     auto& s = sites_.at(n);
+    auto& house = house_of(n);
     auto const match = classify_route(method::get, target);
     auto const shut = [until](closure& c, char const* reason) {
         c.until = until;
         c.reason = reason;
     };
     switch (what) {
-    case scope::route: shut(s.buckets[match.route], burst); break;
-    case scope::issue: shut(s.issues[key_of(match.issue)], per_issue); break;
-    case scope::site_unknown: shut(s.all, "jira-something-new"); break;
-    case scope::site_no_reason: shut(s.all, nullptr); break;
+    case scope::route: shut(house.buckets[match.route], burst); break;
+    case scope::issue: shut(house.issues[key_of(match.issue)], per_issue); break;
+    case scope::site_unknown: shut(house.all, "jira-something-new"); break;
+    case scope::site_no_reason: shut(house.all, nullptr); break;
     case scope::tenant: shut(s.tenant, tenant_based); break;
     case scope::app: shut(apps_[app_of(n)], global_based); break;
     case scope::account_cost: shut(s.account, account_cost); break;
     case scope::account_calls: shut(s.account, account_calls); break;
-    case scope::other_product: shut(s.buckets[match.route], "confluence-quota-tenant-based"); break;
+    case scope::other_product: shut(house.buckets[match.route], "confluence-quota-tenant-based"); break;
     }
 }
 

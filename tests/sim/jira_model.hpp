@@ -36,12 +36,16 @@ struct model_faults {
     double token_stalled = 0;
     double token_certificate = 0;  ///< the certificate that the token endpoint shows is refused
     double early_401 = 0;          ///< a token is revoked before its time
+    double name_down = 0;          ///< the question which site a host is gets 503, or what is no cloud ID
+    double name_slow = 0;          ///< … its answer after up to 10 s
 };
 
 struct model_params {
     std::size_t sites = 10;
     /// A quarter of the sites is reached by API tokens through the gateway, a quarter by personal ones at the site's host.
     bool all_kinds = false;
+    /// Of them a personal one and the API token through the gateway before it belong to one site, under its two names.
+    bool pairs = false;
     /// So many sites in a row belong to one OAuth client.
     std::size_t sites_per_app = 1;
     double get_rate = 100;  ///< hidden burst limit of each route, per second and site
@@ -72,12 +76,10 @@ public:
     /// The site gets another secret. Calls on their way may still use the old one.
     void rotate(std::size_t site) { ++sites_.at(site).secrets; }
     /// A removed connection is added again, as another one: what its first life left in flight is not counted with it.
-    void begin_anew(std::size_t site) {
-        auto& s = sites_.at(site);
-        s.first_secret = ++s.secrets;
-        s.refreshing.clear();
-        s.no_refresh_before = steady_time::min();
-    }
+    void begin_anew(std::size_t site);
+
+    /// From now on the site's host says that it is the site of another connection; of itself: the truth.
+    void claim(std::size_t site, std::size_t other) { sites_.at(site).claims = other; }
 
     /// The site's token is revoked: whatever was issued up to now is answered 401.
     void revoke(std::size_t site) { sites_.at(site).revoked = sites_.at(site).issued; }
@@ -159,7 +161,12 @@ private:
     struct closure {
         steady_time until = steady_time::min();
         char const* reason = nullptr;
-        told client;
+        told by_gateway;
+        told by_host;
+        /// What a connection was told it knows, whatever its site was called then and is called now.
+        told& client(connection_kind k) noexcept {
+            return k == connection_kind::personal_api_token ? by_host : by_gateway;
+        }
     };
     struct bucket : closure {
         double tokens = -1;
@@ -180,7 +187,8 @@ private:
     };
     struct site {
         std::string cloud_id;
-        std::string host;      // of a personal token's; else empty
+        std::string host;  // of a personal token's; else empty
+        std::size_t claims = 0;
         int secrets = 1;       // so many has it had
         int first_secret = 1;  // of the connection's present life
         closure all;
@@ -204,6 +212,11 @@ private:
 
     std::string secret_of(std::size_t site, int version) const;
     connection_kind kind_of(std::size_t site) const noexcept;
+    /// Whose limits they are.
+    site& house_of(std::size_t n) noexcept {
+        return sites_[params_.pairs && kind_of(n) == connection_kind::personal_api_token ? n - 1 : n];
+    }
+    reply tell_name(std::size_t n);
     std::size_t site_of(std::string_view host, detail::exchange_input const& in) const;
     std::size_t site_of_token_request(detail::exchange_input const& in);
     int secret_version(std::size_t site, detail::exchange_input const& token_request) const;
@@ -211,6 +224,7 @@ private:
     reply exchange_token(std::size_t n, steady_time now);
     reply answer_call(std::size_t n, detail::exchange_input const& in, steady_time sent, steady_time now,
                       wall_time wall);
+    int version_sent(std::size_t site, detail::exchange_input const& in) const;
     bool credential_is_good(std::size_t n, detail::exchange_input const& in, steady_time sent);
     bool spend_points(quota& q, double limit, char const* name, double cost, wall_time wall, response& answer);
     void refuse(response& answer, char const* reason, std::chrono::seconds retry_after, wall_time wall);

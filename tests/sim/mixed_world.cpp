@@ -13,6 +13,7 @@ model_params world_of(random_engine& random, std::size_t sites) {
     model_params m;
     m.sites = sites;
     m.all_kinds = true;
+    m.pairs = random() % 2 == 0;
     m.sites_per_app = 1 + random() % 8;
     m.get_rate = 5;
     m.post_rate = 2;
@@ -35,6 +36,8 @@ model_params world_of(random_engine& random, std::size_t sites) {
     f.token_odd = uniform(random, 0, 0.1);
     f.token_stalled = uniform(random, 0, 0.05);
     f.early_401 = uniform(random, 0, 0.002);
+    f.name_down = uniform(random, 0, 0.9);
+    f.name_slow = uniform(random, 0, 0.5);
     return m;
 }
 
@@ -57,6 +60,8 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
     p.pool.max_channels = 1 + random() % 100;
     auto const shards = 1 + random() % 3;
     engine_world w(m, p, seed, shards);
+    for (std::size_t n = 0; n < sites; ++n)
+        if (random() % 8 == 0) w.jira().claim(n, static_cast<std::size_t>(random() % sites));
     w.add_all();
     auto const begun = w.time().now();
     auto end = begun + length;
@@ -78,6 +83,8 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
         } else if (removed[n] && random() % 4 == 0) {
             w.add_again(n);
             removed[n] = 0;
+        } else if (change < 30) {
+            w.jira().claim(n, random() % 2 ? n : static_cast<std::size_t>(random() % sites));
         }
         if (!slept && w.time().now() >= asleep_at) {
             slept = true;
@@ -97,6 +104,49 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
         else w.start(n, std::move(r), timeout);
         w.time().run_until(w.time().now() + std::chrono::duration_cast<steady_duration>(
                                                 std::chrono::duration<double>(2 * uniform(random) / calls_per_second)));
+    }
+    w.time().run_until(w.time().now() + 60s);
+    w.finish();
+    return {seed, w.jira().trace, w.time().events(), w.jira().refreshes, w.totals, w.jira().violations};
+}
+
+history run_naming_world(std::uint64_t seed) {
+    random_engine random(seed);
+    constexpr std::size_t sites = 24;
+    model_params m;
+    m.sites = sites;
+    m.all_kinds = true;
+    m.pairs = true;
+    m.get_rate = 5;
+    m.post_rate = 2;
+    m.faults.name_down = uniform(random, 0.5, 0.98);
+    m.faults.name_slow = uniform(random, 0, 0.5);
+    m.faults.slow = uniform(random, 0, 0.1);
+    engine_world w(m, {}, seed, 1 + random() % 4);
+    for (std::size_t n = 0; n < sites; ++n)
+        if (random() % 8 == 0) w.jira().claim(n, static_cast<std::size_t>(random() % sites));
+    w.add_all();
+    using scope = jira_model::scope;
+    static constexpr scope scopes[] = {scope::route, scope::issue, scope::site_unknown, scope::site_no_reason,
+                                       scope::account_calls};
+    std::uint64_t id = 0;
+    for (auto const end = w.time().now() + 3min; w.time().now() < end;) {
+        // The personal ones and those of the same sites.
+        auto const n = static_cast<std::size_t>(random() % (sites / 4) * 4 + 2 + random() % 2);
+        auto const change = random() % 400;
+        auto r = draw_request(random, id++);
+        if (change < 20) {
+            auto const until = w.time().now() + std::chrono::milliseconds(random() % 20'000);
+            w.jira().close(scopes[random() % std::size(scopes)], n, r.target(), until);
+        } else if (change == 20) {
+            w.remove(n);
+            w.time().run_until(w.time().now() + 10ms);
+            w.add_again(n);
+        } else if (change == 21) {
+            w.jira().claim(n, random() % 2 ? n : static_cast<std::size_t>(random() % sites));
+        }
+        w.start(n, std::move(r), std::chrono::milliseconds(200 + random() % 20'000));
+        w.time().run_until(w.time().now() + std::chrono::milliseconds(random() % 100));
     }
     w.time().run_until(w.time().now() + 60s);
     w.finish();

@@ -179,6 +179,8 @@ public:
     void absorb(site_limiter& other, word w = word::told);
     /// When the last of the pauses of the site and its routes ends; steady_time::min() when none is left.
     steady_time paused_until(steady_time now) const noexcept;
+    /// The same of what it keeps of issues.
+    steady_time issues_paused_until(steady_time now) const noexcept;
     /** Ends every pause of the site, its routes and issues now, as if its time had come: one call goes alone, and its answer
         opens the scope. For an operator who knows that Jira is well. Ask `release` behind it. Quotas are their owner's. */
     void reset() noexcept;
