@@ -214,6 +214,10 @@ std::string_view to_string(method m) noexcept {
 }
 
 char const* why_invalid(request const& r, errc& code) noexcept {
+    if (static_cast<std::size_t>(r.method()) >= method_count) {
+        code = errc::invalid_argument;
+        return "request::method must be one of its enumerators";
+    }
     if (char const* rule = why_invalid_target(r.target())) {
         code = errc::invalid_target;
         return rule;

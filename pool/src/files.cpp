@@ -27,6 +27,9 @@ failure cannot(char const* what, std::string const& path, error_code const& why)
     return failure(why).with_rule("cannot " + std::string(what) + " " + path + ": " + why.message());
 }
 
+/// The system would take what is before it for the path.
+bool has_nul(std::string const& path) noexcept { return path.find('\0') != std::string::npos; }
+
 char const* kind_of(mode_t mode) noexcept {
     if (S_ISLNK(mode)) return "a symbolic link";
     if (S_ISDIR(mode)) return "a directory";
@@ -39,6 +42,7 @@ char const* kind_of(mode_t mode) noexcept {
 /// holds, and nobody reads it any more once it is replaced. A link is refused and not followed: who can write to the folder
 /// would choose what is overwritten, and where the part file goes.
 failure why_not_replaceable(std::string const& path) {
+    if (has_nul(path)) return {errc::invalid_argument, "cannot write to a path with a NUL in it"};
     struct stat s{};
     if (::lstat(path.c_str(), &s) != 0) return errno == ENOENT ? failure() : cannot("write", path, last_error());
     if (S_ISREG(s.st_mode)) return {};
@@ -205,6 +209,7 @@ file_source::file_source(std::shared_ptr<detail::open_file> f, std::string path,
 file_source::~file_source() = default;
 
 result<std::shared_ptr<file_source>> file_source::open(std::string const& path) {
+    if (has_nul(path)) return failure(errc::invalid_argument, "must hold no NUL").with_field("path");
     // A pipe would wait for who writes to it.
     int const descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) return cannot("read", path, last_error()).with_field("path");

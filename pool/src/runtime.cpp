@@ -55,6 +55,7 @@ public:
     /// Ends when each shard has nothing left to do, or was given its time for that. The contexts are gone then, but for that
     /// of the thread that calls this.
     void join() noexcept {
+        if (contexts_.empty()) return;
         work_.clear();
         auto const here = std::this_thread::get_id();
         auto const own = static_cast<std::size_t>(std::count_if(threads_.begin(), threads_.end(),

@@ -7,11 +7,13 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -147,7 +149,24 @@ BIO_METHOD* tls_stream::socket_method() {
     return method;
 }
 
-tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_method())) {
+namespace {
+
+/// Null: empty, or worth a try. To read a pipe is to wait for who writes to it.
+char const* why_unreadable(std::string const& path) noexcept {
+    if (path.find('\0') != std::string::npos) return "must hold no NUL";
+    struct stat s{};
+    if (::stat(path.c_str(), &s) == 0 && (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)))
+        return "must be no pipe or socket";
+    return nullptr;
+}
+
+}  // namespace
+
+tls_context::tls_context(tls_params const& p) {
+    // OpenSSL frees its tables in an exit handler that is registered when it is first used. A runtime that some object of
+    // static lifetime owns is destroyed behind that, with its threads in handshakes. The process ends anyway: nothing is lost.
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr);
+    context_ = SSL_CTX_new(TLS_client_method());
     if (context_ == nullptr) throw std::bad_alloc();
     SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
     SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &tls_stream::on_verified);
@@ -168,6 +187,10 @@ tls_context::tls_context(tls_params const& p) : context_(SSL_CTX_new(TLS_client_
         slot->store(session);
         return 1;
     });
+    if (char const* const rule = why_unreadable(p.ca_file)) {
+        SSL_CTX_free(context_);
+        throw std::invalid_argument(std::string("tls_params::ca_file ") + rule);
+    }
     bool const loaded = p.ca_file.empty() ? SSL_CTX_set_default_verify_paths(context_) == 1
                                           : SSL_CTX_load_verify_file(context_, p.ca_file.c_str()) == 1;
     if (!loaded) {

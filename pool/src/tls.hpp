@@ -44,7 +44,7 @@ public:
 
 private:
     friend class tls_stream;
-    ssl_ctx_st* context_;
+    ssl_ctx_st* context_ = nullptr;
 };
 
 enum class tls_status : std::uint8_t {

@@ -1,10 +1,15 @@
 // What an attacker with the public headers found: each is refused with its name, or does what the header says.
 #include "wire/fixture.hpp"
 
+#include <jirapool/pool/files.hpp>
+
 #include <boost/asio/io_context.hpp>
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include <memory>
 #include <stdexcept>
+#include <string>
 
 using namespace jirapool;
 using namespace jirapool::wire_test;
@@ -46,6 +51,40 @@ TEST_CASE("border: a priority that is none is refused, waiting or not") {
         REQUIRE_FALSE(r.has_value());
         CHECK(r.error().code() == errc::invalid_argument);
     }
+}
+
+TEST_CASE("border: a method that is none is refused") {
+    fixture f;
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    for (int const m : {6, 77, 255}) {
+        auto const r = call(c, request(static_cast<method>(m), "/rest/api/3/myself"));
+        REQUIRE_FALSE(r.has_value());
+        CHECK(r.error().code() == errc::invalid_argument);
+        CHECK(r.error().rule().find("method") != std::string::npos);
+    }
+}
+
+TEST_CASE("border: a path that is a pipe, or ends at a NUL, is refused at once") {
+    std::string const pipe = "/tmp/jirapool-test-pipe-" + std::to_string(::getpid());
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    fixture f;
+    auto const good = f.params.tls.ca_file;
+    for (auto const& path : {pipe, good + std::string("\0.evil", 6)}) {
+        f.params.tls.ca_file = path;
+        CHECK_THROWS_AS(runtime(1, f.params), std::invalid_argument);
+        auto const source = file_source::open(path);
+        REQUIRE_FALSE(source.has_value());
+        CHECK(source.error().code() == errc::invalid_argument);
+    }
+    f.params.tls.ca_file = good;
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    auto const sink = std::make_shared<file_sink>(pipe + std::string("\0x", 2));
+    auto const r = c.async_call(request::get("/rest/api/3/myself"), sink, asio::use_future).get();
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error().code() == errc::invalid_argument);
+    ::unlink(pipe.c_str());
 }
 
 TEST_CASE("border: an empty executor and too many threads are refused") {

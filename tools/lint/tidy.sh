@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # clang-tidy 19 over our sources, as BUILD_DIR compiles them: tools/lint/tidy.sh BUILD_DIR [--by-turns | FILE...]
-# With --by-turns only what the last 30 commits changed and a third of the rest, with each commit another.
+# With --by-turns only what the last 20 commits changed and a quarter of the rest, with each commit another.
 # Files that are not reached within TIDY_SECONDS (2400) fail the run: nothing passes unread.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -26,9 +26,9 @@ files = [f[len(root):] for f in files if f.startswith(root) and not f.startswith
 if len(sys.argv) > 2:
     def git(*words):
         return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.split()
-    changed = set(git("log", "-n", "30", "--name-only", "--format="))
+    changed = set(git("log", "-n", "20", "--name-only", "--format="))
     turn = int(git("rev-list", "--count", "HEAD")[0])
-    files = [f for i, f in enumerate(sorted(files)) if f in changed or (i + turn) % 3 == 0]
+    files = [f for i, f in enumerate(sorted(files)) if f in changed or (i + turn) % 4 == 0]
 heavy = ("pool/", "tools/", "tests/wire/", "tests/sim/", "tests/unit/pool/", "metrics/")
 for f in sorted(files, key=lambda f: (not f.startswith(heavy), -os.path.getsize(f), f)):
     sys.stdout.write(f + "\0")

@@ -149,7 +149,8 @@ public:
                               which the call ended, a shard's. Never before this returns, but for a handler without an
                               executor of its own when the client is stopped or gone: no other thread is left that could
                               call it, so it is called in here with `stopped`; a call that such a handler begins completes
-                              behind it.
+                              behind it. Handlers that each begin the next call must look for `stopped`: else the first one
+                              never returns.
         @par Cancellation     by the handler's associated slot, as `call`; emitted where the handler is called, or, when it
                               has no executor of its own, by any one thread. The slot is cleared before a handler with an
                               executor of its own is called; what stays in the slot of one without does nothing any more.

@@ -9,7 +9,9 @@ namespace jirapool {
     own executor.
 
     @par Lifetime   Handles, calls and their signals may outlive it; it may be destroyed from any handler, on its own threads
-                    too. What is in flight ends with `stopped`; later calls likewise.
+                    too, and behind main, if the program itself did not use OpenSSL before it. What is in flight ends
+                    with `stopped`; later calls likewise. A handler that begins the next call must look for `stopped`: one
+                    that always begins another never returns, and the destructor waits for it.
     @par Exceptions What a handler throws on a thread of the runtime's is caught, and reported as event::kind::handler_threw. */
 class runtime : public connections {
 public:
