@@ -840,8 +840,10 @@ asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std
         try {
             bool const learned = co_await learn_cloud_id(self, host, &why);
             if (learned) co_return;
-            if (attempt == 3 && !self->context_->clock.stopped())
-                self->context_->report({event::kind::site_unresolved, {}, host + ": " + why.describe()});
+            if (attempt == 3 && !self->context_->clock.stopped()) {
+                if (why.peer().empty()) why = std::move(why).with_peer(host);
+                self->context_->report({event::kind::site_unresolved, {}, why.describe()});
+            }
         } catch (std::bad_alloc const&) {
             why = make_error_code(boost::system::errc::not_enough_memory);
         }

@@ -162,7 +162,7 @@ public:
             result.failed_at = dial_stage::tls;
             result.error = errc::certificate_refused;
         } else if (model.happens(faults.refused_dials)) {
-            result.error = errc::connect_failed;
+            result.error = failure(errc::connect_failed).with_peer(host + " (192.0.2.1):443");
         } else {
             result.channel = std::make_unique<sim_channel>(std::move(host), world_, shard_, timers_, executor_);
         }

@@ -150,7 +150,8 @@ namespace {
 
 /// Sites 2 (a cloud ID) and 3 (a host), whose calls are answered as a test says.
 struct claim {
-    explicit claim(std::uint64_t seed, std::size_t shards) : w(model(), {}, seed, shards) {
+    explicit claim(std::uint64_t seed, std::size_t shards, client_params p = {})
+        : w(model(), std::move(p), seed, shards) {
         w.jira().script = [this](std::string_view host, detail::exchange_input const& in, jira_model::reply& r) {
             bool const of_host = host.ends_with(".atlassian.net");
             if (in.target == tenant_info_target) {
@@ -283,6 +284,30 @@ TEST_CASE("faults: F2 a host whose cloud ID nobody else names is believed, and o
     CHECK(c.answered(3) == 0);
     // It was there first, and nobody had proven the cloud ID.
     CHECK(c.answered(2) == 0);
+}
+
+TEST_CASE("faults: D6 a site whose cloud ID cannot be learned is told with its host, once") {
+    for (bool const reachable : {true, false}) {
+        std::vector<std::string> told;
+        client_params p;
+        p.on_event = [&](event const& e) {
+            if (e.what == event::kind::site_unresolved) told.push_back(e.detail);
+        };
+        claim c(77, 1, std::move(p));
+        c.told = false;
+        if (!reachable) c.w.jira().params().faults.refused_dials = 1;
+        c.pass(5min);
+        std::string const host(c.w.jira().config(3).host());
+        REQUIRE(std::count_if(told.begin(), told.end(), [&](auto const& t) { return t.find(host) != t.npos; }) == 1);
+        for (auto const& text : told) {
+            INFO(text);
+            auto const at = text.find(".atlassian.net");
+            REQUIRE(at != text.npos);
+            CHECK(text.find(".atlassian.net", at + 1) == text.npos);
+            CHECK(text.find(reachable ? "503" : "connect") != text.npos);
+        }
+        c.w.finish();
+    }
 }
 
 TEST_CASE("faults: A7 a host is asked for its cloud ID again a day later, and its connections go where it is then") {
