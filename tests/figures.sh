@@ -239,7 +239,7 @@ decisions() {
     figure simulator_tests_status $? == 0
     JIRAPOOL_FIGURES=1 build/release/tests/sim_tests '[.figures],[.memory]' >"$scratch/long.txt" 2>&1
     figure long_runs_status $? == 0
-    build/clang/tests/sim_tests 'sim: the trace of a seed*' >"$scratch/clang.txt" 2>&1
+    build/clang/tests/sim_tests 'sim: the traces of seeds*' >"$scratch/clang.txt" 2>&1
     measured() { # NAME [RELATION BAR]: the last value that a run printed
         figure "$1" "$(awk -v name="$1" '$1 == name { value = $2 } END { print value }' "$scratch/tests.txt" "$scratch/long.txt")" "$2" "$3"
     }

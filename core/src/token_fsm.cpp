@@ -68,10 +68,10 @@ void token_endpoint::on_begun(steady_time now) noexcept {
     if (opens_ != steady_time::min()) opens_ = later(now, params_->probe_interval);
 }
 
-void token_endpoint::on_failed(void const* who, refresh_failure f, steady_time now) noexcept {
+void token_endpoint::on_failed(std::uint32_t credential, refresh_failure f, steady_time now) noexcept {
     out_of_reach_ = f == refresh_failure::lasting;
-    if (failed_ == 0) first_failed_ = who;
-    else if (who != first_failed_) several_ = true;
+    if (failed_ == 0) first_failed_ = credential;
+    else if (credential != first_failed_) several_ = true;
     if (failed_ < outage) ++failed_;
     if (several_ && failed_ == outage && opens_ == steady_time::min()) opens_ = later(now, params_->probe_interval);
 }
@@ -228,7 +228,7 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
         refused_ = true;
         wait = urgent = saturated(p.refused_memory);
     } else {
-        endpoint_->on_failed(this, f, now);
+        endpoint_->on_failed(number_, f, now);
     }
     has_turn_ = false;
     told_when_ = retry_after.has_value();

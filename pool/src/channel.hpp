@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/core/channel_plan.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/result.hpp>
@@ -62,11 +63,12 @@ struct exchange_input {
 
 /// How an exchange went.
 struct exchange_report {
-    failure error;               ///< no code: the response is whole
-    bool wrote = false;          ///< at least one byte of the request left us
-    bool read = false;           ///< at least one byte of an answer came
-    bool reusable = false;       ///< the channel is provably clean
-    bool announced = false;      ///< the answer said that the channel closes
+    failure error;  ///< no code: the response is whole
+    bool unprocessed =
+        true;                ///< provably: nothing of the request left us, or the server says that it did not act on it
+    bool read = false;       ///< at least one byte of an answer came
+    bool reusable = false;   ///< the channel is provably clean
+    bool announced = false;  ///< the answer said that the channel closes
     bool caller_failed = false;  ///< the error is of the call's own sink or source
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
@@ -94,6 +96,7 @@ public:
     virtual void rest() noexcept {}
 
     // Kept by the pool.
+    channel_state state = channel_state::closed;
     steady_time idle_since{};
     steady_time retire_at{};
     steady_time usable_until = steady_time::max();  ///< of the channel: what the server announced, less a margin

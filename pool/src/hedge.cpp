@@ -27,13 +27,7 @@ void hedge::abandon() noexcept {
     first_ = nullptr;
     waiter_ = nullptr;  // it may be gone: who waits is destroyed with the coroutine that does
     if (exchanging_) lease_.channel().interrupt();
-    else if (ended_) give_back();
-}
-
-/// Nobody took its answer.
-void hedge::give_back() noexcept {
-    if (report_.reusable) lease_.give_back();
-    else lease_.close(close_reason::abandoned);
+    else if (ended_) lease_.end(report_);  // nobody took its answer
 }
 
 asio::awaitable<wake> hedge::wait(steady_time deadline, asio::cancellation_type heeds) {
@@ -55,7 +49,7 @@ asio::awaitable<void> hedge::run(std::shared_ptr<hedge> self) {
     self->ended_ = true;
     if (self->waiter_ != nullptr) self->waiter_->notify();
     if (self->answered_ && self->first_ != nullptr) self->first_->interrupt();
-    if (self->first_ == nullptr) self->give_back();
+    if (self->first_ == nullptr) self->lease_.end(self->report_);
 }
 
 asio::awaitable<void> hedge::ask() {
@@ -78,9 +72,7 @@ asio::awaitable<void> hedge::ask() {
     // What the call takes over it learns from itself.
     if (!report_.error.code() && !answered_)
         if (auto const home = home_.lock()) home->learn(entry_, *state_, match_, answer_, context_->clock.now());
-    if (report_.error.code()) lease_.close(close_reason::broken);
-    else if (!answered_ && report_.reusable) lease_.give_back();
-    else if (!answered_) lease_.close(report_.announced ? close_reason::announced : close_reason::broken);
+    if (!answered_) lease_.end(report_);
 }
 
 bool hedge::permitted() {

@@ -52,7 +52,6 @@ private:
     asio::awaitable<void> ask();
     /// It costs what any exchange does, and waits for nothing.
     bool permitted();
-    void give_back() noexcept;
 
     std::weak_ptr<shard> const home_;
     std::shared_ptr<shard_context> const context_;  // first: what is below uses it to its end

@@ -229,7 +229,7 @@ tls_status http1_channel::send_some(std::string_view& data, exchange_report* rep
         std::size_t n = 0;
         auto const status = tls_->write(data.data(), data.size(), n);
         // OpenSSL may have handed a part of the record to the system: Jira may know of the request, unless it failed at once.
-        if (!over(status)) report->wrote = true;
+        if (!over(status)) report->unprocessed = false;
         if (status != tls_status::done) return status;
         report->sent += n;
         data.remove_prefix(n);
@@ -304,7 +304,7 @@ asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in,
     auto const ec = report->error.code();
     auto now = timers_.now();
     bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && now < in->deadline);
-    if (!not_taken || !report->wrote || report->caller_failed) co_return false;
+    if (!not_taken || report->unprocessed || report->caller_failed) co_return false;
     reader_.begin(*out, expectation(*in));
     auto turn_ends = now + longest_turn;
     auto next = http1_reader::step::more;

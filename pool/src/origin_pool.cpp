@@ -54,6 +54,14 @@ lease& lease::operator=(lease&& other) noexcept {
 
 lease::~lease() { close(close_reason::abandoned); }
 
+void lease::end(exchange_report const& report) noexcept {
+    auto const ec = report.error.code();
+    bool const abandoned = report.caller_failed || ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped;
+    if (ec) close(abandoned ? close_reason::abandoned : close_reason::broken);
+    else if (report.reusable && !report.unprocessed) give_back();
+    else close(report.announced || report.unprocessed ? close_reason::announced : close_reason::broken);
+}
+
 void lease::give_back() noexcept {
     if (channel_) pool_->give_back(*flow_, std::move(channel_));
 }
@@ -136,7 +144,7 @@ origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
 origin_pool::~origin_pool() { stop(); }
 
 origin_pool::state origin_pool::look() const noexcept {
-    return {open_, idle_.size(), dialing_, queue_.size(), queue_.ready(), brake_->scheduled()};
+    return {open(), idle_.size(), count_of(channel_state::dialing), queue_.size(), queue_.ready(), brake_->scheduled()};
 }
 
 lease origin_pool::try_acquire(fair_flow& flow) noexcept {
@@ -170,10 +178,8 @@ asio::awaitable<lease> origin_pool::dial_for(fair_flow* flow) {
     lease taken;
     if (queue_.ready() != 0 || !queue_.may_hold(*flow) || !may_dial()) co_return taken;
     queue_.grant(*flow, context_->clock.now());
-    ++dialing_;
     ++promised_;
-    context_->stats->channels_dialing.add(1);
-    context_->stats->dials[static_cast<std::size_t>(dial_purpose::waiting)].add();
+    auto const state = begin_dial(dial_purpose::waiting);
     context_->dials.count(context_->clock.now());
     dial_result result;
     try {
@@ -182,7 +188,7 @@ asio::awaitable<lease> origin_pool::dial_for(fair_flow* flow) {
         result = no_memory();
     }
     --promised_;
-    auto c = opened(result);
+    auto c = opened(state, result);
     if (c) taken = lease(self, *flow, std::move(c));
     else queue_.give_back(*flow);
     serve();
@@ -192,7 +198,7 @@ asio::awaitable<lease> origin_pool::dial_for(fair_flow* flow) {
 void origin_pool::close_unheard_since(steady_time then) noexcept {
     std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
         if (c->idle_since >= then) return false;
-        close_idle(std::move(c), close_reason::broken);
+        drop(std::move(c), close_reason::broken);
         return true;
     });
     serve();
@@ -242,10 +248,10 @@ asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, stead
 }
 
 failure origin_pool::none_in_time() const {
-    char const* const rule = open_ > 0             ? "all channels were in use for as long as the call could wait"
+    char const* const rule = open() > 0            ? "all channels were in use for as long as the call could wait"
                              : brake_->scheduled() ? "dials failed, and the next was not due while the call could wait"
-                             : dialing_ > 0        ? "the dial took longer than the call could wait"
-                                                   : "no dial was due while the call could wait";
+                             : count_of(channel_state::dialing) > 0 ? "the dial took longer than the call could wait"
+                                                                    : "no dial was due while the call could wait";
     return failure(errc::timeout, rule).with_peer(host_);
 }
 
@@ -254,12 +260,11 @@ std::unique_ptr<channel> origin_pool::take_idle() noexcept {
         auto c = std::move(idle_.back());
         idle_.pop_back();
         if (c->alive()) {
-            context_->stats->channels_idle.add(-1);
-            context_->stats->channels_active.add(1);
+            set_state(c->state, channel_state::active);
             return c;
         }
         auto const why = why_dead(*c, context_->clock.now());
-        close_idle(std::move(c), why);
+        drop(std::move(c), why);
     }
     return nullptr;
 }
@@ -303,24 +308,54 @@ void origin_pool::hand_over(std::unique_ptr<channel> c, steady_time now) noexcep
 void origin_pool::park(std::unique_ptr<channel> c, steady_time now) noexcept {
     c->idle_since = now;
     idle_.push_back(std::move(c));
-    context_->stats->channels_active.add(-1);
-    context_->stats->channels_idle.add(1);
+    set_state(idle_.back()->state, channel_state::idle);
     if (!reaper_->scheduled()) context_->clock.set(*reaper_, now + sweep_interval());
 }
 
 void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept {
-    c.reset();
-    --open_;
-    context_->stats->channels_active.add(-1);
-    context_->stats->channels_closed[static_cast<std::size_t>(why)].add();
+    drop(std::move(c), why);
     serve();
 }
 
-void origin_pool::close_idle(std::unique_ptr<channel> c, close_reason why) noexcept {
+void origin_pool::drop(std::unique_ptr<channel> c, close_reason why) noexcept {
+    set_state(c->state, channel_state::closed);
     c.reset();
-    --open_;
-    context_->stats->channels_idle.add(-1);
     context_->stats->channels_closed[static_cast<std::size_t>(why)].add();
+}
+
+void origin_pool::set_state(channel_state& of, channel_state to) noexcept {
+    auto& stats = *context_->stats;
+    auto const count = [&](channel_state s, int by) {
+        count_of(s) += static_cast<std::size_t>(by);
+        switch (s) {
+        case channel_state::closed: break;
+        case channel_state::dialing: stats.channels_dialing.add(by); break;
+        case channel_state::idle: stats.channels_idle.add(by); break;
+        case channel_state::active: stats.channels_active.add(by); break;
+        }
+    };
+    count(of, -1);
+    count(to, 1);
+    of = to;
+}
+
+channel_census origin_pool::census() const noexcept {
+    channel_census c;
+    c.idle = count_of(channel_state::idle);
+    c.active = count_of(channel_state::active);
+    c.dialing = count_of(channel_state::dialing);
+    c.promised = promised_;
+    c.ready = queue_.ready();
+    c.background = background_;
+    c.used = used_;
+    c.failing = failures_ > 0;
+    c.held_back = stopped_ || brake_->scheduled() || context_->clock.stopped();
+    return c;
+}
+
+channel_limits origin_pool::limits() const noexcept {
+    auto const& p = context_->params->pool;
+    return {p.max_channels, p.max_dialing, p.min_idle};
 }
 
 void origin_pool::serve() noexcept {
@@ -329,16 +364,11 @@ void origin_pool::serve() noexcept {
         if (!c) break;
         hand_over(std::move(c), context_->clock.now());
     }
-    auto const& limits = context_->params->pool;
     for (;;) {
-        auto const ready = queue_.ready();
-        auto const dialing = dialing_ - promised_;
-        auto const idle_missing = used_ && limits.min_idle > idle_.size() ? limits.min_idle - idle_.size() : 0;
-        if (dialing >= ready + idle_missing || !may_dial()) break;
-        auto const in_background = std::min(ready, background_);
-        if (dialing < ready + idle_missing - in_background) context_->dials.count(context_->clock.now());
-        else if (!background_may_dial()) break;
-        start_dial(dialing < ready ? dial_purpose::waiting : dial_purpose::prewarm);
+        auto const missing = dials_missing(census(), limits());
+        if (missing.at_once > 0) context_->dials.count(context_->clock.now());
+        else if (missing.in_background == 0 || !background_may_dial()) break;
+        start_dial(missing.for_waiting > 0 ? dial_purpose::waiting : dial_purpose::prewarm);
     }
 }
 
@@ -377,7 +407,7 @@ void origin_pool::reap() {
             return false;
         }
         auto const why = unused ? close_reason::idle_timeout : old ? close_reason::lifetime : why_dead(*c, now);
-        close_idle(std::move(c), why);
+        drop(std::move(c), why);
         return true;
     });
     // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
@@ -389,14 +419,6 @@ void origin_pool::reap() {
 
 // Dials
 
-bool origin_pool::may_dial() const noexcept {
-    auto const& limits = context_->params->pool;
-    if (stopped_ || brake_->scheduled() || context_->clock.stopped()) return false;
-    // Behind a failure one alone tries.
-    auto const at_once = failures_ == 0 ? limits.max_dialing : 1;
-    return dialing_ < at_once && open_ + dialing_ < limits.max_channels;
-}
-
 bool origin_pool::background_may_dial() noexcept {
     if (turn_->scheduled()) return false;
     if (context_->dials.begin(context_->clock.now())) return true;
@@ -405,56 +427,59 @@ bool origin_pool::background_may_dial() noexcept {
 }
 
 void origin_pool::start_dial(dial_purpose why) noexcept {
-    ++dialing_;
-    context_->stats->channels_dialing.add(1);
-    context_->stats->dials[static_cast<std::size_t>(why)].add();
+    auto const state = begin_dial(why);
     try {
-        asio::co_spawn(context_->executor, run_dial(shared_from_this()), [](std::exception_ptr) {});
+        asio::co_spawn(context_->executor, run_dial(shared_from_this(), state), [](std::exception_ptr) {});
     } catch (std::bad_alloc const&) {
-        on_dialed(no_memory());
+        on_dialed(state, no_memory());
     }
 }
 
-asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self) {
+channel_state origin_pool::begin_dial(dial_purpose why) noexcept {
+    auto state = channel_state::closed;
+    set_state(state, channel_state::dialing);
+    context_->stats->dials[static_cast<std::size_t>(why)].add();
+    return state;
+}
+
+asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, channel_state state) {
     dial_result result;
     try {
         result = co_await self->context_->dial->dial(self->host_);
     } catch (std::bad_alloc const&) {
         result = no_memory();
     }
-    self->on_dialed(std::move(result));
+    self->on_dialed(state, std::move(result));
 }
 
-void origin_pool::on_dialed(dial_result result) noexcept {
-    if (auto c = opened(result)) offer(std::move(c));
+void origin_pool::on_dialed(channel_state state, dial_result result) noexcept {
+    if (auto c = opened(state, result)) offer(std::move(c));
 }
 
-std::unique_ptr<channel> origin_pool::opened(dial_result& result) noexcept {
-    --dialing_;
+std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& result) noexcept {
     auto& stats = *context_->stats;
-    stats.channels_dialing.add(-1);
     for (std::size_t i = 0; i < dial_stage_count; ++i)
         if (result.took[i].count() > 0) stats.dial_duration[i].observe(result.took[i]);
     try {
         // Whoever gives it back later must not need memory to keep it.
-        if (result.channel && idle_.capacity() <= open_) idle_.reserve(std::max(open_ + 1, 2 * open_));
+        if (result.channel && idle_.capacity() <= open()) idle_.reserve(std::max(open() + 1, 2 * open()));
     } catch (std::bad_alloc const&) {
         result = no_memory();
     }
+    set_state(state, result.channel ? channel_state::active : channel_state::closed);
     if (!result.channel) {
         stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
         if (result.timed_out) stats.dial_timeouts[static_cast<std::size_t>(result.failed_at)].add();
         if (stopped_) return nullptr;
         back_off();
         // While channels are open the queue moves without this one.
-        if (open_ == 0 && dialing_ == 0) fail_waiters(result.error);
+        if (open() == 0 && count_of(channel_state::dialing) == 0) fail_waiters(result.error);
         report_failed(result);
         return nullptr;
     }
     failures_ = 0;
     context_->clock.cancel(*brake_);
-    ++open_;
-    stats.channels_active.add(1);
+    result.channel->state = state;
     stats.channels_opened.add();
     if (result.resumed) stats.channels_resumed.add();
     result.channel->retire_at = lifetime_end();
@@ -499,7 +524,7 @@ void origin_pool::fail_waiters(failure const& why) noexcept {
 
 void origin_pool::stop() noexcept {
     stopped_ = true;
-    for (auto& c : idle_) close_idle(std::move(c), close_reason::stopped);
+    for (auto& c : idle_) drop(std::move(c), close_reason::stopped);
     idle_.clear();
 }
 

@@ -11,6 +11,7 @@
 #include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ namespace jirapool::detail {
 
 class origin_pool;
 
-/// The right to run one exchange on a channel. Gives it back when destroyed: closed, unless `give_back` said otherwise.
+/// The right to run one exchange on a channel. Gives it back when destroyed: closed, unless `end` or `give_back` came before.
 /// The flow must outlive it.
 class lease {
 public:
@@ -33,7 +34,9 @@ public:
     explicit operator bool() const noexcept { return channel_ != nullptr; }
     jirapool::detail::channel& channel() const noexcept { return *channel_; }
 
-    /// The channel is clean: the next call may have it.
+    /// The exchange has ended: judges by its report whether the channel is clean, and the next call may have it, or is closed.
+    void end(exchange_report const& report) noexcept;
+    /// Without an exchange: the channel is as it was.
     void give_back() noexcept;
     void close(close_reason why) noexcept;
 
@@ -119,18 +122,28 @@ private:
     void offer(std::unique_ptr<channel> c) noexcept;
     void hand_over(std::unique_ptr<channel> c, steady_time now) noexcept;
     void park(std::unique_ptr<channel> c, steady_time now) noexcept;
+    /// Closes it, which may leave room for another one: `serve` comes behind.
     void discard(std::unique_ptr<channel> c, close_reason why) noexcept;
-    void close_idle(std::unique_ptr<channel> c, close_reason why) noexcept;
+    void drop(std::unique_ptr<channel> c, close_reason why) noexcept;
+    /// The only place where channels are counted.
+    void set_state(channel_state& of, channel_state to) noexcept;
+    std::size_t& count_of(channel_state s) noexcept { return counts_[static_cast<std::size_t>(s)]; }
+    std::size_t count_of(channel_state s) const noexcept { return counts_[static_cast<std::size_t>(s)]; }
+    std::size_t open() const noexcept { return count_of(channel_state::idle) + count_of(channel_state::active); }
+    channel_census census() const noexcept;
+    channel_limits limits() const noexcept;
     void fail_waiters(failure const& why) noexcept;
     void serve() noexcept;
 
-    bool may_dial() const noexcept;
+    bool may_dial() const noexcept { return dial_room(census(), limits()) > 0; }
     bool background_may_dial() noexcept;
     void start_dial(dial_purpose why) noexcept;
-    static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self);
-    void on_dialed(dial_result result) noexcept;
+    /// What begins with each dial, and ends in `opened`.
+    channel_state begin_dial(dial_purpose why) noexcept;
+    static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self, channel_state state);
+    void on_dialed(channel_state state, dial_result result) noexcept;
     /// Null: it failed, and all is done about that.
-    std::unique_ptr<channel> opened(dial_result& result) noexcept;
+    std::unique_ptr<channel> opened(channel_state state, dial_result& result) noexcept;
     void report_failed(dial_result const& result) noexcept;
     void back_off() noexcept;
 
@@ -148,11 +161,10 @@ private:
     std::unique_ptr<reaper> reaper_;
     std::unique_ptr<brake> brake_;  // scheduled: no dial begins
     std::unique_ptr<turn> turn_;    // scheduled: none for what waits in the background; null until something did
-    std::size_t open_ = 0;
-    std::size_t dialing_ = 0;
-    std::size_t promised_ = 0;    // of them: their channels are not for who waits
-    std::size_t background_ = 0;  // of those in the queue
-    unsigned failures_ = 0;       // in a row; of dials that ran at the same time the first one counts
+    std::array<std::size_t, channel_state_count> counts_{};  // of channels in each state
+    std::size_t promised_ = 0;                               // of those that are dialled: they are not for who waits
+    std::size_t background_ = 0;                             // of those in the queue
+    unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
     retry_budget hedges_{1};
     bool used_ = false;

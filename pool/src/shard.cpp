@@ -687,19 +687,17 @@ asio::awaitable<void> shard::exchange_token(std::shared_ptr<shard> self, std::sh
     // Far above any token seen, as a buffer that grows leaves its bytes behind.
     answer.mutable_body().reserve(16u << 10);
     out->asked = self->context_->clock.now();
-    auto const report = co_await leased.lease.channel().exchange(&in, &answer);
+    auto report = co_await leased.lease.channel().exchange(&in, &answer);
+    leased.lease.end(report);
     if (report.error.code()) {
         answer.mutable_body().wipe();
-        out->answer.reason = failure(report.error).with_peer(host).describe();
-        leased.lease.close(close_reason::broken);
+        out->answer.reason = std::move(report.error).with_peer(host).describe();
         co_return;
     }
     out->answer = read_token_answer(answer.status(), answer.body());
     if (!out->answer.ok()) out->answer.reason = host + ": " + out->answer.reason;
     out->retry_after = read_rate_headers(answer, self->context_->clock.wall()).retry_after;
     answer.mutable_body().wipe();
-    if (report.reusable) leased.lease.give_back();
-    else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
 }
 
 void shard::tell_refreshed(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept {
@@ -820,13 +818,11 @@ asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::st
     in.deadline = self->context_->clock.now() + resolve_deadline;
     response out;
     auto report = co_await leased.lease.channel().exchange(&in, &out);
+    leased.lease.end(report);
     if (report.error.code()) {
         *why = std::move(report.error);
-        leased.lease.close(close_reason::broken);
         co_return false;
     }
-    if (report.reusable) leased.lease.give_back();
-    else leased.lease.close(report.announced ? close_reason::announced : close_reason::broken);
     auto const cloud = read_tenant_info(out.status(), out.body());
     if (cloud) self->adopt(host, cloud->str());
     else *why = cloud.error();

@@ -154,6 +154,9 @@ public:
     quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
                            std::shared_ptr<points_quota>& over_sites) noexcept;
 
+    /// Null once its executor's context is gone.
+    std::shared_ptr<shard_context> const& context() const noexcept { return context_; }
+
     // For tests and the simulator.
     timers& clock() noexcept { return context_->clock; }
 

@@ -54,9 +54,15 @@ TEST_CASE("sim: two hours of 200 sites from 200 fresh seeds", "[.figures]") {
     CHECK(violations == 0);
 }
 
-TEST_CASE("sim: the trace of a seed, to be compared between compilers", "[.figures]") {
+TEST_CASE("sim: the traces of seeds, to be compared between compilers and around a change that moves code",
+          "[.figures]") {
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
         auto const h = run_mixed_world(seed, 100, 1h, 5);
         std::printf("trace %" PRIu64 " %016" PRIx64 " %" PRIu64 "\n", seed, h.trace, h.events);
+    }
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        auto const mixed = run_mixed_world(seed, 20, 20min, 10);
+        auto const naming = run_naming_world(seed);
+        std::printf("traces %" PRIu64 " %016" PRIx64 " %016" PRIx64 "\n", seed, mixed.trace, naming.trace);
     }
 }

@@ -63,7 +63,7 @@ private:
             report.error = failure(errc::channel_lost).at(stage::write);
             co_return report;
         }
-        report.wrote = true;
+        report.unprocessed = false;
         report.sent = 100;
         report.written = sent;
         auto way = model.params().latency / 2;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
 using namespace jirapool;
@@ -154,7 +155,8 @@ TEST_CASE("faults: G1 an outage that several credentials meet is asked about onc
     p.exchanges_per_second = 1000;  // what holds them back is the outage alone
     token_endpoint endpoint(p);
     random_engine random(7);
-    std::vector<token_fsm> all(1000, token_fsm(endpoint));
+    std::vector<token_fsm> all;
+    for (int i = 0; i < 1000; ++i) all.emplace_back(endpoint);
     int asked = 0;
     bool up = false;
     steady_time back{};
@@ -181,6 +183,18 @@ TEST_CASE("faults: G1 an outage that several credentials meet is asked about onc
     CHECK(at[0] + at[1] + at[2] == 1000);
     CHECK(at[0] < 600);  // spread
     CHECK(at[1] < 600);
+}
+
+TEST_CASE("faults: G1 a credential that comes to the place in memory of one that went is another one") {
+    machine m;
+    std::optional<token_fsm> f;
+    auto now = t0;
+    for (int i = 0; i < 3; ++i) {
+        f.emplace(m.endpoint);
+        REQUIRE(f->on_need(now) == token_need::refresh_then_wait);
+        m.fail(*f, now += 1s);
+    }
+    CHECK(m.endpoint.opens() > now);
 }
 
 TEST_CASE("faults: G1 one credential's own trouble holds nobody else back, and nobody's success helps it") {
@@ -220,7 +234,8 @@ TEST_CASE("faults: G7 credentials loaded at once begin one after the other, and 
     p.exchanges_per_second = 100;
     token_endpoint endpoint(p, 2);  // half of it
     random_engine random(7);
-    std::vector<token_fsm> all(1000, token_fsm(endpoint));
+    std::vector<token_fsm> all;
+    for (int i = 0; i < 1000; ++i) all.emplace_back(endpoint);
     std::vector<std::size_t> begun;
     std::vector<steady_time> when;
     steady_time wanted{};

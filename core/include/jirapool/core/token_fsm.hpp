@@ -96,8 +96,10 @@ public:
     /// When a credential that may not begin now looks again: each a little later than the one before.
     steady_time next_turn() noexcept;
     void on_begun(steady_time now) noexcept;
-    /// An exchange of `who` ended without an answer that makes sense.
-    void on_failed(void const* who, refresh_failure f, steady_time now) noexcept;
+    /// A number for a credential that comes. Not its address, which the next one may have.
+    std::uint32_t enter() noexcept { return ++credentials_; }
+    /// An exchange of `credential` ended without an answer that makes sense.
+    void on_failed(std::uint32_t credential, refresh_failure f, steady_time now) noexcept;
     /// An exchange gave a token, or the endpoint's word that there is none.
     void on_answered() noexcept;
     /// True, once, when it answered behind an outage: all credentials that failed shall look again.
@@ -106,11 +108,12 @@ public:
 private:
     token_params const* params_;
     pace pace_;
-    void const* first_failed_ = nullptr;
     steady_time opens_ = steady_time::min();
     double turn_ = 0;
-    unsigned failed_ = 0;   // in a row, of all credentials
-    bool several_ = false;  // credentials failed, not one alone
+    std::uint32_t credentials_ = 0;   // that came
+    std::uint32_t first_failed_ = 0;  // of them
+    unsigned failed_ = 0;             // in a row, of all
+    bool several_ = false;            // credentials failed, not one alone
     bool recovered_ = false;
     bool out_of_reach_ = false;
 };
@@ -125,7 +128,10 @@ private:
     @par Threads   One at a time: it belongs to its shard. */
 class token_fsm {
 public:
-    explicit token_fsm(token_endpoint& e) noexcept : endpoint_(&e) {}  ///< keeps a reference
+    explicit token_fsm(token_endpoint& e) noexcept : endpoint_(&e), number_(e.enter()) {}  ///< keeps a reference
+    // A copy would be the same credential.
+    token_fsm(token_fsm&&) noexcept = default;
+    token_fsm& operator=(token_fsm&&) noexcept = default;
 
     token_need on_need(steady_time now) noexcept;
 
@@ -195,6 +201,7 @@ private:
     steady_time urgent_ = steady_time::min();  // the same for a call that has no usable token
     steady_time sent_ = steady_time::min();    // the last request of those that run
     token_generation generation_ = 0;
+    std::uint32_t number_;
     std::uint16_t failures_ = 0;    // in a row
     std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token did not prove itself
     std::uint8_t running_ = 0;      // exchanges
