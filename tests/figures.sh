@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures what an issue or the README promises: tests/figures.sh NAME (main-job, decisions, wire, border, faults)
+# Measures what an issue or the README promises: tests/figures.sh NAME (demo, simulator, wire, border, faults, walls; main-job and
+# decisions are demo's and simulator's old names)
 # A line per figure, "name value bar holds|short", measured in this run; the status is 1 when one is short.
 # FIGURES_BUILD=0 leaves out the two that time builds; FIGURES_FUZZ is how many seconds each fuzz target gets (30; 0: none);
 # FIGURES_PROGRAMS and FIGURES_PROGRAMS_TSAN are how many random programs run (20000, 5000).
@@ -193,7 +194,7 @@ build_figures() {
     figure clean_release_build_s "$((SECONDS - begun))" '<' 600
 }
 
-main_job() {
+demo() {
     tools/install_dependencies.sh build test
     export PATH=$PWD/build/programs:$PATH
     scratch=$(mktemp -d)
@@ -224,7 +225,7 @@ mutant_figures() {
 }
 
 # The simulator's figures, in virtual time: the same tests hold them in every run, here they are measured and shown.
-decisions() {
+simulator() {
     tools/install_dependencies.sh build test lint  # lint: clang
     scratch=$(mktemp -d)
     local preset
@@ -513,14 +514,44 @@ faults() {
     fi
 }
 
+# What a call costs whatever the machine does meanwhile, and, for information, how large the rooms are.
+walls() {
+    tools/install_dependencies.sh build bench
+    scratch=$(mktemp -d)
+    {
+        cmake --preset release -DJIRAPOOL_BUILD_BENCH=ON &&
+            cmake --build --preset release -j "$(tools/scripts/jobs.sh)" --target wire_bench
+    } >"$scratch/build.log" 2>&1 || {
+        tail -n 30 "$scratch/build.log" >&2
+        exit 2
+    }
+    # Of the client's process, which ends first; what it does before its first call is in both counts.
+    instructions() {
+        valgrind --tool=callgrind --callgrind-out-file=/dev/null build/release/bench/wire_bench 1 "$1" ours 1 2>&1 |
+            awk '/Collected/ { print $4; exit }'
+    }
+    allocations() {
+        valgrind --tool=memcheck --leak-check=no --undef-value-errors=no build/release/bench/wire_bench 1 "$1" ours 1 2>&1 |
+            awk '/total heap usage/ { gsub(",", "", $5); print $5; exit }'
+    }
+    # 53,150 to 53,480 and 15 before the inner walls; runs differ by half a percent.
+    figure call_1k_instructions "$((($(instructions 5000) - $(instructions 1000)) / 4000))" '<=' 54000
+    figure call_1k_allocations "$(awk -v a="$(allocations 1000)" -v b="$(allocations 5000)" 'BEGIN { printf "%.1f", (b - a) / 4000 }')" '<=' 15
+    local file
+    while read -r file; do printf '%-34s %12s\n' "lines_of_$(basename "$file")" "$(wc -l <"$file")"; done < <(
+        find core pool/src -name '*.cpp' -o -name '*.hpp' | xargs wc -l | sort -rn | sed -n '2,9s/^ *[0-9]* //p'
+    )
+}
+
 case ${1:-} in
     border) border ;;
     faults) faults ;;
-    main-job) main_job ;;
-    decisions) decisions ;;
+    demo | main-job) demo ;;
+    simulator | decisions) simulator ;;
+    walls) walls ;;
     wire) wire ;;
     *)
-        echo "usage: tests/figures.sh main-job|decisions|wire|border|faults" >&2
+        echo "usage: tests/figures.sh demo|simulator|wire|border|faults|walls" >&2
         exit 2
         ;;
 esac

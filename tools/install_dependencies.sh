@@ -3,7 +3,7 @@
 #   build      the compiler and the libraries: what the library and its tools are made with   (build and test are the default)
 #   test       what the tests use besides
 #   lint       clang 19: clang++, clang-tidy, clang-format
-#   bench      Google Benchmark
+#   bench      Google Benchmark, valgrind
 #   coverage   gcovr
 # As root or through sudo. Does nothing, at once, when everything is there.
 set -euo pipefail
@@ -51,7 +51,7 @@ for group in "$@"; do
             if [ "$promtool_from" = promtool ]; then add promtool; else promtool=yes; fi
             ;;
         lint) add clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev python3 git ;;
-        bench) add libbenchmark-dev ;;
+        bench) add libbenchmark-dev valgrind ;;
         coverage) add gcovr ;;
         *)
             echo "install_dependencies: no group '$group' (there are build, test, lint, bench, coverage)" >&2

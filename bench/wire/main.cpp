@@ -1,7 +1,7 @@
 // CPU of one call over TLS 1.3 with keep-alive and 64 channels: the engine with everything on, a bare epoll and OpenSSL loop, and a
 // textbook Beast coroutine, interleaved. The server has one core, the client the other.
 // The engine twice: awaited on its own executor, and crossing the border between callers and shards.
-//   wire_bench [ROUNDS [CALLS [ours|bare|beast|crossing]]]     one alone is for a profiler
+//   wire_bench [ROUNDS [CALLS [ours|bare|beast|crossing [KIB]]]]     one alone is for a profiler
 // A line per size: "wire SIZE ours_us bare_us beast_us ours/bare ours/beast crossing_us crossing-ours_us", medians; of ratios and
 // differences those of each round, as the machine may be twice as fast in the next one.
 #include "server_process.hpp"
@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
     std::size_t const calls = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 20'000;
 
     std::string const only = argc > 3 ? argv[3] : "";
+    std::size_t const only_kib = argc > 4 ? std::strtoul(argv[4], nullptr, 10) : 0;
 
     server_process const server(0);
     struct contender {
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
         {{"ours", run_ours}, {"bare", run_bare}, {"beast", run_beast}, {"crossing", run_ours_crossing}}};
     bool failed = false;
     for (std::size_t const kib : {1u, 8u, 100u}) {
+        if (only_kib != 0 && kib != only_kib) continue;
         std::array<std::vector<double>, contenders.size()> took;
         task t;
         t.port = server.port();

@@ -1,8 +1,8 @@
 #include <jirapool/pool/client.hpp>
 
-#include "call_entry.hpp"
-#include "drain_entry.hpp"
-#include "engine.hpp"
+#include "engine/call_entry.hpp"
+#include "engine/drain_entry.hpp"
+#include "engine/engine.hpp"
 
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/strand.hpp>

@@ -1,7 +1,7 @@
 #include <jirapool/pool/runtime.hpp>
 
-#include "context_life.hpp"
-#include "engine.hpp"
+#include "engine/engine.hpp"
+#include "wait/context_life.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>

@@ -3,11 +3,11 @@
 #include "support/figure.hpp"
 #include "wire/fixture.hpp"
 
-#include "ares_resolver.hpp"
-#include "dialer.hpp"
-#include "engine.hpp"
-#include "timer_alarm.hpp"
-#include "wait_point.hpp"
+#include "engine/engine.hpp"
+#include "wait/timer_alarm.hpp"
+#include "wait/wait_point.hpp"
+#include "wire/ares_resolver.hpp"
+#include "wire/dialer.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>

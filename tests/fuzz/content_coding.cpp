@@ -1,7 +1,7 @@
 // gzip and brotli. Input: which, size of the pieces, the bytes.
 #include "fuzz.hpp"
 
-#include "content_decoder.hpp"
+#include "exchange/content_decoder.hpp"
 
 #include <cstring>
 

@@ -2,7 +2,7 @@
 // be the same answer. Input: flags, size of the pieces, the bytes.
 #include "fuzz.hpp"
 
-#include "http1_parser.hpp"
+#include "wire/http1_parser.hpp"
 
 #include <algorithm>
 #include <cstring>

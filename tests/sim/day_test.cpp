@@ -1,4 +1,4 @@
-// Long runs, hidden from ctest: tests/figures.sh decisions runs them in a Release build and reads what they print.
+// Long runs, hidden from ctest: tests/figures.sh simulator runs them in a Release build and reads what they print.
 #include "support/catch.hpp"
 #include "support/figure.hpp"
 

@@ -1,6 +1,6 @@
 #include "support/catch.hpp"
 
-#include "drain_entry.hpp"
+#include "engine/drain_entry.hpp"
 #include "engine_world.hpp"
 
 #include <optional>

@@ -1,6 +1,6 @@
 #include "engine_world.hpp"
 
-#include "wait_point.hpp"
+#include "wait/wait_point.hpp"
 
 #include <jirapool/core/explanation.hpp>
 #include <jirapool/core/tenant_info.hpp>

@@ -3,7 +3,7 @@
 #include "jira_model.hpp"
 #include "scheduler.hpp"
 
-#include "engine.hpp"
+#include "engine/engine.hpp"
 
 #include <boost/asio/cancellation_signal.hpp>
 

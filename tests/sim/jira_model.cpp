@@ -1,6 +1,6 @@
 #include "jira_model.hpp"
 
-#include "base64.hpp"
+#include "engine/base64.hpp"
 
 #include <jirapool/core/tenant_info.hpp>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "channel.hpp"
+#include "exchange/channel.hpp"
 
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/random.hpp>

@@ -2,7 +2,7 @@
 
 #include "scheduler.hpp"
 
-#include "origin_pool.hpp"
+#include "engine/origin_pool.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "clock.hpp"
+#include "wait/clock.hpp"
 
 #include <boost/asio/io_context.hpp>
 

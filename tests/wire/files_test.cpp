@@ -1,6 +1,6 @@
 #include "gateway.hpp"
 
-#include "disk.hpp"
+#include "files/disk.hpp"
 
 #include <jirapool/pool/files.hpp>
 

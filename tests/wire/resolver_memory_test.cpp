@@ -3,8 +3,8 @@
 #include "fixture.hpp"
 #include "support/dns_server.hpp"
 
-#include "ares_resolver.hpp"
-#include "timer_alarm.hpp"
+#include "wait/timer_alarm.hpp"
+#include "wire/ares_resolver.hpp"
 
 #include <new>
 

@@ -3,8 +3,8 @@
 #include "fixture.hpp"
 #include "tls_server.hpp"
 
-#include "dialer.hpp"
-#include "timer_alarm.hpp"
+#include "wait/timer_alarm.hpp"
+#include "wire/dialer.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>

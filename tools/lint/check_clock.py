@@ -8,13 +8,13 @@ from files import finish, project_files, read, without_comments
 # The programs measure real time and the tests wait for it; what decides and what carries out must not.
 CHECKED = ("core/", "pool/", "metrics/", "tools/mock/")
 
-CLOCK_FILES = {"metrics/src/scrape_server.cpp", "pool/src/clock.cpp", "pool/src/clock.hpp", "tools/mock/src/clock.hpp"}
+CLOCK_FILES = {"metrics/src/scrape_server.cpp", "pool/src/wait/clock.cpp", "pool/src/wait/clock.hpp", "tools/mock/src/clock.hpp"}
 CLOCKS = re.compile(
     r"::\s*now\s*\(|\b(?:clock_gettime|gettimeofday|timespec_get|sleep_for|sleep_until|usleep|nanosleep)\s*\("
     r"|(?<![\w.>:])(?:std\s*::\s*)?time\s*\(\s*(?:nullptr|NULL|0|&)")
 
 # One generator per shard is seeded from the system (pool), and the mock's keys are made from it.
-RANDOM_FILES = {"pool/src/engine.cpp", "pool/src/shard.cpp"}
+RANDOM_FILES = {"pool/src/engine/engine.cpp", "pool/src/engine/shard.cpp"}
 RANDOM = re.compile(r"\bstd\s*::\s*random_device\b|(?<![\w.>:])(?:std\s*::\s*)?s?rand\s*\(\s*\)")
 
 findings = []

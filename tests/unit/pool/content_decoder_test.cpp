@@ -1,7 +1,7 @@
 #include "support/catch.hpp"
 #include "support/compressed.hpp"
 
-#include "content_decoder.hpp"
+#include "exchange/content_decoder.hpp"
 
 #include <functional>
 

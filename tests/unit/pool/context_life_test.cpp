@@ -1,6 +1,6 @@
 #include "support/catch.hpp"
 
-#include "context_life.hpp"
+#include "wait/context_life.hpp"
 
 #include <boost/asio/io_context.hpp>
 

@@ -2,9 +2,9 @@
 #include "support/catch.hpp"
 #include "support/compressed.hpp"
 
-#include "callback_url.hpp"
-#include "content_decoder.hpp"
-#include "http1_parser.hpp"
+#include "exchange/content_decoder.hpp"
+#include "jira/callback_url.hpp"
+#include "wire/http1_parser.hpp"
 
 #include <algorithm>
 #include <string>

@@ -1,6 +1,6 @@
 #include "support/catch.hpp"
 
-#include "happy_eyeballs.hpp"
+#include "wire/happy_eyeballs.hpp"
 
 using namespace jirapool;
 using namespace jirapool::detail;

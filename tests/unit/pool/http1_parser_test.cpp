@@ -2,7 +2,7 @@
 #include "support/compressed.hpp"
 #include "support/http1_answers.hpp"
 
-#include "http1_parser.hpp"
+#include "wire/http1_parser.hpp"
 
 #include <memory>
 

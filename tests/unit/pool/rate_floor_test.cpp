@@ -1,6 +1,6 @@
 #include "support/catch.hpp"
 
-#include "rate_floor.hpp"
+#include "exchange/rate_floor.hpp"
 
 using namespace jirapool;
 using namespace jirapool::detail;

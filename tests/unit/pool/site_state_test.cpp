@@ -1,8 +1,8 @@
 #include "support/catch.hpp"
 
-#include "origin_pool.hpp"
-#include "site_state.hpp"
-#include "timer_alarm.hpp"
+#include "engine/origin_pool.hpp"
+#include "engine/site_state.hpp"
+#include "wait/timer_alarm.hpp"
 
 #include <boost/asio/io_context.hpp>
 

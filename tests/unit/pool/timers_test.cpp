@@ -1,6 +1,6 @@
 #include "support/catch.hpp"
 
-#include "timers.hpp"
+#include "wait/timers.hpp"
 
 #include <jirapool/core/random.hpp>
 

@@ -1,0 +1,147 @@
+#include "engine/call_entry.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <exception>
+#include <new>
+
+namespace jirapool::detail {
+
+namespace {
+
+failure too_late(connection_entry const& e) { return failure(errc::stopped).with_connection(e.id); }
+
+asio::awaitable<result<response>> road(std::shared_ptr<shard> s, std::shared_ptr<connection_entry> e, request r,
+                                       body_streams b) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    // All types: which of them count is the call's own decision.
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_return co_await shard::call(std::move(s), std::move(e), std::move(r), std::move(b));
+}
+
+}  // namespace
+
+/// Whoever has this carries the call on. Destroyed with it, as its context is or for want of memory, the call ends.
+class call_entry::carried {
+public:
+    explicit carried(std::shared_ptr<call_entry> e) noexcept : entry_(std::move(e)) {}
+    carried(carried&&) noexcept = default;
+    carried& operator=(carried&&) = delete;
+    ~carried() {
+        if (entry_) entry_->abandon();
+    }
+    std::shared_ptr<call_entry> take() noexcept { return std::move(entry_); }
+    call_entry& operator*() const noexcept { return *entry_; }
+    call_entry* operator->() const noexcept { return entry_.get(); }
+
+private:
+    std::shared_ptr<call_entry> entry_;
+};
+
+class call_entry::ending {
+public:
+    explicit ending(carried c) noexcept : carried_(std::move(c)) {}
+    void operator()(std::exception_ptr const& e, result<response> r) {
+        auto const entry = carried_.take();
+        // Only lack of memory can bring one: every step of a call reports by value.
+        if (e)
+            r = failure(make_error_code(boost::system::errc::not_enough_memory))
+                    .with_connection(entry->connection_->id)
+                    .with_maybe_processed(true);
+        entry->complete(std::move(r));
+    }
+
+private:
+    carried carried_;
+};
+
+void call_entry::start(std::shared_ptr<connection_entry> e, request r, body_streams b, handler h, handler_place place) {
+    auto const all = e->shards.lock();
+    std::shared_ptr<shard> home;
+    if (all && !all->ended) home = all->shards[e->home.load(std::memory_order_acquire)];
+    auto const me = std::make_shared<call_entry>(std::move(h), place, home ? home->life() : nullptr, std::move(e),
+                                                 std::move(r), std::move(b));
+    if (home) {
+        me->listen();
+        try {
+            if (post_to(me, home)) return;
+        } catch (std::bad_alloc const&) {
+            return;  // what was to be posted has ended the call
+        }
+    }
+    me->set_result(too_late(*me->connection_));
+    me->finish_late();
+}
+
+bool call_entry::post_to(std::shared_ptr<call_entry> me, std::shared_ptr<shard> const& s) {
+    me->shard_ = s;
+    holding_back const handlers;
+    return s->life()->while_alive([&] {
+        asio::post(s->executor(), [c = carried(std::move(me)), s]() mutable { arrive(std::move(c), s); });
+    });
+}
+
+void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
+    auto const e = c->connection_;
+    auto const all = e->shards.lock();
+    auto const home = all ? all->shards[e->home.load(std::memory_order_acquire)] : nullptr;
+    if (home && home != s) {
+        // Its site turned out to be one that another shard has.
+        auto const me = c.take();
+        if (!post_to(me, home)) me->complete(too_late(*e));
+        return;
+    }
+    if (!home || !c->begin()) {
+        auto const me = c.take();
+        if (home) s->count_cancelled(e->kind);
+        me->complete(home ? failure(errc::cancelled).with_connection(e->id).at(stage::check) : too_late(*e));
+        return;
+    }
+    try {
+        auto coroutine = road(s, e, std::move(c->request_), std::move(c->streams_));
+        auto const slot = c->cancel_.slot();
+        asio::co_spawn(s->executor(), std::move(coroutine), asio::bind_cancellation_slot(slot, ending(std::move(c))));
+    } catch (std::bad_alloc const&) {
+        return;  // whoever carried it has ended it
+    }
+}
+
+void call_entry::complete(result<response> r) {
+    let_go();
+    set_result(std::move(r));
+    finish();
+}
+
+void call_entry::let_go() noexcept {
+    // What Asio keeps there has the shard's executor, which must not outlive its context as this may.
+    cancel_.slot().clear();
+}
+
+void call_entry::abandon() noexcept {
+    auto const s = shard_.lock();
+    let_go();
+    // Where all is as it should be, only lack of memory keeps a call from being carried on.
+    bool const going = !s || s->life()->gone();
+    set_result(going
+                   ? too_late(*connection_)
+                   : failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(connection_->id));
+    finish_quietly();
+}
+
+void call_entry::post_cancel(asio::cancellation_type type) {
+    auto const s = shard_.lock();
+    if (!s) return;
+    auto me = std::static_pointer_cast<call_entry>(self());
+    s->post([me = std::move(me), type] {
+        if (!me->ended()) me->cancel_.emit(type);
+    });
+}
+
+void call_entry::finish_later() noexcept {
+    if (auto const s = shard_.lock()) s->deliver_later(self());
+}
+
+}  // namespace jirapool::detail

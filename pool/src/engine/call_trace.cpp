@@ -1,0 +1,83 @@
+#include "engine/call_trace.hpp"
+
+namespace jirapool::detail {
+
+call_trace::call_trace(timers& clock, shard_stats& stats, bool explains)
+    : clock_(clock),
+      stats_(stats),
+      explanation_(explains ? std::make_shared<explanation>() : nullptr),
+      started_(clock.now()),
+      last_(started_) {}
+
+void call_trace::lap(stage s, limit_scope scope, std::uint32_t ahead) {
+    auto const now = clock_.now();
+    spend(s, now - last_, scope, ahead);
+    last_ = now;
+    last_stage_ = s;
+}
+
+void call_trace::spend(stage s, steady_duration d, limit_scope scope, std::uint32_t ahead) {
+    spent_[static_cast<std::size_t>(s)] += d;
+    if (!explanation_) return;
+    explanation::step step;
+    step.stage = s;
+    step.took = d;
+    step.scope = scope;
+    step.ahead = ahead;
+    explanation_->add(step);
+}
+
+void call_trace::begin_exchange(bool reused, token_generation token, std::optional<resend_reason> resend) {
+    exchange_begun_ = last_;
+    if (resend) stats_.resends[static_cast<std::size_t>(*resend)].add();
+    if (!explanation_) return;
+    if (resend) explanation_->will_resend(*resend);
+    explanation_->begin_exchange(reused, token);
+}
+
+void call_trace::end_exchange(exchange_report const& report, int status) {
+    last_ = clock_.now();
+    auto const written = report.written == steady_time{} ? last_ : report.written;
+    auto const first = report.first_byte == steady_time{} ? last_ : report.first_byte;
+    spend(stage::write, written - exchange_begun_);
+    spend(stage::first_byte, first - written);
+    spend(stage::body, last_ - first);
+    last_stage_ = stage::body;
+    if (explanation_) explanation_->end_exchange(report.error.code() ? 0 : status, report.error.code());
+    stats_.bytes_sent.add(report.sent);
+    stats_.bytes_received.add(report.received);
+}
+
+void call_trace::take_hedge(exchange_report const& report, token_generation token) {
+    // What the first one lost says nothing of how long the site takes.
+    spend(stage::first_byte, report.written - exchange_begun_);
+    exchange_begun_ = report.written;
+    if (!explanation_) return;
+    explanation_->end_exchange(0, make_error_code(errc::channel_lost));
+    explanation_->will_resend(resend_reason::hedge);
+    explanation_->begin_exchange(false, token);
+}
+
+void call_trace::count(connection_kind k, result<response> const& outcome) noexcept {
+    auto const o = outcome ? outcome_of(outcome->status()) : outcome_of(outcome.error().code());
+    stats_.calls[static_cast<std::size_t>(k)][static_cast<std::size_t>(o)].add();
+    if (o == outcome::timeout) stats_.timeouts[static_cast<std::size_t>(outcome.error().stage())].add();
+    stats_.call_duration.observe(last_ - started_);
+    for (std::size_t i = 0; i < stage_count; ++i)
+        if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
+}
+
+void call_trace::add_what_followed(result<response> const& outcome) {
+    if (!explanation_) return;
+    auto const there = outcome ? outcome->explanation() : outcome.error().explanation();
+    auto const since = clock_.now() - last_;
+    spend(stage::admit, there ? since - there->total() : since);
+    if (there) explanation_->append(*there);
+}
+
+void call_trace::give(result<response>& outcome) {
+    if (outcome) outcome->set_explanation(std::move(explanation_));
+    else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
+}
+
+}  // namespace jirapool::detail

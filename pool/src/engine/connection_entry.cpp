@@ -1,0 +1,43 @@
+#include "engine/connection_entry.hpp"
+
+#include "engine/base64.hpp"
+
+namespace jirapool::detail {
+
+namespace {
+
+secret basic_authorization_line(std::string_view user, secret const& password) {
+    std::string pair;
+    pair.reserve(user.size() + 1 + password.size());
+    pair.append(user).append(":").append(password.reveal());
+    std::string encoded;
+    append_base64(encoded, pair);
+    wipe(pair);
+    auto line = authorization_line("Basic", encoded);
+    wipe(encoded);
+    return line;
+}
+
+}  // namespace
+
+connection_state::connection_state(connection_config const& c) : options(c.options()) {
+    switch (c.kind()) {
+    case connection_kind::personal_api_token: authorization = basic_authorization_line(c.principal(), c.key()); break;
+    case connection_kind::service_api_token: authorization = authorization_line("Bearer", c.key().reveal()); break;
+    case connection_kind::service_oauth:
+        client_id = c.principal();
+        client_secret = c.key().clone();
+        break;
+    }
+}
+
+std::shared_ptr<connection_state> connection_state::without_site() const {
+    auto s = std::make_shared<connection_state>();
+    s->client_id = client_id;
+    s->client_secret = client_secret.clone();
+    s->authorization = authorization.clone();
+    s->options = options;
+    return s;
+}
+
+}  // namespace jirapool::detail

@@ -1,0 +1,174 @@
+#pragma once
+
+#include "engine/shard_context.hpp"
+#include "exchange/channel.hpp"
+#include "wait/timers.hpp"
+#include "wait/wait_point.hpp"
+
+#include <jirapool/core/fair_queue.hpp>
+#include <jirapool/core/random.hpp>
+#include <jirapool/core/retry.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace jirapool::detail {
+
+class origin_pool;
+
+/// The right to run one exchange on a channel. Gives it back when destroyed: closed, unless `end` or `give_back` came before.
+/// The flow must outlive it.
+class lease {
+public:
+    lease() = default;
+    lease(std::shared_ptr<origin_pool> pool, fair_flow& flow, std::unique_ptr<jirapool::detail::channel> c) noexcept
+        : pool_(std::move(pool)), flow_(&flow), channel_(std::move(c)) {}
+    lease(lease&&) noexcept = default;
+    lease& operator=(lease&& other) noexcept;
+    ~lease();
+
+    explicit operator bool() const noexcept { return channel_ != nullptr; }
+    jirapool::detail::channel& channel() const noexcept { return *channel_; }
+
+    /// The exchange has ended: judges by its report whether the channel is clean, and the next call may have it, or is closed.
+    void end(exchange_report const& report) noexcept;
+    /// Without an exchange: the channel is as it was.
+    void give_back() noexcept;
+    void close(close_reason why) noexcept;
+
+private:
+    std::shared_ptr<origin_pool> pool_;
+    fair_flow* flow_ = nullptr;
+    std::unique_ptr<jirapool::detail::channel> channel_;
+};
+
+class lease_result {
+public:
+    detail::lease lease;
+    failure error;
+};
+
+/** The channels of one shard to one origin: leases them, dials more when calls wait, closes idle ones.
+
+    Dials run behind the queue, not in a call: whichever channel is free first, new or given back, serves whoever's turn it
+    is. A dial that fails while no channel is open fails all who wait, once; behind it the origin is left alone for a while.
+
+    Whatever happens ends in `serve`, so that as long as a call may have a channel, all channels are in use and either
+    there are as many as there may be, or a dial runs, or the timer of a backoff does. */
+class origin_pool : public std::enable_shared_from_this<origin_pool> {
+public:
+    origin_pool(std::string host, std::shared_ptr<shard_context> c);
+    ~origin_pool();
+
+    std::string const& host() const noexcept { return host_; }
+    /// Whole lines that each request to it has: Host, User-Agent.
+    std::string const& fixed_headers() const noexcept { return fixed_headers_; }
+    retry_budget& budget() noexcept { return budget_; }
+    retry_budget& hedges() noexcept { return hedges_; }
+
+    /// One that is idle, if the flow may have it at once; else none. `flow` must outlive the lease.
+    lease try_acquire(fair_flow& flow) noexcept;
+    /// As try_acquire, but waits. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
+    /// `heeds`: the types of cancellation that end the wait.
+    asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline,
+                                          asio::cancellation_type heeds = asio::cancellation_type::all);
+
+    /// For what no call waits for: as acquire, but a dial for it waits until params let one begin. For a day, as the turn
+    /// of one site among thousands may be minutes away; `stop` ends it.
+    asio::awaitable<lease_result> acquire_in_background(fair_flow* flow);
+
+    /// On a channel that is dialled for it alone. None: no call may go before those that wait, no dial may begin, or this one
+    /// failed.
+    asio::awaitable<lease> dial_for(fair_flow* flow);
+    /// Closes what was idle before `then` and still is: something swallowed an exchange that began then, and the channels
+    /// that have not been heard of since may have ended as silently.
+    void close_unheard_since(steady_time then) noexcept;
+
+    /// Closes what is idle. Nothing is dialled any more.
+    void stop() noexcept;
+
+    struct state {
+        std::size_t open;  ///< idle ones included
+        std::size_t idle;
+        std::size_t dialing;
+        std::size_t waiting;
+        std::size_t ready;  ///< of them those whose sites may have one more
+        bool backing_off;
+    };
+    /// For tests and the simulator.
+    state look() const noexcept;
+
+private:
+    friend class lease;
+    struct waiter;
+    class reaper;
+    class brake;
+    class turn;
+
+    asio::awaitable<lease_result> wait_for_lease(fair_flow* flow, steady_time deadline, asio::cancellation_type heeds,
+                                                 bool in_background);
+    void give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept;
+    void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
+
+    lease take_for(fair_flow& flow) noexcept;
+    /// Why one that waited has no channel yet.
+    failure none_in_time() const;
+    std::unique_ptr<channel> take_idle() noexcept;
+    /// A clean channel that nobody holds: to the next in the queue, or idle, or closed.
+    void offer(std::unique_ptr<channel> c) noexcept;
+    void hand_over(std::unique_ptr<channel> c, steady_time now) noexcept;
+    void park(std::unique_ptr<channel> c, steady_time now) noexcept;
+    /// Closes it, which may leave room for another one: `serve` comes behind.
+    void discard(std::unique_ptr<channel> c, close_reason why) noexcept;
+    void drop(std::unique_ptr<channel> c, close_reason why) noexcept;
+    /// The only place where channels are counted.
+    void set_state(channel_state& of, channel_state to) noexcept;
+    std::size_t& count_of(channel_state s) noexcept { return counts_[static_cast<std::size_t>(s)]; }
+    std::size_t count_of(channel_state s) const noexcept { return counts_[static_cast<std::size_t>(s)]; }
+    std::size_t open() const noexcept { return count_of(channel_state::idle) + count_of(channel_state::active); }
+    channel_census census() const noexcept;
+    channel_limits limits() const noexcept;
+    void fail_waiters(failure const& why) noexcept;
+    void serve() noexcept;
+
+    bool may_dial() const noexcept { return dial_room(census(), limits()) > 0; }
+    bool background_may_dial() noexcept;
+    void start_dial(dial_purpose why) noexcept;
+    /// What begins with each dial, and ends in `opened`.
+    channel_state begin_dial(dial_purpose why) noexcept;
+    static asio::awaitable<void> run_dial(std::shared_ptr<origin_pool> self, channel_state state);
+    void on_dialed(channel_state state, dial_result result) noexcept;
+    /// Null: it failed, and all is done about that.
+    std::unique_ptr<channel> opened(channel_state state, dial_result& result) noexcept;
+    void report_failed(dial_result const& result) noexcept;
+    void back_off() noexcept;
+
+    void reap();
+    steady_time lifetime_end() noexcept;
+    steady_duration replace_ahead() const noexcept;
+    steady_duration sweep_interval() const noexcept;
+    void replace_if_due(channel& c, steady_time now) noexcept;
+
+    std::string host_;
+    std::string fixed_headers_;
+    std::shared_ptr<shard_context> const context_;
+    fair_queue queue_;
+    std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used
+    std::unique_ptr<reaper> reaper_;
+    std::unique_ptr<brake> brake_;  // scheduled: no dial begins
+    std::unique_ptr<turn> turn_;    // scheduled: none for what waits in the background; null until something did
+    std::array<std::size_t, channel_state_count> counts_{};  // of channels in each state
+    std::size_t promised_ = 0;                               // of those that are dialled: they are not for who waits
+    std::size_t background_ = 0;                             // of those in the queue
+    unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
+    retry_budget budget_;
+    retry_budget hedges_{1};
+    bool used_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,635 @@
+#include "engine/shard.hpp"
+
+#include "engine/entry.hpp"
+#include "engine/listed_wait.hpp"
+
+#include <jirapool/core/tenant_info.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+
+namespace jirapool::detail {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto resolve_deadline = 20s;
+constexpr auto resolve_retry = 5s;
+constexpr auto resolve_retry_max = 600s;
+constexpr auto ask_again_after = 24h;  // when a connection is added
+
+}  // namespace
+
+std::size_t shard_set::home_of(std::string_view site_key) const noexcept {
+    return std::hash<std::string_view>{}(site_key) % shards.size();
+}
+
+/** Hears of the end of the executor's context, and has the shard when its last holder let go of it, which may have been a
+    caller on any thread: it is destroyed on its executor, or with the context. */
+class shard::watcher final : public context_life::member {
+public:
+    watcher(std::weak_ptr<shard> s, std::shared_ptr<context_life> l) noexcept
+        : shard_(std::move(s)), life_(std::move(l)) {}
+
+    void watch() { life_->enter(*this); }
+    void leave() noexcept { life_->leave(*this); }
+
+    void take(shard* dead) noexcept {
+        auto const me = shared_from_this();
+        {
+            std::lock_guard const lock(mutex_);
+            dead_ = dead;
+            came_.notify_all();
+        }
+        // Gone: on_context_gone is on its way, and waits for it.
+        life_->while_alive([&] {
+            auto const ex = dead->context_->executor;
+            try {
+                asio::post(ex, [self = std::static_pointer_cast<watcher>(me)] { delete self->give(); });
+            } catch (std::bad_alloc const&) {
+                return;  // then it is destroyed with the context
+            }
+        });
+    }
+
+private:
+    shard* give() noexcept {
+        std::lock_guard const lock(mutex_);
+        return std::exchange(dead_, nullptr);
+    }
+    void on_context_gone() noexcept override {
+        if (auto const s = shard_.lock()) {
+            s->abandon();
+            return;
+        }
+        {
+            std::unique_lock lock(mutex_);
+            came_.wait(lock, [&] { return dead_ != nullptr; });
+        }
+        std::unique_ptr<shard> const last(give());
+        last->abandon();
+    }
+
+    std::weak_ptr<shard> const shard_;
+    std::shared_ptr<context_life> const life_;
+    std::mutex mutex_;
+    std::condition_variable came_;
+    shard* dead_ = nullptr;
+};
+
+void shard::destroyer::operator()(shard* s) const noexcept {
+    // Abandoned, it has nothing left that any thread could disturb.
+    if (s->watcher_ && s->context_) {
+        auto const w = s->watcher_;
+        w->take(s);
+    } else {
+        delete s;
+    }
+}
+
+std::shared_ptr<shard> shard::make(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index,
+                                   std::weak_ptr<shard_set> all) {
+    std::shared_ptr<shard> s(new shard(std::move(e), std::move(p), index), destroyer());
+    s->begin(std::move(all));
+    return s;
+}
+
+/// Calls that ended without the memory to be handed to another executor.
+class shard::undelivered final : public timed {
+public:
+    explicit undelivered(shard_context& c) : context_(c), room_(c.clock, *this) {}
+
+    void keep(std::shared_ptr<entry> e) noexcept {
+        e->next = std::move(first_);
+        first_ = std::move(e);
+        context_.clock.set(*this, context_.clock.now() + 10ms);
+    }
+
+private:
+    void on_time() override { deliver(); }
+    void on_stop() override { deliver(); }
+    void deliver() {
+        for (auto e = std::move(first_); e;) {
+            auto const now = std::move(e);
+            e = std::move(now->next);
+            now->finish();
+        }
+    }
+    shard_context& context_;
+    timer_room room_;
+    std::shared_ptr<entry> first_;
+};
+
+shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index)
+    : context_(std::make_shared<shard_context>(std::move(e), std::move(p))),
+      stats_(context_->stats),
+      place_(&asio::query(context_->executor, asio::execution::context)),
+      life_(context_life::of_shard(context_->executor)),
+      undelivered_(std::make_unique<undelivered>(*context_)),
+      index_(index),
+      connections_(stats_),
+      tokens_(*context_, connections_, [this] { return origins_.at(std::string(auth_host), context_); }) {}
+
+shard::~shard() {
+    if (watcher_) watcher_->leave();
+    // Handles may outlive the shard; what hangs on its timers and pools may not.
+    while (!connections_.all().empty()) connections_.leave(*connections_.all().back());
+}
+
+void shard::begin(std::weak_ptr<shard_set> all) {
+    all_ = std::move(all);
+    tokens_.set_owner(weak_from_this());
+    watcher_ = std::make_shared<watcher>(weak_from_this(), life_);
+    watcher_->watch();
+    context_->clock.on_stop_request([weak = weak_from_this()] {
+        if (auto const self = weak.lock()) self->stop();
+    });
+}
+
+void shard::abandon() noexcept {
+    // The coroutines that are destroyed in here hold the shard too, but for those of who calls this.
+    kept_.reset();
+    context_->clock.abandon();
+    undelivered_.reset();
+    while (!connections_.all().empty()) connections_.leave(*connections_.all().back());
+    origins_.clear();
+    // Sockets and executors must not outlive their context.
+    context_.reset();
+}
+
+void shard::request_stop() noexcept {
+    life_->while_alive([&] {
+        kept_ = shared_from_this();
+        context_->clock.request_stop();
+    });
+}
+
+bool shard::runs_on(asio::any_io_executor const& ex) const noexcept {
+    // On the same context: so it is there, and with it all that this has.
+    return ex && &asio::query(ex, asio::execution::context) == place_ && ex == context_->executor;
+}
+
+void shard::deliver_later(std::shared_ptr<entry> e) noexcept {
+    if (undelivered_) undelivered_->keep(std::move(e));
+}
+
+std::shared_ptr<site_state> shard::site(std::string const& key) {
+    auto& known = sites_[key];
+    if (auto s = known.lock()) return s;
+    auto s = std::make_shared<site_state>(context_);
+    known = s;
+    if (sites_.size() >= forget_at_) forget_unused();
+    return s;
+}
+
+// What removed connections leave behind. Looked at when the number of sites has doubled, or half as many connections as there are
+// sites were removed, so that it costs nothing per call.
+void shard::forget_unused() noexcept {
+    std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
+    try {
+        std::unordered_set<std::string_view> hosts;
+        std::unordered_set<std::uint64_t> apps;
+        for (auto const& e : connections_.all()) {
+            hosts.insert(e->host());
+            if (e->token) apps.insert(e->token->app);
+        }
+        budgets_.forget_unused(apps, context_->clock.now());
+        std::erase_if(cloud_of_host_, [&](auto const& c) { return !hosts.contains(c.first); });
+    } catch (std::bad_alloc const&) {
+        removed_ = 0;  // it is looked at again, later
+    }
+    origins_.forget_unused(*context_);
+    forget_at_ = 2 * sites_.size() + 64;
+    removed_ = 0;
+}
+
+bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
+    // None: it is removed, or on its way to another shard.
+    if (e->removed || context_->clock.stopped() || !e->state || e->state->site) return true;
+    auto const s = e->state;
+    try {
+        std::string const host(e->host());
+        std::string key(e->site_key());
+        // A name may be another customer's a year later.
+        auto const known = cloud_of_host_.find(key);
+        if (known != cloud_of_host_.end() && context_->clock.now() - known->second.asked < ask_again_after) {
+            key = known->second.id;
+            auto const all = all_.lock();
+            if (!all) return true;
+            if (auto const home = all->home_of(key); home != index_) {
+                hand_over(e, s, home, key, nullptr);
+                return true;
+            }
+        }
+        std::unique_ptr<token_source> token;
+        if (e->kind == connection_kind::service_oauth) token = std::make_unique<token_source>(tokens_, *e);
+        connections_.make_room();
+        s->origin = origins_.at(host, context_);
+        s->site = site(key);
+        connections_.enter(e, s);
+        if (token) {
+            e->token = std::move(token);
+            e->token->app = std::hash<std::string>{}(s->client_id);
+            tokens_.start(e, s);
+        } else if (e->kind == connection_kind::personal_api_token) {
+            if (key == host) ask_for_cloud_id(e, host);
+            else s->site->current().on_claim(e->host_hash());
+        }
+        return true;
+    } catch (std::bad_alloc const&) {
+        if (s->site) connections_.leave(*e);
+        s->site.reset();
+        s->origin.reset();
+        e->state = s;
+        return false;
+    }
+}
+
+quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s,
+                              std::shared_ptr<points_quota>& over_sites) noexcept {
+    quota_scopes q;
+    q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
+    over_sites = e.token ? budgets_.find(e.token->app) : nullptr;
+    q.over_sites = over_sites.get();
+    q.of_account = e.account_limit.get();
+    return q;
+}
+
+void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
+    if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
+        auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
+        if (!quota) quota = std::make_unique<points_quota>();
+    }
+    if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) budgets_.at(e.token->app);
+    bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
+    if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
+}
+
+rate_headers shard::learn(std::shared_ptr<connection_entry> const& e, connection_state& s, route_match m,
+                          response const& answer, steady_time now) {
+    auto const said = read_rate_headers(answer, context_->clock.wall());
+    if (said.retry_after_unreadable) stats_->retry_after_unreadable.add();
+    if (said.near_limit) stats_->near_limit.add();
+    if (answer.status() == 429) stats_->limited[static_cast<std::size_t>(said.reason)].add();
+    if (s.site->current().left()) teach_elsewhere(e, m, answer.status(), said);
+    else teach(*e, s, m, answer.status(), said, now);
+    return said;
+}
+
+void shard::teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
+                  steady_time now) {
+    auto& site = s.site->current();
+    bool const doubted = e.kind == connection_kind::personal_api_token && site.doubts(e.host_hash());
+    auto const taken = doubted ? of_account_alone(said, status) : said;
+    learn_quotas(e, s, taken);
+    std::shared_ptr<points_quota> over_sites;
+    auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now,
+                                               context_->clock.wall(), context_->random);
+    if (lesson.pause != limit_reason::none) {
+        if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
+        else site.on_believed_pause(now);
+        stats_->pauses[static_cast<std::size_t>(lesson.pause)].add();
+        if (lesson.pause == limit_reason::global_quota) close_quota_elsewhere(e, lesson.until);
+        context_->report({event::kind::limit_pause, e.id, to_string(lesson.pause)});
+    }
+    if (site.limiter.waiting() > 0) site.pump();
+}
+
+void shard::teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
+                            rate_headers const& said) noexcept {
+    auto const all = all_.lock();
+    if (!all) return;
+    try {
+        auto const other = all->shards[e->home.load(std::memory_order_acquire)];
+        other->post([other, e, id = m.route, issue = std::string(m.issue), status, said] {
+            try {
+                if (other->index_ != e->home.load(std::memory_order_acquire))
+                    return other->teach_elsewhere(e, {id, issue}, status, said);
+                if (!e->state || !e->state->site) return;
+                other->teach(*e, *e->state, {id, issue}, status, said, other->context_->clock.now());
+            } catch (std::bad_alloc const&) {
+                return;  // the next answer says it again
+            }
+        });
+    } catch (std::bad_alloc const&) {
+        return;  // the same
+    }
+}
+
+void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
+    try {
+        budgets_.at(app).close(until, context_->clock.now());
+    } catch (std::bad_alloc const&) {
+        return;  // Jira will say so here as well
+    }
+}
+
+void shard::close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept {
+    auto const all = all_.lock();
+    if (!all || !e.token) return;
+    try {
+        for (auto const& other : all->shards)
+            if (other.get() != this)
+                other->post([other, app = e.token->app, until] { other->close_quota(app, until); });
+    } catch (std::bad_alloc const&) {
+        return;  // as above
+    }
+}
+
+void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
+    if (e->removed || !e->state) return;
+    if (!e->state->site) {
+        e->state = std::move(s);
+        return;
+    }
+    s->origin = e->state->origin;
+    s->site = e->state->site;
+    e->state = s;
+    e->refusal_told = false;
+    connections_.note_refused(e->id, false);
+    if (e->token) {
+        e->token->app = std::hash<std::string>{}(s->client_id);
+        e->token->fsm.on_secret_replaced(context_->clock.now());
+        tokens_.start(e, s);
+    }
+}
+
+void shard::remove(std::shared_ptr<connection_entry> const& e) {
+    if (!e->state || !e->state->site) {
+        e->state.reset();
+        return;
+    }
+    auto const s = connections_.leave(*e);
+    if (e->token) e->token->wake_all();
+    connections_.note_refused(e->id, false);
+    s->site->end_waits_of(*e);
+    ++removed_;
+    if (removed_ >= 64 && 2 * removed_ >= sites_.size()) forget_unused();
+}
+
+void shard::reset_limits(connection_entry const& e) noexcept {
+    if (!e.state || !e.state->site) return;
+    auto& site = e.state->site->current();
+    site.limiter.reset();
+    std::shared_ptr<points_quota> over_sites;
+    auto const quotas = quotas_of(e, *e.state, over_sites);
+    for (auto* const q : {quotas.at_site, quotas.over_sites, quotas.of_account})
+        if (q != nullptr) q->reset();
+    site.pump_soon();
+}
+
+void shard::stop() {
+    auto const self = std::move(kept_);
+    origins_.stop();
+    context_->clock.stop();
+}
+
+asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,
+                                   std::shared_ptr<std::atomic<bool> const> over) {
+    self->refuse_calls();
+    auto const deadline = deadline_after(self->context_->clock.now(), patience);
+    auto const& calls = self->stats_->calls_in_flight;
+    wake why = wake::notified;
+    while (calls.value() > 0 && !*over && why == wake::notified) {
+        listed_wait last(self->drains_, self->context_->clock, self->executor());
+        why = co_await last.point.wait(deadline);
+    }
+    co_return calls.value() == 0;
+}
+
+void shard::wake_drains() noexcept {
+    for (auto* const d : drains_) d->notify();
+}
+
+void shard::count_cancelled(connection_kind k) noexcept {
+    stats_->calls[static_cast<std::size_t>(k)][static_cast<std::size_t>(outcome::cancelled)].add();
+    stats_->call_duration.observe(steady_duration::zero());
+}
+
+void shard::on_call_ended() {
+    if (stats_->calls_in_flight.value() == 0) wake_drains();
+}
+
+void shard::on_refused(connection_entry& e, event::kind what, char const* detail) noexcept {
+    if (e.removed || e.refusal_told.exchange(true)) return;
+    try {
+        if (!e.token) connections_.note_refused(e.id, true);
+        context_->report({what, e.id, detail});
+    } catch (std::bad_alloc const&) {
+        return;  // the counters have it
+    }
+}
+
+void shard::on_accepted(connection_entry& e) noexcept {
+    if (!e.refusal_told.load(std::memory_order_relaxed)) return;
+    e.refusal_told = false;
+    if (!e.token) connections_.note_refused(e.id, false);
+}
+
+// Which site a host is
+
+void shard::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host) {
+    auto& waiting = by_host_[host];
+    waiting.push_back(e);
+    if (waiting.size() > 1) return;
+    try {
+        asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), host), [](std::exception_ptr) {});
+    } catch (std::bad_alloc const&) {
+        by_host_.erase(host);
+        throw;
+    }
+}
+
+/// Asks once. True: the host's connections are where they belong.
+asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why) {
+    auto const pool = self->origins_.at(host, self->context_);
+    fair_flow flow;
+    auto leased = co_await pool->acquire_in_background(&flow);
+    if (!leased.lease) {
+        *why = std::move(leased.error);
+        co_return false;
+    }
+    if (!self->anybody_asks_for(host)) {
+        leased.lease.give_back();
+        co_return true;
+    }
+    exchange_input in;
+    in.target = tenant_info_target;
+    in.fixed_headers = pool->fixed_headers();
+    in.deadline = self->context_->clock.now() + resolve_deadline;
+    response out;
+    auto report = co_await leased.lease.channel().exchange(&in, &out);
+    leased.lease.end(report);
+    if (report.error.code()) {
+        *why = std::move(report.error);
+        co_return false;
+    }
+    auto const cloud = read_tenant_info(out.status(), out.body());
+    if (cloud) self->adopt(host, cloud->str());
+    else *why = cloud.error();
+    co_return cloud.has_value();
+}
+
+asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std::string host) {
+    steady_duration pause = resolve_retry;
+    for (int attempt = 1; !self->context_->clock.stopped() && self->anybody_asks_for(host); ++attempt) {
+        failure why;
+        try {
+            bool const learned = co_await learn_cloud_id(self, host, &why);
+            if (learned) co_return;
+            if (attempt == 3 && !self->context_->clock.stopped()) {
+                if (why.peer().empty()) why = std::move(why).with_peer(host);
+                self->context_->report({event::kind::site_unresolved, {}, why.describe()});
+            }
+        } catch (std::bad_alloc const&) {
+            why = make_error_code(boost::system::errc::not_enough_memory);
+        }
+        wait_point point(self->context_->clock, self->executor());
+        auto const jittered = steady_duration(static_cast<steady_duration::rep>(
+            uniform(self->context_->random, 0.5, 1.0) * static_cast<double>(pause.count())));
+        try {
+            co_await point.wait(self->context_->clock.now() + jittered);
+        } catch (std::bad_alloc const&) {
+            // The host's next connection begins anew.
+            self->by_host_.erase(host);
+            co_return;
+        }
+        pause = std::min<steady_duration>(pause * 2, resolve_retry_max);
+    }
+}
+
+bool shard::anybody_asks_for(std::string const& host) {
+    auto& waiting = by_host_[host];
+    std::erase_if(waiting, [](auto const& weak) {
+        auto const e = weak.lock();
+        return !e || e->removed;
+    });
+    if (!waiting.empty()) return true;
+    by_host_.erase(host);
+    return false;
+}
+
+void shard::adopt(std::string const& host, std::string const& cloud) {
+    auto const known = cloud_of_host_.find(host);
+    if (known != cloud_of_host_.end() && known->second.id != cloud) part_from_old_site(host);
+    cloud_of_host_.insert_or_assign(host, known_cloud{cloud, context_->clock.now()});
+    auto const all = all_.lock();
+    if (!all) return;
+    auto const home = all->home_of(cloud);
+    std::shared_ptr<learned> lessons;
+    std::shared_ptr<site_state> left_behind;
+    // One after the other, so that lack of memory leaves the rest to be asked for again.
+    for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
+        auto const e = waiting.back().lock();
+        if (!e || e->removed || !e->state || !e->state->site) continue;
+        if (home == index_) {
+            join(*e, cloud);
+            continue;
+        }
+        left_behind = e->state->site;
+        if (!lessons) {
+            lessons = std::make_shared<learned>(site_limiter(context_->params->limits), nullptr);
+            lessons->limiter.merge(left_behind->limiter);
+            if (left_behind->quota) lessons->quota = std::make_unique<points_quota>(*left_behind->quota);
+        }
+        auto s = e->state->without_site();
+        auto const left = connections_.leave(*e);
+        try {
+            hand_over(e, std::move(s), home, cloud, lessons);
+        } catch (std::bad_alloc const&) {
+            connections_.enter(e, left);
+            throw;
+        }
+    }
+    by_host_.erase(host);
+    // Who waits here follows; the answers of those in flight are told there.
+    if (left_behind) left_behind->leave();
+}
+
+void shard::part_from_old_site(std::string const& host) {
+    auto& waiting = by_host_[host];
+    sites_.erase(host);
+    auto const fresh = std::make_shared<site_state>(context_);
+    for (auto const& e : connections_.all()) {
+        if (e->kind != connection_kind::personal_api_token || e->host() != host || !e->state->site) continue;
+        auto s = e->state->without_site();
+        s->origin = e->state->origin;
+        s->site = fresh;
+        e->state = std::move(s);
+        if (std::none_of(waiting.begin(), waiting.end(), [&](auto const& w) { return w.lock() == e; }))
+            waiting.push_back(e);
+    }
+}
+
+/// One site, two names: the first who comes under a name brings the object, the second one's becomes that.
+void shard::join(connection_entry& e, std::string const& cloud) {
+    auto const mine = e.state->site;
+    auto& named = sites_[cloud];
+    auto const site = named.lock();
+    if (!site) {
+        named = mine;
+        mine->on_claim(e.host_hash());
+        return;
+    }
+    if (site == mine) return;
+    auto const w = site->on_claim(e.host_hash());
+    if (w == site_limiter::word::counted) pause_account(e, mine->limiter, mine->quota.get());
+    // A new state: calls in flight find the way from the old one.
+    auto s = e.state->without_site();
+    s->origin = e.state->origin;
+    s->site = site;
+    if (&mine->current() != site.get()) mine->become(site, w);
+    e.state = std::move(s);
+}
+
+void shard::pause_account(connection_entry& e, site_limiter const& l, points_quota const* q) {
+    auto const now = context_->clock.now();
+    auto until = std::max(l.paused_until(now), l.issues_paused_until(now));
+    if (q != nullptr && q->closed(now)) until = std::max(until, q->earliest(now));
+    if (until == steady_time::min()) return;
+    if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
+    e.account_limit->close(until, now);
+}
+
+void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
+                      std::string const& cloud, std::shared_ptr<learned const> lessons) {
+    auto const all = all_.lock();
+    if (!all) return;
+    auto const next = all->shards[home];
+    next->post([next, e, s, cloud, lessons = std::move(lessons)] { next->take_over(e, s, cloud, lessons.get()); });
+    // After the post: a caller that reads the new home posts behind it.
+    e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
+}
+
+void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
+                      std::string const& cloud, learned const* lessons) noexcept {
+    auto const remember = [&] {
+        try {
+            cloud_of_host_.insert_or_assign(std::string(e->host()), known_cloud{cloud, context_->clock.now()});
+        } catch (std::bad_alloc const&) {
+            return;  // then it is asked for here once more
+        }
+    };
+    remember();
+    e->state = std::move(s);
+    [[maybe_unused]] bool const begun = begin_with(e);
+    if (lessons == nullptr || !e->state || !e->state->site) return;
+    try {
+        auto& site = e->state->site->current();
+        auto const w = site.on_claim(e->host_hash());
+        if (w == site_limiter::word::counted) pause_account(*e, lessons->limiter, lessons->quota.get());
+        else if (lessons->quota && !site.quota) site.quota = std::make_unique<points_quota>(*lessons->quota);
+        site.limiter.merge(lessons->limiter, w);
+    } catch (std::bad_alloc const&) {
+        return;  // answers teach it again
+    }
+}
+
+}  // namespace jirapool::detail

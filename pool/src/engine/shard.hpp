@@ -1,0 +1,190 @@
+#pragma once
+
+#include "engine/app_budgets.hpp"
+#include "engine/connection_entry.hpp"
+#include "engine/connection_list.hpp"
+#include "engine/origin_directory.hpp"
+#include "engine/shard_context.hpp"
+#include "engine/site_state.hpp"
+#include "engine/token_refresher.hpp"
+#include "wait/context_life.hpp"
+#include "wait/timers.hpp"
+
+#include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/random.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/pool/client.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace jirapool::detail {
+
+class entry;
+class shard;
+class shard_set;
+
+/** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.
+
+    @par Threads   Everything but `stats`, `life`, `post` and `request_stop` only on its executor. */
+class shard : public std::enable_shared_from_this<shard> {
+public:
+    /// Whoever lets go of it last, on whatever thread: it is destroyed on its executor, or with the executor's context.
+    static std::shared_ptr<shard> make(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index,
+                                       std::weak_ptr<shard_set> all);
+
+    std::shared_ptr<shard_stats> const& stats() const noexcept { return stats_; }
+    /// Of the context that its executor is of.
+    std::shared_ptr<context_life> const& life() const noexcept { return life_; }
+    /// Posts to its executor. False: the context is gone. May throw bad_alloc.
+    template <class F>
+    bool post(F f) {
+        return life_->while_alive([&] { asio::post(context_->executor, std::move(f)); });
+    }
+    /// `stop`, soon, on its executor; needs no memory.
+    void request_stop() noexcept;
+    asio::any_io_executor const& executor() const noexcept { return context_->executor; }
+    /// A coroutine on `ex` runs where this does.
+    bool runs_on(asio::any_io_executor const& ex) const noexcept;
+
+    /// Begins with a connection that has its state, but no site yet. False: there was no memory, and it is as it was; its next
+    /// call tries again.
+    bool begin_with(std::shared_ptr<connection_entry> const& e) noexcept;
+    void replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s);
+    void remove(std::shared_ptr<connection_entry> const& e);
+    void reset_limits(connection_entry const& e) noexcept;
+    void stop();
+    /// From now on new calls end with `stopped`.
+    void refuse_calls() noexcept { refusing_ = true; }
+    /// True when no call is left, false when some are at the deadline, or when it is over before.
+    static asio::awaitable<bool> drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,
+                                       std::shared_ptr<std::atomic<bool> const> over);
+    /// Those who drain look whether it is over.
+    void wake_drains() noexcept;
+    /// A call was cancelled before it began.
+    void count_cancelled(connection_kind k) noexcept;
+    /// One that lacked the memory to be handed to its caller is so a moment later.
+    void deliver_later(std::shared_ptr<entry> e) noexcept;
+    /// An app's quota over all its sites is used up: nothing of it before `until`.
+    void close_quota(std::uint64_t app, steady_time until) noexcept;
+
+    /// The one call coroutine. At the connection's home, in a coroutine that does not throw when it is cancelled.
+    static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
+                                                  request r, body_streams b);
+
+    /// What an answer of the connection says about limits is known from now on, on whichever shard its site is by now.
+    /// `s`: of the call that it answers. @return what its headers say. May throw bad_alloc: then it is not known.
+    rate_headers learn(std::shared_ptr<connection_entry> const& e, connection_state& s, route_match m,
+                       response const& answer, steady_time now);
+    /// The points budgets of which answers told: most connections have none.
+    /// `over_sites` gets the app's, and holds it for as long as the caller refers to it.
+    quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
+                           std::shared_ptr<points_quota>& over_sites) noexcept;
+
+    /// Jira answers as to anybody, or 401 to an API token.
+    void on_refused(connection_entry& e, event::kind what, char const* detail) noexcept;
+    /// Jira took the credential.
+    void on_accepted(connection_entry& e) noexcept;
+    void on_call_ended();
+
+    token_refresher& tokens() noexcept { return tokens_; }
+    /// Null once its executor's context is gone.
+    std::shared_ptr<shard_context> const& context() const noexcept { return context_; }
+
+    // For tests and the simulator.
+    timers& clock() noexcept { return context_->clock; }
+
+private:
+    class watcher;
+    class undelivered;
+    /// Of a site, on its way to another shard.
+    struct learned {
+        site_limiter limiter;
+        std::unique_ptr<points_quota> quota;
+    };
+    struct destroyer {
+        void operator()(shard* s) const noexcept;
+    };
+
+    shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index);
+    ~shard();
+    friend std::default_delete<shard>;
+    void begin(std::weak_ptr<shard_set> all);
+
+    std::shared_ptr<site_state> site(std::string const& key);
+    /// Its host is another site now: its connections begin anew, beside what they learned of the old one.
+    void part_from_old_site(std::string const& host);
+    void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
+    void close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept;
+
+    void ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host);
+    static asio::awaitable<bool> learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why);
+    static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
+    bool anybody_asks_for(std::string const& host);
+    void adopt(std::string const& host, std::string const& cloud);
+    void join(connection_entry& e, std::string const& cloud);
+    void teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
+               steady_time now);
+    /// The same on the shard that has the connection now.
+    void teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
+                         rate_headers const& said) noexcept;
+    /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
+    void pause_account(connection_entry& e, site_limiter const& l, points_quota const* q);
+    void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
+                   std::string const& cloud, std::shared_ptr<learned const> lessons);
+    void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
+                   std::string const& cloud, learned const* lessons) noexcept;
+    void forget_unused() noexcept;
+
+    /// The executor's context is gone: whoever waits here is never resumed. Its caller holds it.
+    void abandon() noexcept;
+
+    std::shared_ptr<shard_context> context_;  // null once its executor's context is gone
+    std::shared_ptr<shard_stats> const stats_;
+    asio::execution_context const* const place_;
+    std::shared_ptr<context_life> const life_;
+    std::shared_ptr<watcher> watcher_;
+    std::unique_ptr<undelivered> undelivered_;
+    std::shared_ptr<shard> kept_;  // itself, from a request to stop until it is met
+    std::weak_ptr<shard_set> all_;
+    std::size_t index_;
+
+    std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;  // by key
+    std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>
+        by_host_;  // whose cloud ID is asked for
+    struct known_cloud {
+        std::string id;
+        steady_time asked;
+    };
+    std::unordered_map<std::string, known_cloud> cloud_of_host_;
+    connection_list connections_;
+    origin_directory origins_;
+    token_refresher tokens_;
+    app_budgets budgets_;
+    std::vector<wait_point*> drains_;  // who waits for the last call
+    bool refusing_ = false;
+    std::size_t forget_at_ = 64;  // sites, when next to look for unused ones
+    std::size_t removed_ = 0;     // connections, since that was last done
+};
+
+/// All shards of an engine: what handles and shards use to reach one another.
+class shard_set {
+public:
+    std::vector<std::shared_ptr<shard>> shards;
+    /// By stop: no call begins any more.
+    std::atomic<bool> ended{false};
+
+    std::size_t home_of(std::string_view site_key) const noexcept;
+};
+
+}  // namespace jirapool::detail

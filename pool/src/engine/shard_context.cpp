@@ -1,0 +1,15 @@
+#include "engine/shard_context.hpp"
+
+namespace jirapool::detail {
+
+void shard_context::report(event const& e) const noexcept {
+    if (!params->on_event) return;
+    try {
+        params->on_event(e);
+    } catch (...) {
+        // The user's, who was asked not to throw: nothing of a shard may end because of it.
+        return;
+    }
+}
+
+}  // namespace jirapool::detail

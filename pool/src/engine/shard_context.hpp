@@ -1,0 +1,60 @@
+#pragma once
+
+#include "exchange/channel.hpp"
+#include "wait/timers.hpp"
+
+#include <jirapool/core/pace.hpp>
+#include <jirapool/core/random.hpp>
+#include <jirapool/core/stats.hpp>
+#include <jirapool/pool/params.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace jirapool::detail {
+
+/// What a shard stands on: real, or simulated.
+class shard_environment {
+public:
+    asio::any_io_executor executor;
+    engine_clock const* clock = nullptr;
+    std::unique_ptr<jirapool::detail::alarm> alarm;
+    std::function<std::unique_ptr<dialer>(asio::any_io_executor, timers&)> make_dialer;
+    std::uint64_t seed = 0;
+    std::size_t shards = 1;  ///< of the engine
+};
+
+/** What the parts of one shard share: its executor, its time, its chance, its way out. Whoever touches any of it when
+    destroyed (a site, an origin's pool) holds it, so that no order of destruction matters. It holds none of them.
+
+    @par Threads   Its shard's. */
+class shard_context {
+public:
+    shard_context(shard_environment e, std::shared_ptr<client_params const> p)
+        : executor(std::move(e.executor)),
+          params(std::move(p)),
+          stats(std::make_shared<shard_stats>()),
+          shards(e.shards),
+          dials(params->pool.background_dials_per_second, e.shards),
+          random(e.seed),
+          clock(*e.clock, std::move(e.alarm)),
+          dial(e.make_dialer(executor, clock)) {}
+    shard_context(shard_context const&) = delete;
+    shard_context& operator=(shard_context const&) = delete;
+
+    void report(event const& e) const noexcept;
+
+    asio::any_io_executor const executor;
+    std::shared_ptr<client_params const> const params;
+    std::shared_ptr<shard_stats> const stats;
+    std::size_t const shards;  ///< of the engine
+    pace dials;                ///< of those that no call waits for
+    random_engine random;
+    timers clock;
+    std::unique_ptr<dialer> const dial;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "engine/connection_list.hpp"
+#include "engine/shard_context.hpp"
+#include "engine/token_source.hpp"
+
+#include <jirapool/core/token_fsm.hpp>
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace jirapool::detail {
+
+struct token_exchange;
+
+/** The access tokens of a shard's OAuth connections, each from its first exchange to its last renewal: when one is due (token_fsm
+    says), the exchange with the token endpoint, who is told and who is woken. */
+class token_refresher {
+public:
+    /// Keeps references. `origin`: the pool of auth_host; may throw bad_alloc.
+    token_refresher(shard_context& c, connection_list& l, std::function<std::shared_ptr<origin_pool>()> origin)
+        : context_(c), connections_(l), origin_(std::move(origin)), endpoint_(c.params->tokens, c.shards) {}
+    token_refresher(token_refresher const&) = delete;
+    token_refresher& operator=(token_refresher const&) = delete;
+
+    /// What runs here holds the owner, which has this in it.
+    void set_owner(std::weak_ptr<void> owner) noexcept { owner_ = std::move(owner); }
+
+    /// Renews now, or when it is due.
+    void start(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    /// Once the token machine said that one is to begin.
+    void spawn(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
+    void start_for(connection_entry const& e) { start(connections_.holder_of(e), e.state); }
+    void spawn_for(connection_entry const& e) { spawn(connections_.holder_of(e), e.state); }
+    /// Jira refuses each new token of the credential, or takes them again.
+    void tell_refused(connection_entry& e, bool refused) noexcept;
+
+    token_endpoint& endpoint() noexcept { return endpoint_; }
+    shard_context& context() const noexcept { return context_; }
+
+private:
+    std::shared_ptr<token_refresher> shared() { return {std::shared_ptr<void>(owner_), this}; }
+    static asio::awaitable<void> run(std::shared_ptr<token_refresher> self, std::shared_ptr<connection_entry> e,
+                                     std::shared_ptr<connection_state> s);
+    static asio::awaitable<void> exchange(std::shared_ptr<token_refresher> self, std::shared_ptr<connection_state> s,
+                                          token_exchange* out);
+    void tell(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept;
+    /// The token endpoint answers behind an outage.
+    void wake_all() noexcept;
+
+    shard_context& context_;
+    connection_list& connections_;
+    std::function<std::shared_ptr<origin_pool>()> const origin_;
+    std::weak_ptr<void> owner_;
+    token_endpoint endpoint_;
+};
+
+}  // namespace jirapool::detail

@@ -1,0 +1,126 @@
+#include "exchange/sink_stream.hpp"
+
+#include "exchange/caller_wait.hpp"
+
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace jirapool::detail {
+
+namespace {
+
+// They own what they use: see wait_for_caller.
+
+asio::awaitable<error_code> write_piece(std::shared_ptr<body_sink> sink, std::shared_ptr<padded_buffer> piece) {
+    error_code const ec = co_await sink->write({piece->data(), piece->size()});
+    co_return ec;
+}
+
+asio::awaitable<error_code> write_end(std::shared_ptr<body_sink> sink) {
+    error_code const ec = co_await sink->end();
+    co_return ec;
+}
+
+/// The end of one step of the sink. @return whether the body may go on.
+bool settle(failure interrupted, error_code const& of_sink, body_sink const& sink, exchange_report* report) {
+    if (!interrupted.code() && !of_sink) return true;
+    report->caller_failed = !interrupted.code() || interrupted.code() == errc::sink_failed;
+    if (!interrupted.code()) {
+        std::string why;
+        try {
+            why = sink.why();
+        } catch (...) {
+            why.clear();  // the code stands without it
+        }
+        if (why.empty()) why = "the call's sink did not take the body";
+        interrupted = failure(of_sink).with_rule(std::move(why));
+    }
+    report->error = std::move(interrupted).at(stage::body);
+    return false;
+}
+
+}  // namespace
+
+sink_stream::sink_stream(std::shared_ptr<body_sink> s, timers& t, asio::any_io_executor ex, std::uint32_t max_ratio)
+    : sink_(std::move(s)), timers_(t), executor_(std::move(ex)), max_ratio_(max_ratio) {}
+
+void sink_stream::restart() noexcept {
+    decoder_.reset();
+    begun_ = false;
+}
+
+asio::awaitable<bool> sink_stream::pass(response* out, content_coding coding, bool last, steady_time deadline,
+                                        exchange_report* report) {
+    auto& taken = coding == content_coding::identity ? *piece_ : raw_;
+    taken.clear();
+    std::swap(taken, out->mutable_body());
+    if (!begun_ && !begin(*out, coding, report)) co_return false;
+    bool passed = true;
+    if (decoder_) passed = co_await decode(deadline, report);
+    else passed = co_await write(deadline, report);
+    if (passed && last) {
+        out->mutable_body() = padded_buffer();
+        passed = co_await end(deadline, report);
+    }
+    co_return passed;
+}
+
+bool sink_stream::begin(response const& head, content_coding coding, exchange_report* report) {
+    begun_ = true;
+    if (coding != content_coding::identity) {
+        auto const unlimited = std::numeric_limits<std::uint64_t>::max();
+        decoder_ = std::make_unique<content_decoder>(coding, content_decoder::limits{unlimited, max_ratio_});
+        piece_->clear();
+        piece_->reserve(most_piece);
+    }
+    failure thrown;
+    error_code ec;
+    try {
+        ec = sink_->begin(head);
+    } catch (...) {
+        thrown = what_failed(errc::sink_failed, std::current_exception());
+    }
+    return settle(std::move(thrown), ec, *sink_, report);
+}
+
+asio::awaitable<bool> sink_stream::decode(steady_time deadline, exchange_report* report) {
+    std::string_view left(raw_.data(), raw_.size());
+    do {
+        piece_->clear();
+        if (auto const problem = decoder_->put_some(left, *piece_, most_piece)) {
+            report->error = failure(problem.code, problem.rule).at(stage::body);
+            co_return false;
+        }
+        bool const written = co_await write(deadline, report);
+        if (!written) co_return false;
+    } while (decoder_->has_more());
+    co_return true;
+}
+
+asio::awaitable<bool> sink_stream::write(steady_time deadline, exchange_report* report) {
+    if (piece_->size() == 0) co_return true;
+    wrote_ = true;
+    auto writing = write_piece(sink_, piece_);
+    error_code of_sink;
+    failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(writing), deadline, errc::sink_failed,
+                                                   &of_sink);
+    co_return settle(std::move(interrupted), of_sink, *sink_, report);
+}
+
+asio::awaitable<bool> sink_stream::end(steady_time deadline, exchange_report* report) {
+    if (decoder_) {
+        if (auto const problem = decoder_->finish()) {
+            report->error = failure(problem.code, problem.rule).at(stage::body);
+            co_return false;
+        }
+    }
+    auto ending = write_end(sink_);
+    error_code of_sink;
+    failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(ending), deadline, errc::sink_failed,
+                                                   &of_sink);
+    co_return settle(std::move(interrupted), of_sink, *sink_, report);
+}
+
+}  // namespace jirapool::detail

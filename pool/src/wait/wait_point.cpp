@@ -1,0 +1,117 @@
+#include "wait/wait_point.hpp"
+
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <new>
+#include <utility>
+
+namespace jirapool::detail {
+
+/// What is posted. Destroyed uncalled, with its executor, it takes the coroutine with it.
+class wait_point::resumption {
+public:
+    explicit resumption(wait_point& p) noexcept : point_(&p) {}
+    resumption(resumption&& other) noexcept : point_(std::exchange(other.point_, nullptr)) {}
+    resumption& operator=(resumption&&) = delete;
+    ~resumption() {
+        if (point_ != nullptr && point_->posted_) point_->on_abandoned();
+    }
+    void operator()() { std::exchange(point_, nullptr)->resume(); }
+
+private:
+    wait_point* point_;
+};
+
+wait_point::~wait_point() = default;
+
+void wait_point::start(handler h) noexcept {
+    handler_.emplace(std::move(h));
+    woken_ = posted_ = false;
+}
+
+void wait_point::complete(wake w) noexcept {
+    if (!handler_ || std::exchange(woken_, true)) return;
+    why_ = w;
+    timers_.cancel(*this);
+    try {
+        asio::post(executor_, resumption(*this));
+        posted_ = true;
+    } catch (std::bad_alloc const&) {
+        // By the alarm then, which needs no memory. A shard that stops has none any more, and nothing on its stack either.
+        if (timers_.stopped()) resume();
+        else timers_.set(*this, timers_.now());
+    }
+}
+
+void wait_point::notify_here() {
+    if (!handler_ || std::exchange(woken_, true)) return;
+    why_ = wake::notified;
+    timers_.cancel(*this);
+    resume();
+}
+
+void wait_point::resume() {
+    auto h = std::move(*handler_);
+    handler_.reset();
+    // Here, not in `complete`, which may run inside the slot's own handler.
+    auto slot = asio::get_associated_cancellation_slot(h);
+    if (slot.is_connected()) slot.clear();
+    std::move(h)(why_);
+}
+
+void wait_point::on_time() {
+    if (woken_) resume();
+    else complete(wake::timeout);
+}
+
+void wait_point::on_abandoned() noexcept {
+    if (!handler_) return;
+    // Destroying the handler destroys the coroutine and with it this object.
+    auto const h = std::move(*handler_);
+    handler_.reset();
+}
+
+asio::awaitable<wake> wait_point::wait(steady_time deadline, asio::cancellation_type heeds) {
+    // A coroutine that was cancelled while it ran has no pending operation to be told so.
+    auto const state = co_await asio::this_coro::cancellation_state;
+    if ((state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped()) co_return wake::cancelled;
+    timers_.make_room();
+    auto slot = state.slot();
+    if (slot.is_connected())
+        slot.assign([this, heeds](asio::cancellation_type t) {
+            if ((t & heeds) != asio::cancellation_type::none) complete(wake::cancelled);
+        });
+    try {
+        wake const w = co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
+            [this, deadline](handler h) {
+                start(std::move(h));
+                timers_.set(*this, deadline);
+            },
+            asio::use_awaitable);
+        co_return w;
+    } catch (std::bad_alloc const&) {
+        if (slot.is_connected()) slot.clear();
+        throw;
+    }
+}
+
+asio::awaitable<wake> wait_point::yield(asio::cancellation_type heeds) {
+    auto const state = co_await asio::this_coro::cancellation_state;
+    auto const cancelled = [&] {
+        return (state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped();
+    };
+    if (cancelled()) co_return wake::cancelled;
+    timers_.make_room();  // for a wake-up that cannot be posted
+    co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
+        [this](handler h) {
+            start(std::move(h));
+            complete(wake::notified);
+        },
+        asio::use_awaitable);
+    co_return cancelled() ? wake::cancelled : wake::notified;
+}
+
+}  // namespace jirapool::detail

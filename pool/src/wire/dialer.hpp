@@ -1,0 +1,61 @@
+#pragma once
+
+#include "exchange/channel.hpp"
+#include "wait/timers.hpp"
+#include "wire/http1_channel.hpp"
+#include "wire/name_resolver.hpp"
+#include "wire/tls.hpp"
+
+#include <jirapool/pool/params.hpp>
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace jirapool::detail {
+
+/// Resolves anew for each dial, or falls back on what worked; connects to the first address that answers; shakes hands: a limit on each.
+class tls_dialer final : public dialer {
+public:
+    tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
+               std::shared_ptr<client_params const> params, std::unique_ptr<name_resolver> names = nullptr);
+    asio::awaitable<dial_result> dial(std::string host) override;
+    void forget(std::string const& host) noexcept override {
+        sessions_.erase(host);
+        worked_.erase(host);
+    }
+
+    using endpoints = std::vector<asio::ip::tcp::endpoint>;
+    /// The race for the first connection, by itself for tests. Null: `result` says why.
+    asio::awaitable<std::unique_ptr<timed_socket>> connect(endpoints to, dial_result* result);
+
+private:
+    class race;
+    asio::awaitable<bool> resolve(std::string host, endpoints* out, dial_result* result);
+    asio::awaitable<bool> shake_hands(timed_socket* socket, tls_stream* tls, dial_result* result);
+    address_override const* override_of(std::string const& host) const noexcept;
+    /// With the host, address and port that it is about.
+    failure about(std::string const& host, failure f) const;
+
+    /// What a host was connected to last, with its certificate: the address that took the connection, then the others of that answer.
+    struct addresses {
+        endpoints all;
+        steady_time connected_at{};
+    };
+    /// Null: none that may still be used.
+    endpoints const* stale_addresses(std::string const& host) const noexcept;
+    void keep(std::string const& host, endpoints all, asio::ip::tcp::endpoint const& winner);
+
+    asio::any_io_executor executor_;
+    timers& timers_;
+    std::shared_ptr<tls_context const> context_;
+    std::shared_ptr<client_params const> params_;
+    std::unique_ptr<name_resolver> names_;
+    read_scratch scratch_;
+    // By host; all else that a session depends on, the TLS setting, is the same for all of a dialer. References stay valid.
+    std::unordered_map<std::string, session_slot> sessions_;
+    std::unordered_map<std::string, addresses> worked_;  // by host
+};
+
+}  // namespace jirapool::detail

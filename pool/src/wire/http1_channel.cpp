@@ -1,0 +1,486 @@
+#include "wire/http1_channel.hpp"
+
+#include "exchange/rate_floor.hpp"
+#include "exchange/sink_stream.hpp"
+#include "exchange/source_stream.hpp"
+#include "wait/handler_memory.hpp"
+
+#include <jirapool/core/secret.hpp>
+
+#include <sys/socket.h>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+namespace jirapool::detail {
+
+using asio::ip::tcp;
+
+namespace {
+
+// A body up to this size travels in one write with the head; a larger one is not copied.
+constexpr std::size_t inline_body = 16u << 10;
+
+// More than the parts of a head that are the same for all: method, version, names and ends of our own header lines.
+constexpr std::size_t fixed_head = 192;
+
+// A request must not meet the server's close on the wire: it takes time to get there, and clocks differ.
+constexpr auto keep_alive_margin = std::chrono::seconds(1);
+
+// A channel whose exchanges follow one another so closely keeps the memory that TLS reads and writes with.
+constexpr auto busy_gap = std::chrono::milliseconds(100);
+
+// A shard's turn: for so long an exchange for which there is always something to read keeps the thread to itself.
+constexpr auto longest_turn = std::chrono::milliseconds(1);
+
+// The same for what is sent to a peer that takes it at once, without a look at the clock: some 16 records of 10 to 20 us.
+constexpr std::size_t most_sent_at_once = 256u << 10;
+
+failure lost(std::string why) { return {errc::channel_lost, std::move(why)}; }
+
+failure wait_failure(error_code const& ec) {
+    if (ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped) return {ec};
+    return lost(ec.message());
+}
+
+bool has_header(exchange_input const& in, std::string_view lower_case) noexcept {
+    if (in.headers == nullptr) return false;
+    auto const same = [](char name, char lower) {
+        return (name >= 'A' && name <= 'Z' ? name - 'A' + 'a' : name) == lower;
+    };
+    return std::any_of(in.headers->begin(), in.headers->end(), [&](auto const& h) {
+        return std::equal(h.first.begin(), h.first.end(), lower_case.begin(), lower_case.end(), same);
+    });
+}
+
+}  // namespace
+
+/// A wait of Asio for the descriptor. It is not cancelled when nobody waits for it any more: the next one will.
+struct timed_socket::readiness {
+    class handler {
+    public:
+        using allocator_type = handler_allocator<>;
+
+        explicit handler(std::shared_ptr<readiness> r) noexcept : readiness_(std::move(r)) {}
+        allocator_type get_allocator() const noexcept { return allocator_type(readiness_->memory); }
+        void operator()(error_code const& ec) {
+            readiness_->pending = false;
+            readiness_->result = ec;
+            if (readiness_->waiter != nullptr) readiness_->waiter->notify_here();
+        }
+
+    private:
+        std::shared_ptr<readiness> readiness_;
+    };
+
+    wait_point* waiter = nullptr;
+    bool pending = false;
+    error_code result;
+    handler_memory memory;
+};
+
+timed_socket::timed_socket(timers& t, tcp::socket s)
+    : socket_(std::move(s)), timers_(t), point_(t, socket_.get_executor()), read_(std::make_shared<readiness>()) {}
+
+timed_socket::~timed_socket() {
+    read_->waiter = nullptr;
+    if (write_) write_->waiter = nullptr;
+}
+
+void timed_socket::begin(tcp::socket::wait_type what) {
+    auto& slot = readiness_of(what);
+    if (!slot) slot = std::make_shared<readiness>();
+    if (!slot->pending) {
+        socket_.async_wait(what, readiness::handler(slot));
+        slot->pending = true;
+    }
+    slot->waiter = &point_;
+}
+
+error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
+    auto& ready = *readiness_of(what);
+    ready.waiter = nullptr;
+    // What happened before the interruption counts.
+    if (!ready.pending) return ready.result;
+    return why == wake::timeout ? error_code(errc::timeout) : interruption();
+}
+
+asio::awaitable<error_code> timed_socket::give_way() {
+    wake const why = co_await point_.yield(while_exchanging);
+    co_return why == wake::notified ? error_code() : interruption();
+}
+
+asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
+    begin(what);
+    wake const why = co_await point_.wait(deadline, while_exchanging);
+    co_return end(what, why);
+}
+
+http1_channel::http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
+                             wire_params const& wire, read_scratch& scratch)
+    : socket_(std::move(socket)),
+      tls_(std::move(tls)),
+      timers_(t),
+      wire_(wire),
+      scratch_(scratch),
+      limits_{wire.max_head, wire.max_headers, wire.max_body, wire.max_ratio} {}
+
+http1_channel::~http1_channel() { wipe(outgoing_); }
+
+bool http1_channel::alive() noexcept {
+    looked_ = false;
+    if (spoken_ || timers_.now() >= usable_until) return false;
+    char byte;
+    auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
+    else looked_ = n > 0 && silent();
+    return looked_;
+}
+
+void http1_channel::rest() noexcept {
+    if (!std::exchange(busy_, false)) return;
+    tls_->keep_buffers(false);
+}
+
+bool http1_channel::silent() noexcept {
+    // Session tickets are fine; a close_notify or anything of HTTP is not, as it belongs to nothing we asked.
+    char byte;
+    std::size_t got = 0;
+    // Each ticket may come by itself; who sends more than a few has nothing good in mind, and is not waited for.
+    constexpr int most = 8;
+    auto status = tls_status::again;
+    for (int i = 0; i < most && status == tls_status::again; ++i) status = tls_->read(&byte, 1, got);
+    spoken_ = status != tls_status::want_read;
+    return !spoken_;
+}
+
+/// After a whole answer: may the channel have another request?
+void http1_channel::keep(steady_time now, exchange_report* report) noexcept {
+    bool const soon = report->written - ended_ < busy_gap;
+    ended_ = now;
+    // To free and allocate them for each exchange costs some 5 % of it.
+    if (soon && !std::exchange(busy_, true)) tls_->keep_buffers(true);
+    report->announced = reader_.closes();
+    report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
+    usable_until = steady_time::max();
+    if (auto const patience = reader_.keep_alive_timeout()) {
+        usable_until = now + *patience - keep_alive_margin;
+        report->reusable = report->reusable && *patience > keep_alive_margin;
+        report->announced = report->announced || *patience <= keep_alive_margin;
+    }
+}
+
+failure http1_channel::late(error_code const& ec, steady_time deadline, char const* limit) const {
+    if (ec == errc::timeout && timers_.now() < deadline) return {errc::timeout, limit};
+    return wait_failure(ec);
+}
+
+/// TLS will not go on: why, in a sentence that ends with `when`.
+failure http1_channel::ended(tls_status status, char const* when) const {
+    if (status == tls_status::flooded) return {errc::protocol_error, tls_flooded};
+    return lost(tls_->what_happened() + when);
+}
+
+// What we add must fit what the caller asks for: a Range is one of the body as it is stored, and what HEAD says of length and ETag
+// that of GET. A token is better not compressed beside what an attacker may choose.
+bool http1_channel::offers_compression(exchange_input const& in) const noexcept {
+    return wire_.compression && !in.secret_answer && in.method != method::head && !has_header(in, "range");
+}
+
+void http1_channel::compose(exchange_input const& in) {
+    outgoing_.clear();
+    // All of it at once: a string that grows leaves the credential behind in the memory that it gave up.
+    std::size_t size = fixed_head + in.base_path.size() + in.target.size() + in.fixed_headers.size() +
+                       in.authorization.size() + in.content_type.size() +
+                       (in.body.size() <= inline_body ? in.body.size() : 0);
+    if (in.headers != nullptr)
+        for (auto const& [name, value] : *in.headers) size += name.size() + value.size() + 4;
+    outgoing_.reserve(size);
+    outgoing_.append(to_string(in.method)).append(" ").append(in.base_path).append(in.target).append(" HTTP/1.1\r\n");
+    outgoing_.append(in.fixed_headers).append(in.authorization);
+    if (!has_header(in, "accept")) outgoing_.append("Accept: application/json\r\n");
+    // Said in any case: who hears nothing of it may send what he likes (RFC 9110, section 12.5.3).
+    if (!has_header(in, "accept-encoding"))
+        outgoing_.append("Accept-Encoding: ").append(offers_compression(in) ? "gzip, br\r\n" : "identity\r\n");
+    if (in.headers != nullptr)
+        for (auto const& [name, value] : *in.headers) outgoing_.append(name).append(": ").append(value).append("\r\n");
+    if (!in.content_type.empty()) outgoing_.append("Content-Type: ").append(in.content_type).append("\r\n");
+    bool const has_body = in.method != method::get && in.method != method::head;
+    auto const length = in.source != nullptr ? in.source->size() : in.body.size();
+    // Jira answers 415 to a POST or PUT without one, also where there is no body (voting, watching).
+    if (has_body && length == 0 && in.method != method::delete_ && in.content_type.empty() &&
+        !has_header(in, "content-type"))
+        outgoing_.append("Content-Type: application/json\r\n");
+    if (has_body && (length > 0 || in.method != method::delete_)) {
+        char digits[24];
+        auto const end = std::to_chars(digits, digits + sizeof digits, length).ptr;
+        outgoing_.append("Content-Length: ").append(digits, end).append("\r\n");
+    }
+    outgoing_.append("\r\n");
+    if (in.body.size() <= inline_body) outgoing_.append(in.body);
+}
+
+/// As much as goes at once, taken off `data`. `done`: all of it. `again`: enough for one turn.
+tls_status http1_channel::send_some(std::string_view& data, exchange_report* report) noexcept {
+    auto const enough = report->sent + most_sent_at_once;
+    while (!data.empty()) {
+        if (report->sent >= enough) return tls_status::again;
+        std::size_t n = 0;
+        auto const status = tls_->write(data.data(), data.size(), n);
+        // OpenSSL may have handed a part of the record to the system: Jira may know of the request, unless it failed at once.
+        if (!over(status)) report->unprocessed = false;
+        if (status != tls_status::done) return status;
+        report->sent += n;
+        data.remove_prefix(n);
+    }
+    return tls_status::done;
+}
+
+/// The rest, behind a first send_some.
+asio::awaitable<bool> http1_channel::send(tls_status status, std::string_view data, steady_time deadline,
+                                          steady_time until, exchange_report* report) {
+    for (;;) {
+        if (status == tls_status::done) co_return true;
+        if (over(status)) {
+            report->error = ended(status, " while the request was sent").at(stage::write);
+            co_return false;
+        }
+        auto const last = std::min(deadline, until);
+        error_code ec;
+        if (timers_.now() >= last) ec = errc::timeout;
+        else if (status == tls_status::again) ec = co_await socket_->give_way();
+        else
+            ec = co_await socket_->wait(
+                status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, last);
+        if (ec) {
+            report->error =
+                late(ec, deadline, "the request was not taken within wire_params::write_timeout").at(stage::write);
+            co_return false;
+        }
+        status = send_some(data, report);
+    }
+}
+
+void http1_channel::forget_outgoing() noexcept {
+    wipe(outgoing_.data(), outgoing_.size());
+    outgoing_.clear();
+    if (outgoing_.capacity() > inline_body) outgoing_.shrink_to_fit();
+}
+
+/// What did not go with the head. `piece`: what was read of the source already.
+asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::string_view piece, steady_time until,
+                                                exchange_report* report) {
+    bool sent = true;
+    if (in->body.size() > inline_body) {
+        auto body = in->body;
+        auto const status = send_some(body, report);
+        sent = co_await send(status, body, in->deadline, until, report);
+    }
+    while (sent && !piece.empty()) {
+        auto const status = send_some(piece, report);
+        sent = co_await send(status, piece, in->deadline, deadline_after(timers_.now(), wire_.write_timeout), report);
+        if (!sent || in->source->left() == 0) break;
+        piece = co_await in->source->next(in->deadline, report);
+        sent = !piece.empty();
+    }
+    co_return sent;
+}
+
+http1_expectation http1_channel::expectation(exchange_input const& in) const noexcept {
+    http1_expectation e;
+    e.head_request = in.method == method::head;
+    // Also what was not asked for: edges compress all the same.
+    e.decode = !has_header(in, "accept-encoding");
+    e.secret = in.secret_answer;
+    e.to_sink = in.sink != nullptr;
+    return e;
+}
+
+// Who refuses a body (413, 401) says so before it has all of it, and takes no more: that is there to be read, and says more than
+// that the request was not taken.
+asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in, response* out,
+                                                       exchange_report* report) {
+    auto const ec = report->error.code();
+    auto now = timers_.now();
+    bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && now < in->deadline);
+    if (!not_taken || report->unprocessed || report->caller_failed) co_return false;
+    reader_.begin(*out, expectation(*in));
+    auto turn_ends = now + longest_turn;
+    auto next = http1_reader::step::more;
+    while (next == http1_reader::step::more && now < in->deadline) {
+        if (now >= turn_ends) {
+            auto const interrupted = co_await socket_->give_way();
+            if (interrupted) break;
+            turn_ends = timers_.now() + longest_turn;
+        }
+        auto const kept = reader_.restore(scratch_.data());
+        std::size_t got = 0;
+        auto const status = tls_->read(scratch_.data() + kept, scratch_.size() - kept, got);
+        if (status != tls_status::done && status != tls_status::again) break;
+        now = timers_.now();
+        if (status == tls_status::again) continue;
+        report->read = true;
+        report->received += got;
+        next = reader_.put(scratch_.data(), kept + got);
+    }
+    if (next != http1_reader::step::done || out->status() < 400) {
+        out->clear();
+        co_return false;
+    }
+    report->error = {};
+    report->announced = true;
+    report->written = report->first_byte = now;
+    co_return true;
+}
+
+asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
+    reader_.begin(*out, expectation(*in));
+    auto until = deadline_after(report->written, wire_.first_byte_timeout);
+    char const* limit = "no answer began within wire_params::first_byte_timeout";
+    auto slow_at = in->slow != nullptr ? later(report->written, in->slow_after) : steady_time::max();
+    rate_floor rate(0, {}, report->written);
+
+    // Nothing can be there yet: wait first, and save a system call that would say so.
+    auto wait_for = tcp::socket::wait_read;
+    bool wait = true;
+    auto now = report->written;
+    auto turn_ends = now + longest_turn;
+    for (;;) {
+        auto const unpassed = reader_.streams() ? out->body().size() : 0;
+        if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
+            auto const begun = timers_.now();
+            bool const passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline, report);
+            if (!passed) co_return false;
+            // The server is not to blame for the time that the sink took.
+            now = timers_.now();
+            rate.extend(now - begun);
+            until = deadline_after(now, wire_.body_timeout);
+        }
+        auto const last = std::min(in->deadline, until);
+        error_code ec;
+        // Also while there is always something to read: what keeps coming hides no deadline, and holds up nobody else's call.
+        if (interrupted_) {
+            ec = errc::cancelled;
+        } else if (now >= last) {
+            ec = errc::timeout;
+        } else if (wait) {
+            auto const wake_at = std::min({last, rate.look_at(), slow_at});
+            socket_->begin(wait_for);
+            wake const why = co_await socket_->point().wait(wake_at, while_exchanging);
+            ec = socket_->end(wait_for, why);
+            now = timers_.now();
+            turn_ends = now + longest_turn;
+        } else if (now >= turn_ends) {
+            ec = co_await socket_->give_way();
+            now = timers_.now();
+            turn_ends = now + longest_turn;
+        }
+        if (ec == errc::timeout && now >= slow_at && !report->read && now < last) {
+            slow_at = steady_time::max();
+            in->slow->on_slow();
+        }
+        if (ec && (ec != errc::timeout || now >= last)) {
+            report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
+            co_return false;
+        }
+        if (rate.too_slow(now)) {
+            report->error =
+                failure(errc::timeout, "the answer comes slower than wire_params::min_rate").at(stage::body);
+            co_return false;
+        }
+        if (ec) continue;
+        auto const kept = reader_.restore(scratch_.data());
+        std::size_t got = 0;
+        auto const status = tls_->read(scratch_.data() + kept, scratch_.size() - kept, got);
+        wait = status == tls_status::want_read || status == tls_status::want_write;
+        if (wait) {
+            wait_for = status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write;
+            continue;
+        }
+        auto next = http1_reader::step::failed;
+        if (status == tls_status::again) {
+            next = http1_reader::step::more;
+        } else if (status == tls_status::done) {
+            if (!report->read) {
+                report->first_byte = now;
+                until = deadline_after(now, wire_.body_timeout);
+                limit = "the answer was not whole within wire_params::body_timeout";
+                rate = rate_floor(wire_.min_rate, saturated(wire_.min_rate_window), now);
+            }
+            report->read = true;
+            report->received += got;
+            rate.add(got);
+            next = reader_.put(scratch_.data(), kept + got);
+        } else if (status == tls_status::closed) {
+            // Only close_notify proves that a body without a length is whole.
+            next = reader_.end();
+        } else {
+            report->error =
+                ended(status, " before the answer was whole").at(report->read ? stage::body : stage::first_byte);
+            co_return false;
+        }
+        if (next == http1_reader::step::more) {
+            now = timers_.now();
+            continue;
+        }
+        if (next == http1_reader::step::failed) {
+            report->error = failure(reader_.error()).at(report->read ? stage::body : stage::first_byte);
+            co_return false;
+        }
+        keep(now, report);
+        bool passed = true;
+        if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline, report);
+        co_return passed;
+    }
+}
+
+void http1_channel::interrupt() noexcept {
+    interrupted_ = true;
+    socket_->point().notify();
+}
+
+asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* in, response* out) {
+    exchange_report report;
+    interrupted_ = false;
+    out->clear();
+    if (in->sink != nullptr) in->sink->restart();
+    // Before anything is sent: most sources that fail do so at once, as a file that is not there.
+    std::string_view piece;
+    if (in->source != nullptr && in->source->left() > 0) {
+        piece = co_await in->source->next(in->deadline, &report);
+        if (piece.empty()) co_return report;
+        looked_ = false;
+    }
+    // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.
+    bool const open = exchanges == 0 || looked_ || alive();
+    looked_ = false;
+    ++exchanges;
+    if (!open) {
+        report.error = lost("the server closed the channel, or spoke unasked, while it was idle").at(stage::write);
+        co_return report;
+    }
+    if (in->secret_answer) tls_->wipe_what_was_read();
+    compose(*in);
+    std::string_view head(outgoing_);
+    // Nearly always all of it goes at once.
+    auto const status = send_some(head, &report);
+    bool written = status == tls_status::done;
+    bool const more = in->body.size() > inline_body || !piece.empty();
+    steady_time until{};
+    if (!written || more) until = deadline_after(timers_.now(), wire_.write_timeout);
+    if (!written) written = co_await send(status, head, in->deadline, until, &report);
+    forget_outgoing();
+    if (written && more) written = co_await write_body(in, piece, until, &report);
+    if (written) {
+        report.written = timers_.now();
+        co_await read(in, out, &report);
+    } else {
+        co_await read_early_answer(in, out, &report);
+    }
+    // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
+    if (in->secret_answer) wipe(scratch_.data(), scratch_.size());
+    co_return report;
+}
+
+}  // namespace jirapool::detail
