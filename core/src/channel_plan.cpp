@@ -10,6 +10,16 @@ constexpr std::size_t less(std::size_t a, std::size_t b) noexcept { return a > b
 
 }  // namespace
 
+char const* to_string(channel_state s) noexcept {
+    switch (s) {
+    case channel_state::idle: return "idle";
+    case channel_state::active: return "active";
+    case channel_state::dialing: return "dialing";
+    case channel_state::closed: return "closed";
+    }
+    return "unknown";
+}
+
 std::size_t dial_room(channel_census const& c, channel_limits const& l) noexcept {
     if (c.held_back) return 0;
     std::size_t const at_once = c.failing ? 1 : l.max_dialing;

@@ -126,6 +126,8 @@ char const* to_string(limit_scope s) noexcept {
 }
 
 char const* why_invalid(limit_params const& p) noexcept {
+    if (p.mode != limiting::off && p.mode != limiting::shadow && p.mode != limiting::enforce)
+        return "limit_params::mode must be one of its enumerators";
     if (!(p.use_of_rate > 0 && p.use_of_rate <= 1)) return "limit_params::use_of_rate must be in (0, 1]";
     if (!(p.burst_of_bucket > 0 && p.burst_of_bucket <= 1)) return "limit_params::burst_of_bucket must be in (0, 1]";
     if (p.burst_unlearned < 1) return "limit_params::burst_unlearned must be at least 1";

@@ -111,7 +111,8 @@ gauge const& channels_in(shard_stats const& s, channel_state state) noexcept {
     switch (state) {
     case channel_state::idle: return s.channels_idle;
     case channel_state::active: return s.channels_active;
-    case channel_state::dialing: break;
+    case channel_state::dialing:
+    case channel_state::closed: break;
     }
     return s.channels_dialing;
 }

@@ -4,15 +4,6 @@ namespace jirapool::metrics {
 
 char const* version() noexcept { return JIRAPOOL_VERSION; }
 
-char const* to_string(channel_state s) noexcept {
-    switch (s) {
-    case channel_state::idle: return "idle";
-    case channel_state::active: return "active";
-    case channel_state::dialing: return "dialing";
-    }
-    return "unknown";
-}
-
 char const* to_string(queue q) noexcept {
     switch (q) {
     case queue::permit: return "permit";

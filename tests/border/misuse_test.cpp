@@ -65,6 +65,15 @@ TEST_CASE("border: a method that is none is refused") {
     }
 }
 
+TEST_CASE("border: a limiting mode that is none is refused") {
+    for (int const m : {3, 255}) {
+        client_params p;
+        p.user_agent = "x/1 (+a@b)";
+        p.limits.mode = static_cast<limiting>(m);
+        CHECK_THROWS_AS(runtime(1, p), std::invalid_argument);
+    }
+}
+
 TEST_CASE("border: a path that is a pipe, or ends at a NUL, is refused at once") {
     std::string const pipe = "/tmp/jirapool-test-pipe-" + std::to_string(::getpid());
     REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);

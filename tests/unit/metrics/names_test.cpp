@@ -74,8 +74,10 @@ TEST_CASE("names: every label value has a text of its own") {
             std::set<std::string> values;
             for (std::size_t i = 0; i < l.count; ++i) values.insert(l.value(i));
             CHECK(values.size() == l.count);
-            // Behind an enum's last value its to_string has no name any more: no value is missing here.
-            if (l.name != "version") CHECK(std::string(l.value(l.count)) == "unknown");
+            // Behind an enum's last value its to_string has no name any more: no value is missing here. Channels that are closed are
+            // counted by why, in a series of their own.
+            auto const behind = l.name == "state" ? "closed" : "unknown";
+            if (l.name != "version") CHECK(std::string(l.value(l.count)) == behind);
         }
     }
 }

@@ -5,9 +5,15 @@
 
 namespace jirapool {
 
-/// What a channel of an origin is at. One that is active is leased.
-enum class channel_state : std::uint8_t { closed, dialing, idle, active };
+/// What a channel of an origin does.
+enum class channel_state : std::uint8_t {
+    idle,     ///< open, serves no call
+    active,   ///< leased: serves a call
+    dialing,  ///< not open yet: resolving, connecting or shaking hands
+    closed,   ///< or not begun
+};
 inline constexpr std::size_t channel_state_count = 4;
+char const* to_string(channel_state s) noexcept;
 
 /// What an origin's channels are at, and who wants some.
 struct channel_census {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/answer.hpp>
+#include <jirapool/core/channel_plan.hpp>
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/result.hpp>
@@ -17,15 +18,6 @@ namespace jirapool::metrics {
 
 /// The library's version, "0.1.0".
 char const* version() noexcept;
-
-/// What a channel does.
-enum class channel_state : std::uint8_t {
-    idle,     ///< open, serves no call
-    active,   ///< serves a call
-    dialing,  ///< not open yet: resolving, connecting or shaking hands
-};
-inline constexpr std::size_t channel_state_count = 3;
-char const* to_string(channel_state s) noexcept;
 
 /// What the calls of a queue wait for.
 enum class queue : std::uint8_t {
@@ -61,7 +53,8 @@ inline constexpr label close_reason{"reason", close_reason_count, detail::value_
 inline constexpr label refresh_result{"result", refresh_result_count, detail::value_of<jirapool::refresh_result>};
 inline constexpr label dial_purpose{"purpose", dial_purpose_count, detail::value_of<jirapool::dial_purpose>};
 inline constexpr label dial_stage{"stage", dial_stage_count, detail::value_of<jirapool::dial_stage>};
-inline constexpr label channel_state{"state", channel_state_count, detail::value_of<metrics::channel_state>};
+inline constexpr label channel_state{"state", channel_state_count - 1,  // nobody counts those that are closed
+                                     detail::value_of<jirapool::channel_state>};
 inline constexpr label queue{"queue", queue_count, detail::value_of<metrics::queue>};
 inline constexpr label version{"version", 1, detail::version_value};
 }  // namespace labels
