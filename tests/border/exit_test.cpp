@@ -4,13 +4,14 @@
 
 #include <sys/wait.h>
 #include <unistd.h>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
-#include <thread>
 
 using namespace jirapool;
 using namespace jirapool::wire_test;
@@ -26,9 +27,11 @@ constexpr char const* test_name =
 // its threads use the connection.
 std::unique_ptr<connection> connected;
 std::unique_ptr<runtime> kept;
+std::atomic<int> answered{0};
 
 void call_again() {
     connected->async_call(request::get("/rest/api/3/myself"), [](result<response> const& r) {
+        answered += r.has_value();
         if (r || r.error().code() != errc::stopped) call_again();
     });
 }
@@ -50,7 +53,12 @@ void leave_main_with_work_under_way(std::string const& text) {
     REQUIRE(config.has_value());
     connected = std::make_unique<connection>(kept->add(std::move(*config)).value());
     for (int i = 0; i < 20; ++i) call_again();
-    std::this_thread::sleep_for(150ms);  // that they are at it; whatever they are at, it must end well
+    REQUIRE(eventually([] { return answered >= 100; }));
+    REQUIRE(eventually([] {
+        std::int64_t dialing = 0;
+        for (auto const& s : kept->stats()) dialing += s->channels_dialing.value();
+        return dialing > 0;
+    }));
 }
 
 }  // namespace
