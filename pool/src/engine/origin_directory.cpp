@@ -4,13 +4,13 @@
 
 namespace jirapool::detail {
 
-std::shared_ptr<origin_pool> origin_directory::at(std::string const& host, std::shared_ptr<shard_context> const& c) {
+std::shared_ptr<origin_pool> origin_directory::at(std::string const& host) {
     auto& pool = origins_[host];
-    if (!pool) pool = std::make_shared<origin_pool>(host, c);
+    if (!pool) pool = std::make_shared<origin_pool>(host, context_);
     return pool;
 }
 
-void origin_directory::forget_unused(shard_context& c) noexcept {
+void origin_directory::forget_unused() noexcept {
     for (auto o = origins_.begin(); o != origins_.end();) {
         bool const used = o->second.use_count() > 1 || o->first == gateway_host || o->first == auth_host;
         if (used) {
@@ -19,7 +19,7 @@ void origin_directory::forget_unused(shard_context& c) noexcept {
         }
         auto unused = origins_.extract(o++);
         unused.mapped().reset();  // first: its idle channels go with it
-        c.dial->forget(unused.key());
+        context_->dial->forget(unused.key());
     }
 }
 

@@ -113,20 +113,9 @@ private:
     timer_room room_;
 };
 
-class origin_pool::brake final : public timed {
+class origin_pool::serve_timer final : public timed {
 public:
-    explicit brake(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
-
-private:
-    void on_time() override { pool_.serve(); }
-    void on_stop() override {}
-    origin_pool& pool_;
-    timer_room room_;
-};
-
-class origin_pool::turn final : public timed {
-public:
-    explicit turn(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
+    explicit serve_timer(origin_pool& p) : pool_(p), room_(p.context_->clock, *this) {}
 
 private:
     void on_time() override { pool_.serve(); }
@@ -141,7 +130,7 @@ origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
       context_(std::move(c)),
       queue_(share(context_->params->pool.max_share_of_site, context_->params->pool.max_channels)),
       reaper_(std::make_unique<reaper>(*this)),
-      brake_(std::make_unique<brake>(*this)),
+      brake_(std::make_unique<serve_timer>(*this)),
       budget_(context_->params->retries) {}
 
 origin_pool::~origin_pool() { stop(); }
@@ -170,7 +159,7 @@ asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time 
 }
 
 asio::awaitable<lease_result> origin_pool::acquire_in_background(fair_flow* flow) {
-    if (!turn_) turn_ = std::make_unique<turn>(*this);
+    if (!turn_) turn_ = std::make_unique<serve_timer>(*this);
     // What waits for ever is in no register, and `stop` would not reach it.
     constexpr auto longest = std::chrono::hours(24);
     return wait_for_lease(flow, later(context_->clock.now(), longest), asio::cancellation_type::all, true);

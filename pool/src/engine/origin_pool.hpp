@@ -106,8 +106,7 @@ private:
     friend class lease;
     struct waiter;
     class reaper;
-    class brake;
-    class turn;
+    class serve_timer;
 
     asio::awaitable<lease_result> wait_for_lease(fair_flow* flow, steady_time deadline, asio::cancellation_type heeds,
                                                  bool in_background);
@@ -159,8 +158,8 @@ private:
     fair_queue queue_;
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used
     std::unique_ptr<reaper> reaper_;
-    std::unique_ptr<brake> brake_;  // scheduled: no dial begins
-    std::unique_ptr<turn> turn_;    // scheduled: none for what waits in the background; null until something did
+    std::unique_ptr<serve_timer> brake_;  // scheduled: no dial begins
+    std::unique_ptr<serve_timer> turn_;   // scheduled: none for what waits in the background; null until something did
     std::array<std::size_t, channel_state_count> counts_{};  // of channels in each state
     std::size_t promised_ = 0;                               // of those that are dialled: they are not for who waits
     std::size_t background_ = 0;                             // of those in the queue

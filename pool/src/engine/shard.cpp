@@ -135,7 +135,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       undelivered_(std::make_unique<undelivered>(*context_)),
       index_(index),
       connections_(stats_),
-      tokens_(*context_, connections_, [this] { return origins_.at(std::string(auth_host), context_); }) {}
+      origins_(context_),
+      tokens_(*context_, connections_, origins_) {}
 
 shard::~shard() {
     if (watcher_) watcher_->leave();
@@ -159,7 +160,7 @@ void shard::abandon() noexcept {
     context_->clock.abandon();
     undelivered_.reset();
     while (!connections_.all().empty()) connections_.leave(*connections_.all().back());
-    origins_.clear();
+    origins_.abandon();
     // Sockets and executors must not outlive their context.
     context_.reset();
 }
@@ -205,7 +206,7 @@ void shard::forget_unused() noexcept {
     } catch (std::bad_alloc const&) {
         removed_ = 0;  // it is looked at again, later
     }
-    origins_.forget_unused(*context_);
+    origins_.forget_unused();
     forget_at_ = 2 * sites_.size() + 64;
     removed_ = 0;
 }
@@ -231,7 +232,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
         std::unique_ptr<token_source> token;
         if (e->kind == connection_kind::service_oauth) token = std::make_unique<token_source>(tokens_, *e);
         connections_.make_room();
-        s->origin = origins_.at(host, context_);
+        s->origin = origins_.at(host);
         s->site = site(key);
         connections_.enter(e, s);
         if (token) {
@@ -449,7 +450,7 @@ void shard::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::st
 
 /// Asks once. True: the host's connections are where they belong.
 asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why) {
-    auto const pool = self->origins_.at(host, self->context_);
+    auto const pool = self->origins_.at(host);
     fair_flow flow;
     auto leased = co_await pool->acquire_in_background(&flow);
     if (!leased.lease) {

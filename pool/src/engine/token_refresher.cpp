@@ -141,7 +141,7 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
     out->asked = self->context_.clock.now();
     auto const deadline = deadline_after(out->asked, self->context_.params->tokens.exchange_timeout);
     auto const host = std::string(auth_host);
-    auto const pool = self->origin_();
+    auto const pool = self->origins_.at(host);
     fair_flow flow;  // each credential asks once an hour: no history to keep
     auto leased = co_await pool->acquire(&flow, deadline);
     if (!leased.lease) {

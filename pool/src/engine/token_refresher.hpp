@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/connection_list.hpp"
+#include "engine/origin_directory.hpp"
 #include "engine/shard_context.hpp"
 #include "engine/token_source.hpp"
 
@@ -8,7 +9,6 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,9 +20,9 @@ struct token_exchange;
     says), the exchange with the token endpoint, who is told and who is woken. */
 class token_refresher {
 public:
-    /// Keeps references. `origin`: the pool of auth_host; may throw bad_alloc.
-    token_refresher(shard_context& c, connection_list& l, std::function<std::shared_ptr<origin_pool>()> origin)
-        : context_(c), connections_(l), origin_(std::move(origin)), endpoint_(c.params->tokens, c.shards) {}
+    /// Keeps references: to what the owner has, of which nothing is used once its executor's context is gone.
+    token_refresher(shard_context& c, connection_list& l, origin_directory& o)
+        : context_(c), connections_(l), origins_(o), endpoint_(c.params->tokens, c.shards) {}
     token_refresher(token_refresher const&) = delete;
     token_refresher& operator=(token_refresher const&) = delete;
 
@@ -53,7 +53,7 @@ private:
 
     shard_context& context_;
     connection_list& connections_;
-    std::function<std::shared_ptr<origin_pool>()> const origin_;
+    origin_directory& origins_;
     std::weak_ptr<void> owner_;
     token_endpoint endpoint_;
 };

@@ -46,7 +46,7 @@ struct missing_dials {
 };
 
 /** Who waits gets a dial each, and min_idle channels stay ready. What no call waits for is what comes behind all that do, as
-    whichever channel is ready first serves whoever's turn it is. */
+    whichever channel is ready first serves whoever's turn it is. As dial_room pure, on any thread. */
 missing_dials dials_missing(channel_census const& c, channel_limits const& l) noexcept;
 
 }  // namespace jirapool

@@ -15,8 +15,8 @@ namespace jirapool {
 struct exchange_end {
     error_code error;            ///< none: there is an answer
     bool caller_failed = false;  ///< the error is of the call's own sink or source
-    bool unprocessed =
-        false;  ///< provably: nothing of the request was written, or the server says that it did not act on it
+    /// Provably: nothing of the request was written, or the server says that it did not act on it.
+    bool unprocessed = false;
     bool reused = false;  ///< the channel had served before
     bool silent = false;  ///< not one byte of an answer came
     // Of an answer:
@@ -59,7 +59,9 @@ struct settlement {
 
 /** What a call does when an exchange of it has ended: whether the caller gets the answer, a failure, or the request is sent once
     more; and what the caller is told of earlier exchanges. One per call. Pure: the time comes in, and effects go out as
-    values. */
+    values.
+
+    @par Threads   One at a time: it belongs to its call. */
 class settling {
 public:
     /// `changes_something`: the request is no read, so that an exchange whose end is unknown matters.

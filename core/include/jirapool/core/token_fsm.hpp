@@ -129,7 +129,7 @@ private:
 class token_fsm {
 public:
     explicit token_fsm(token_endpoint& e) noexcept : endpoint_(&e), number_(e.enter()) {}  ///< keeps a reference
-    // A copy would be the same credential.
+    // Moved only: a copy would be taken for the same credential.
     token_fsm(token_fsm&&) noexcept = default;
     token_fsm& operator=(token_fsm&&) noexcept = default;
 

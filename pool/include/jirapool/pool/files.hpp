@@ -28,7 +28,7 @@ class part_file;
     Only a regular file is replaced, or a new one made: a directory, pipe, device or socket at `path` is refused, and a symbolic
     link too, which is never followed.
 
-    Errors: the system's (open, write, rename); invalid_argument when what stands there is not to be replaced. failure::rule
+    Errors: the system's (open, write, rename); invalid_argument when what stands there is not to be replaced, or a NUL is in the path. failure::rule
     has the path and the system's words. Can start again. The folder must exist; the umask says who may read it. */
 class file_sink final : public body_sink {
 public:
@@ -55,7 +55,7 @@ private:
 class file_source final : public body_source {
 public:
     /// Opens it, which blocks for as long as the file system takes. Errors: the system's; invalid_argument when it is no
-    /// regular file, such as a pipe, whose size nobody knows.
+    /// regular file, such as a pipe, whose size nobody knows, or a NUL is in the path.
     static result<std::shared_ptr<file_source>> open(std::string const& path);
     ~file_source() override;
 
