@@ -74,12 +74,12 @@ TEST_CASE("border: a limiting mode that is none is refused") {
     }
 }
 
-TEST_CASE("border: a path that is a pipe, or ends at a NUL, is refused at once") {
+TEST_CASE("border: a path that is no regular file, or ends at a NUL, is refused at once") {
     std::string const pipe = "/tmp/jirapool-test-pipe-" + std::to_string(::getpid());
     REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
     fixture f;
     auto const good = f.params.tls.ca_file;
-    for (auto const& path : {pipe, good + std::string("\0.evil", 6)}) {
+    for (auto const& path : {pipe, std::string("/dev/zero"), std::string("/tmp"), good + std::string("\0.evil", 6)}) {
         f.params.tls.ca_file = path;
         CHECK_THROWS_AS(runtime(1, f.params), std::invalid_argument);
         auto const source = file_source::open(path);

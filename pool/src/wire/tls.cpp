@@ -151,12 +151,11 @@ BIO_METHOD* tls_stream::socket_method() {
 
 namespace {
 
-/// Null: empty, or worth a try. To read a pipe is to wait for who writes to it.
+/// Null: empty, or worth a try. To read a pipe is to wait for who writes to it, and some devices have no end.
 char const* why_unreadable(std::string const& path) noexcept {
     if (path.find('\0') != std::string::npos) return "must hold no NUL";
     struct stat s{};
-    if (::stat(path.c_str(), &s) == 0 && (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)))
-        return "must be no pipe or socket";
+    if (!path.empty() && ::stat(path.c_str(), &s) == 0 && !S_ISREG(s.st_mode)) return "must be a regular file";
     return nullptr;
 }
 

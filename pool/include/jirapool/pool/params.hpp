@@ -95,8 +95,8 @@ struct wire_params {
 };
 
 struct tls_params {
-    /// PEM file with the certificate authorities to trust instead of the system's. For tests and intercepting proxies. No pipe,
-    /// no socket, no NUL in its path.
+    /// PEM file with the certificate authorities to trust instead of the system's. For tests and intercepting proxies. A
+    /// regular file, without a NUL in its path.
     std::string ca_file;
 };
 
