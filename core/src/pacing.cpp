@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace jirapool {
 
@@ -40,6 +41,7 @@ constexpr std::uint32_t shortest_stepped_ms = 300;
 constexpr double use_of_stepped = 0.92;
 
 constexpr std::uint16_t one_call = 16;  // of credit
+constexpr double most_credit = std::numeric_limits<std::uint16_t>::max();
 
 steady_duration seconds_as_duration(double seconds) noexcept {
     return std::chrono::duration_cast<steady_duration>(std::chrono::duration<double>(seconds));
@@ -80,7 +82,7 @@ steady_time pacing::earliest(limit_params const& p) const noexcept {
 void pacing::take(limit_params const& p, steady_time now) noexcept {
     auto const each = interval(p);
     if (!steady_) {
-        double const most = (burst(p) - 1) * one_call;
+        double const most = std::min((burst(p) - 1) * one_call, most_credit);
         double credit = most;
         if (next_ != steady_time::min()) {
             auto const quiet = std::max(now - next_, steady_duration::zero());
