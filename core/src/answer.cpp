@@ -69,6 +69,8 @@ bool not_processed(response const& r, bool reused_channel) noexcept {
     }
 }
 
+bool has_what_was_asked(response const& head) noexcept { return head.ok() && !ignored_credential(head); }
+
 answer_class classify(response const& r, connection_kind kind) noexcept {
     switch (r.status()) {
     case 401: return lacks_scope(r) ? answer_class::scope_mismatch : answer_class::unauthorized;

@@ -142,7 +142,7 @@ TEST_CASE("faults: A6 an account that used up its budget keeps no other account 
         int limited = 0, of_first = 0;
         w.jira().script = [&](std::string_view host, detail::exchange_input const& in, jira_model::reply& r) {
             if (host != gateway_host) return false;
-            bool const first = in.authorization.starts_with("Authorization: Bearer t-0-");
+            bool const first = in.authorization.starts_with("Bearer t-0-");
             of_first += first;
             bool const refuse = first && limited == 0;
             r.answer.set_status(refuse ? 429 : 200);

@@ -151,8 +151,7 @@ bool jira_model::of_present_life(std::size_t n, detail::exchange_input const& in
 }
 
 void jira_model::begun(std::string_view host, detail::exchange_input const& in, steady_time now) {
-    if (in.fixed_headers.find("Host: " + std::string(host) + "\r\n") == std::string_view::npos)
-        note("a request for one host was written to another's channel");
+    if (in.host != host) note("a request for one host was written to another's channel");
     if (host != auth_host) return;
     auto const n = site_of_token_request(in);
     auto& s = sites_[n];
@@ -244,12 +243,12 @@ jira_model::reply jira_model::exchange_token(std::size_t n, steady_time now) {
 // Of an API token's secrets, from 1; 0: it is none of them.
 int jira_model::version_sent(std::size_t n, detail::exchange_input const& in) const {
     for (int version = sites_[n].secrets; version > 0; --version) {
-        std::string line = "Authorization: Bearer " + secret_of(n, version);
+        std::string value = "Bearer " + secret_of(n, version);
         if (kind_of(n) == connection_kind::personal_api_token) {
-            line = "Authorization: Basic ";
-            detail::append_base64(line, "somebody@example.com:" + secret_of(n, version));
+            value = "Basic ";
+            detail::append_base64(value, "somebody@example.com:" + secret_of(n, version));
         }
-        if (in.authorization == line + "\r\n") return version;
+        if (in.authorization == value) return version;
     }
     return 0;
 }
@@ -261,7 +260,7 @@ bool jira_model::credential_is_good(std::size_t n, detail::exchange_input const&
         if (!good) note("a credential came to another site than its own");
         return good;
     }
-    auto const mine = "Authorization: Bearer t-" + std::to_string(n) + "-";
+    auto const mine = "Bearer t-" + std::to_string(n) + "-";
     if (!in.authorization.starts_with(mine)) {
         note("a credential came to another site than its own");
         return false;

@@ -57,7 +57,7 @@ double bytes_per_connection(std::size_t count, layout how) {
 
     auto const sample = w.jira().config(count / 2);
     auto texts = cost(sample.id()) + cost(sample.host() + sample.base_path()) + cost(sample.principal()) +
-                 cost(sample.key().reveal()) + cost("Authorization: Bearer t-1000000-1\r\n");
+                 cost(sample.key().reveal()) + cost("Bearer t-1000000-1");
     if (how == layout::one_site_each) texts += cost(sample.cloud()->str());  // the site's name
     auto const before = live_bytes();
     w.destroy_engine();

@@ -74,7 +74,7 @@ public:
         detail::exchange_input in;
         in.method = m;
         in.target = "/rest/api/3/myself";
-        in.fixed_headers = "Host: site.atlassian.net\r\n";
+        in.host = "site.atlassian.net";
         in.body = body;
         in.secret_answer = secret_answer;
         in.deadline = timers_->now() + limit;

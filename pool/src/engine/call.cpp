@@ -51,7 +51,8 @@ public:
           deadline_(deadline_after(trace_.started(), request_.timeout().value_or(state_->options.timeout))) {
         streams_ = b;
         if (b.sink)
-            sink_ = std::make_unique<sink_stream>(std::move(b.sink), c.clock, c.executor, params().wire.max_ratio);
+            sink_ = std::make_unique<sink_stream>(std::move(b.sink), &has_what_was_asked, c.clock, c.executor,
+                                                  params().wire.max_ratio);
         if (b.source) source_ = std::make_unique<source_stream>(std::move(b.source), c.clock, c.executor);
         stats_.calls_in_flight.add(1);
     }

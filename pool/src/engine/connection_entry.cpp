@@ -6,24 +6,24 @@ namespace jirapool::detail {
 
 namespace {
 
-secret basic_authorization_line(std::string_view user, secret const& password) {
+secret basic_authorization(std::string_view user, secret const& password) {
     std::string pair;
     pair.reserve(user.size() + 1 + password.size());
     pair.append(user).append(":").append(password.reveal());
     std::string encoded;
     append_base64(encoded, pair);
     wipe(pair);
-    auto line = authorization_line("Basic", encoded);
+    auto value = authorization_value("Basic", encoded);
     wipe(encoded);
-    return line;
+    return value;
 }
 
 }  // namespace
 
 connection_state::connection_state(connection_config const& c) : options(c.options()) {
     switch (c.kind()) {
-    case connection_kind::personal_api_token: authorization = basic_authorization_line(c.principal(), c.key()); break;
-    case connection_kind::service_api_token: authorization = authorization_line("Bearer", c.key().reveal()); break;
+    case connection_kind::personal_api_token: authorization = basic_authorization(c.principal(), c.key()); break;
+    case connection_kind::service_api_token: authorization = authorization_value("Bearer", c.key().reveal()); break;
     case connection_kind::service_oauth:
         client_id = c.principal();
         client_secret = c.key().clone();

@@ -31,7 +31,7 @@ public:
 
     std::string client_id;  ///< OAuth only
     secret client_secret;   ///< OAuth only
-    secret authorization;   ///< API tokens only: the line as it is sent
+    secret authorization;   ///< API tokens only: the header's value
     connection_options options;
     // The shard's: null until it has this.
     std::shared_ptr<site_state> site;
@@ -88,8 +88,8 @@ inline exchange_input input_of(request const& r, connection_entry const& e, conn
     in.method = r.method();
     in.base_path = e.base_path();
     in.target = r.target();
-    in.fixed_headers = s.origin->fixed_headers();
-    in.authorization = token != nullptr ? token->line.reveal() : s.authorization.reveal();
+    s.origin->address(in);
+    in.authorization = token != nullptr ? token->authorization.reveal() : s.authorization.reveal();
     in.headers = &r.headers();
     in.content_type = r.content_type();
     in.body = r.body();

@@ -126,7 +126,6 @@ private:
 
 origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
     : host_(std::move(host)),
-      fixed_headers_("Host: " + host_ + "\r\nUser-Agent: " + c->params->user_agent + "\r\n"),
       context_(std::move(c)),
       queue_(share(context_->params->pool.max_share_of_site, context_->params->pool.max_channels)),
       reaper_(std::make_unique<reaper>(*this)),

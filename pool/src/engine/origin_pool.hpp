@@ -66,7 +66,11 @@ public:
 
     std::string const& host() const noexcept { return host_; }
     /// Whole lines that each request to it has: Host, User-Agent.
-    std::string const& fixed_headers() const noexcept { return fixed_headers_; }
+    /// What each request says of where it goes and whose it is.
+    void address(exchange_input& in) const noexcept {
+        in.host = host_;
+        in.user_agent = context_->params->user_agent;
+    }
     retry_budget& budget() noexcept { return budget_; }
     retry_budget& hedges() noexcept { return hedges_; }
 
@@ -153,7 +157,6 @@ private:
     void replace_if_due(channel& c, steady_time now) noexcept;
 
     std::string host_;
-    std::string fixed_headers_;
     std::shared_ptr<shard_context> const context_;
     fair_queue queue_;
     std::vector<std::unique_ptr<channel>> idle_;  // the most recently used last: it is the next to be used

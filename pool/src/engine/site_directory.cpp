@@ -63,7 +63,7 @@ asio::awaitable<bool> site_directory::learn_cloud_id(std::shared_ptr<site_direct
     }
     exchange_input in;
     in.target = tenant_info_target;
-    in.fixed_headers = pool->fixed_headers();
+    pool->address(in);
     in.deadline = self->context_->clock.now() + resolve_deadline;
     response out;
     auto report = co_await leased.lease.channel().exchange(&in, &out);

@@ -165,7 +165,7 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
     exchange_input in;
     in.method = method::post;
     in.target = "/oauth/token";
-    in.fixed_headers = pool->fixed_headers();
+    pool->address(in);
     in.content_type = "application/x-www-form-urlencoded";
     in.body = body;
     in.deadline = deadline;
@@ -220,13 +220,13 @@ void token_refresher::wake_all() noexcept {
 
 // The source: who waits for it, and its timer
 
-secret authorization_line(std::string_view scheme, std::string_view credentials) {
+secret authorization_value(std::string_view scheme, std::string_view credentials) {
     std::string text;
-    text.reserve(32 + scheme.size() + credentials.size());  // a buffer that grows leaves its bytes behind
-    text.append("Authorization: ").append(scheme).append(" ").append(credentials).append("\r\n");
-    secret line(text);
+    text.reserve(1 + scheme.size() + credentials.size());  // a buffer that grows leaves its bytes behind
+    text.append(scheme).append(" ").append(credentials);
+    secret value(text);
     wipe(text);
-    return line;
+    return value;
 }
 
 token_source::token_source(token_refresher& r, connection_entry& e) : fsm(r.endpoint()), refresher_(r), entry_(e) {}

@@ -20,16 +20,16 @@ namespace jirapool::detail {
 class token_refresher;
 struct connection_entry;
 
-/// "Authorization: Basic …": the line as it is sent.
-secret authorization_line(std::string_view scheme, std::string_view credentials);
+/// "Basic …": the value of the header.
+secret authorization_value(std::string_view scheme, std::string_view credentials);
 
 /// An access token as it is sent: immutable, shared by the calls that carry it, wiped with the last of them.
 class bearer {
 public:
     bearer(secret const& token, token_generation g)
-        : line(authorization_line("Bearer", token.reveal())), generation(g) {}
+        : authorization(authorization_value("Bearer", token.reveal())), generation(g) {}
 
-    secret const line;
+    secret const authorization;  ///< the header's value
     token_generation const generation;
 };
 

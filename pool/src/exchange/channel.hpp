@@ -41,13 +41,13 @@ struct exchange_input {
     jirapool::method method = jirapool::method::get;
     std::string_view base_path;
     std::string_view target;
-    /// Whole header lines, each with its CR LF: Host, User-Agent. Accept and Accept-Encoding the channel adds, unless they are
-    /// among `headers`.
-    std::string_view fixed_headers;
-    /// The line with the credential; empty for requests without one.
-    std::string_view authorization;
-    std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
+    // Header fields by their values; empty: without it. Who writes the wire adds names and syntax, and what the request needs beside:
+    // Accept and Accept-Encoding, unless they are among `headers`, Content-Type and Content-Length.
+    std::string_view host;
+    std::string_view user_agent;
+    std::string_view authorization;  ///< the credential
     std::string_view content_type;
+    std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
     std::string_view body;
     /// What the body is read from in place of `body`; null: it is that.
     source_stream* source = nullptr;
@@ -59,6 +59,13 @@ struct exchange_input {
     /// Told when the request was sent this long ago and nothing of an answer came. Null: nobody.
     slow_watch* slow = nullptr;
     steady_duration slow_after{};
+};
+
+/// How a step of a body that streams went.
+struct stream_step {
+    failure error;           ///< no code: the body goes on
+    bool of_caller = false;  ///< the error is of the call's own sink or source
+    bool goes_on() const noexcept { return !error.code(); }
 };
 
 /// How an exchange went.

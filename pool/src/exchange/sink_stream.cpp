@@ -23,10 +23,10 @@ asio::awaitable<error_code> write_end(std::shared_ptr<body_sink> sink) {
     co_return ec;
 }
 
-/// The end of one step of the sink. @return whether the body may go on.
-bool settle(failure interrupted, error_code const& of_sink, body_sink const& sink, exchange_report* report) {
-    if (!interrupted.code() && !of_sink) return true;
-    report->caller_failed = !interrupted.code() || interrupted.code() == errc::sink_failed;
+/// The end of one step of the sink.
+stream_step settle(failure interrupted, error_code const& of_sink, body_sink const& sink) {
+    if (!interrupted.code() && !of_sink) return {};
+    bool const of_caller = !interrupted.code() || interrupted.code() == errc::sink_failed;
     if (!interrupted.code()) {
         std::string why;
         try {
@@ -37,37 +37,39 @@ bool settle(failure interrupted, error_code const& of_sink, body_sink const& sin
         if (why.empty()) why = "the call's sink did not take the body";
         interrupted = failure(of_sink).with_rule(std::move(why));
     }
-    report->error = std::move(interrupted).at(stage::body);
-    return false;
+    return {std::move(interrupted).at(stage::body), of_caller};
 }
+
+stream_step refused(content_decoder::problem const& p) { return {failure(p.code, p.rule).at(stage::body), false}; }
 
 }  // namespace
 
-sink_stream::sink_stream(std::shared_ptr<body_sink> s, timers& t, asio::any_io_executor ex, std::uint32_t max_ratio)
-    : sink_(std::move(s)), timers_(t), executor_(std::move(ex)), max_ratio_(max_ratio) {}
+sink_stream::sink_stream(std::shared_ptr<body_sink> s, takes_body takes, timers& t, asio::any_io_executor ex,
+                         std::uint32_t max_ratio)
+    : sink_(std::move(s)), takes_(takes), timers_(t), executor_(std::move(ex)), max_ratio_(max_ratio) {}
 
 void sink_stream::restart() noexcept {
     decoder_.reset();
     begun_ = false;
 }
 
-asio::awaitable<bool> sink_stream::pass(response* out, content_coding coding, bool last, steady_time deadline,
-                                        exchange_report* report) {
+asio::awaitable<stream_step> sink_stream::pass(response* out, content_coding coding, bool last, steady_time deadline) {
     auto& taken = coding == content_coding::identity ? *piece_ : raw_;
     taken.clear();
     std::swap(taken, out->mutable_body());
-    if (!begun_ && !begin(*out, coding, report)) co_return false;
-    bool passed = true;
-    if (decoder_) passed = co_await decode(deadline, report);
-    else passed = co_await write(deadline, report);
-    if (passed && last) {
+    stream_step step;
+    if (!begun_) step = begin(*out, coding);
+    if (!step.goes_on()) co_return step;
+    if (decoder_) step = co_await decode(deadline);
+    else step = co_await write(deadline);
+    if (step.goes_on() && last) {
         out->mutable_body() = padded_buffer();
-        passed = co_await end(deadline, report);
+        step = co_await end(deadline);
     }
-    co_return passed;
+    co_return step;
 }
 
-bool sink_stream::begin(response const& head, content_coding coding, exchange_report* report) {
+stream_step sink_stream::begin(response const& head, content_coding coding) {
     begun_ = true;
     if (coding != content_coding::identity) {
         auto const unlimited = std::numeric_limits<std::uint64_t>::max();
@@ -82,45 +84,38 @@ bool sink_stream::begin(response const& head, content_coding coding, exchange_re
     } catch (...) {
         thrown = what_failed(errc::sink_failed, std::current_exception());
     }
-    return settle(std::move(thrown), ec, *sink_, report);
+    return settle(std::move(thrown), ec, *sink_);
 }
 
-asio::awaitable<bool> sink_stream::decode(steady_time deadline, exchange_report* report) {
+asio::awaitable<stream_step> sink_stream::decode(steady_time deadline) {
     std::string_view left(raw_.data(), raw_.size());
     do {
         piece_->clear();
-        if (auto const problem = decoder_->put_some(left, *piece_, most_piece)) {
-            report->error = failure(problem.code, problem.rule).at(stage::body);
-            co_return false;
-        }
-        bool const written = co_await write(deadline, report);
-        if (!written) co_return false;
+        if (auto const problem = decoder_->put_some(left, *piece_, most_piece)) co_return refused(problem);
+        stream_step written = co_await write(deadline);
+        if (!written.goes_on()) co_return written;
     } while (decoder_->has_more());
-    co_return true;
+    co_return stream_step();
 }
 
-asio::awaitable<bool> sink_stream::write(steady_time deadline, exchange_report* report) {
-    if (piece_->size() == 0) co_return true;
+asio::awaitable<stream_step> sink_stream::write(steady_time deadline) {
+    if (piece_->size() == 0) co_return stream_step();
     wrote_ = true;
     auto writing = write_piece(sink_, piece_);
     error_code of_sink;
     failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(writing), deadline, errc::sink_failed,
                                                    &of_sink);
-    co_return settle(std::move(interrupted), of_sink, *sink_, report);
+    co_return settle(std::move(interrupted), of_sink, *sink_);
 }
 
-asio::awaitable<bool> sink_stream::end(steady_time deadline, exchange_report* report) {
-    if (decoder_) {
-        if (auto const problem = decoder_->finish()) {
-            report->error = failure(problem.code, problem.rule).at(stage::body);
-            co_return false;
-        }
-    }
+asio::awaitable<stream_step> sink_stream::end(steady_time deadline) {
+    if (decoder_)
+        if (auto const problem = decoder_->finish()) co_return refused(problem);
     auto ending = write_end(sink_);
     error_code of_sink;
     failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(ending), deadline, errc::sink_failed,
                                                    &of_sink);
-    co_return settle(std::move(interrupted), of_sink, *sink_, report);
+    co_return settle(std::move(interrupted), of_sink, *sink_);
 }
 
 }  // namespace jirapool::detail

@@ -22,26 +22,32 @@ public:
     /// The channel passes on what it has when it has so much: with a TLS record more it is still one piece.
     static constexpr std::size_t enough = 48u << 10;
 
-    sink_stream(std::shared_ptr<body_sink> s, timers& t, asio::any_io_executor ex, std::uint32_t max_ratio);
+    /// Whether the body of an answer with this head is the sink's. The others stay in the response.
+    using takes_body = bool (*)(response const& head) noexcept;
+
+    sink_stream(std::shared_ptr<body_sink> s, takes_body takes, timers& t, asio::any_io_executor ex,
+                std::uint32_t max_ratio);
+
+    takes_body takes() const noexcept { return takes_; }
 
     /// Before each exchange.
     void restart() noexcept;
     /** Passes on, and takes away, what `out` holds of the body. `last`: the body ends there. Not past the deadline, which is
-        the call's. @return false: `report` says why. */
-    asio::awaitable<bool> pass(response* out, content_coding coding, bool last, steady_time deadline,
-                               exchange_report* report);
+        the call's. */
+    asio::awaitable<stream_step> pass(response* out, content_coding coding, bool last, steady_time deadline);
     /// The body may come (again) from its start.
     bool may_restart() const noexcept { return !wrote_ || sink_->can_restart(); }
 
 private:
     static constexpr std::size_t most_piece = 64u << 10;
 
-    bool begin(response const& head, content_coding coding, exchange_report* report);
-    asio::awaitable<bool> decode(steady_time deadline, exchange_report* report);
-    asio::awaitable<bool> write(steady_time deadline, exchange_report* report);
-    asio::awaitable<bool> end(steady_time deadline, exchange_report* report);
+    stream_step begin(response const& head, content_coding coding);
+    asio::awaitable<stream_step> decode(steady_time deadline);
+    asio::awaitable<stream_step> write(steady_time deadline);
+    asio::awaitable<stream_step> end(steady_time deadline);
 
     std::shared_ptr<body_sink> sink_;
+    takes_body takes_;
     timers& timers_;
     asio::any_io_executor executor_;
     std::unique_ptr<content_decoder> decoder_;

@@ -28,7 +28,7 @@ failure why_bad(result<std::size_t> const& got, std::size_t max) {
 source_stream::source_stream(std::shared_ptr<body_source> s, timers& t, asio::any_io_executor ex)
     : source_(std::move(s)), timers_(t), executor_(std::move(ex)), size_(source_->size()), left_(size_) {}
 
-asio::awaitable<std::string_view> source_stream::next(steady_time deadline, exchange_report* report) {
+asio::awaitable<source_stream::piece> source_stream::next(steady_time deadline) {
     if (!buffer_) buffer_ = std::make_shared<char[]>(most_piece);
     auto const max = static_cast<std::size_t>(std::min<std::uint64_t>(left_, most_piece));
     used_ = true;
@@ -37,15 +37,16 @@ asio::awaitable<std::string_view> source_stream::next(steady_time deadline, exch
     failure problem = co_await wait_for_caller(&timers_, executor_, std::move(reading), deadline, errc::source_failed,
                                                &got);
     // No code: it has come to an end of its own.
-    report->caller_failed = !problem.code() || problem.code() == errc::source_failed;
+    bool const of_caller = !problem.code() || problem.code() == errc::source_failed;
     if (!problem.code()) problem = why_bad(got, max);
+    piece next;
     if (problem.code()) {
-        report->error = std::move(problem).at(stage::write);
-        co_return std::string_view();
+        next.step = {std::move(problem).at(stage::write), of_caller};
+        co_return next;
     }
-    report->caller_failed = false;
     left_ -= *got;
-    co_return std::string_view(buffer_.get(), *got);
+    next.data = {buffer_.get(), *got};
+    co_return next;
 }
 
 bool source_stream::rewind() noexcept {

@@ -23,9 +23,12 @@ public:
     std::uint64_t size() const noexcept { return size_; }
     /// Bytes that were not read yet.
     std::uint64_t left() const noexcept { return left_; }
-    /// The next piece, while there is something left; stays until the next one. Not past the deadline, which is the call's.
-    /// @return nothing: `report` says why.
-    asio::awaitable<std::string_view> next(steady_time deadline, exchange_report* report);
+    struct piece {
+        std::string_view data;  ///< stays until the next one
+        stream_step step;
+    };
+    /// The next piece, while there is something left. Not past the deadline, which is the call's.
+    asio::awaitable<piece> next(steady_time deadline);
     /// The body can be sent (again) from its start.
     bool rewind() noexcept;
 

@@ -22,9 +22,6 @@ namespace {
 // A body up to this size travels in one write with the head; a larger one is not copied.
 constexpr std::size_t inline_body = 16u << 10;
 
-// More than the parts of a head that are the same for all: method, version, names and ends of our own header lines.
-constexpr std::size_t fixed_head = 192;
-
 // A request must not meet the server's close on the wire: it takes time to get there, and clocks differ.
 constexpr auto keep_alive_margin = std::chrono::seconds(1);
 
@@ -52,6 +49,65 @@ bool has_header(exchange_input const& in, std::string_view lower_case) noexcept 
     return std::any_of(in.headers->begin(), in.headers->end(), [&](auto const& h) {
         return std::equal(h.first.begin(), h.first.end(), lower_case.begin(), lower_case.end(), same);
     });
+}
+
+/// Counts what a head takes.
+class head_size {
+public:
+    void put(std::string_view text) noexcept { size_ += text.size(); }
+    std::size_t size() const noexcept { return size_; }
+
+private:
+    std::size_t size_ = 0;
+};
+
+/// Writes it where there is room for it.
+class head_writer {
+public:
+    explicit head_writer(char* to) noexcept : to_(to) {}
+    void put(std::string_view text) noexcept { to_ = std::copy(text.begin(), text.end(), to_); }
+
+private:
+    char* to_;
+};
+
+template <class Out>
+void put_field(Out& out, std::string_view name, std::string_view value) noexcept {
+    out.put(name);
+    out.put(": ");
+    out.put(value);
+    out.put("\r\n");
+}
+
+template <class Out>
+void put_head(Out& out, exchange_input const& in, bool compression) noexcept {
+    out.put(to_string(in.method));
+    out.put(" ");
+    out.put(in.base_path);
+    out.put(in.target);
+    out.put(" HTTP/1.1\r\n");
+    put_field(out, "Host", in.host);
+    if (!in.user_agent.empty()) put_field(out, "User-Agent", in.user_agent);
+    if (!in.authorization.empty()) put_field(out, "Authorization", in.authorization);
+    if (!has_header(in, "accept")) put_field(out, "Accept", "application/json");
+    // Said in any case: who hears nothing of it may send what he likes (RFC 9110, section 12.5.3).
+    if (!has_header(in, "accept-encoding")) put_field(out, "Accept-Encoding", compression ? "gzip, br" : "identity");
+    if (in.headers != nullptr)
+        for (auto const& [name, value] : *in.headers) put_field(out, name, value);
+    if (!in.content_type.empty()) put_field(out, "Content-Type", in.content_type);
+    bool const has_body = in.method != method::get && in.method != method::head;
+    auto const length = in.source != nullptr ? in.source->size() : in.body.size();
+    // Jira answers 415 to a POST or PUT without one, also where there is no body (voting, watching).
+    if (has_body && length == 0 && in.method != method::delete_ && in.content_type.empty() &&
+        !has_header(in, "content-type"))
+        put_field(out, "Content-Type", "application/json");
+    if (has_body && (length > 0 || in.method != method::delete_)) {
+        char digits[24];
+        auto const end = std::to_chars(digits, digits + sizeof digits, length).ptr;
+        put_field(out, "Content-Length", {digits, end});
+    }
+    out.put("\r\n");
+    if (in.body.size() <= inline_body) out.put(in.body);
 }
 
 }  // namespace
@@ -189,36 +245,13 @@ bool http1_channel::offers_compression(exchange_input const& in) const noexcept 
 }
 
 void http1_channel::compose(exchange_input const& in) {
-    outgoing_.clear();
+    bool const compression = offers_compression(in);
     // All of it at once: a string that grows leaves the credential behind in the memory that it gave up.
-    std::size_t size = fixed_head + in.base_path.size() + in.target.size() + in.fixed_headers.size() +
-                       in.authorization.size() + in.content_type.size() +
-                       (in.body.size() <= inline_body ? in.body.size() : 0);
-    if (in.headers != nullptr)
-        for (auto const& [name, value] : *in.headers) size += name.size() + value.size() + 4;
-    outgoing_.reserve(size);
-    outgoing_.append(to_string(in.method)).append(" ").append(in.base_path).append(in.target).append(" HTTP/1.1\r\n");
-    outgoing_.append(in.fixed_headers).append(in.authorization);
-    if (!has_header(in, "accept")) outgoing_.append("Accept: application/json\r\n");
-    // Said in any case: who hears nothing of it may send what he likes (RFC 9110, section 12.5.3).
-    if (!has_header(in, "accept-encoding"))
-        outgoing_.append("Accept-Encoding: ").append(offers_compression(in) ? "gzip, br\r\n" : "identity\r\n");
-    if (in.headers != nullptr)
-        for (auto const& [name, value] : *in.headers) outgoing_.append(name).append(": ").append(value).append("\r\n");
-    if (!in.content_type.empty()) outgoing_.append("Content-Type: ").append(in.content_type).append("\r\n");
-    bool const has_body = in.method != method::get && in.method != method::head;
-    auto const length = in.source != nullptr ? in.source->size() : in.body.size();
-    // Jira answers 415 to a POST or PUT without one, also where there is no body (voting, watching).
-    if (has_body && length == 0 && in.method != method::delete_ && in.content_type.empty() &&
-        !has_header(in, "content-type"))
-        outgoing_.append("Content-Type: application/json\r\n");
-    if (has_body && (length > 0 || in.method != method::delete_)) {
-        char digits[24];
-        auto const end = std::to_chars(digits, digits + sizeof digits, length).ptr;
-        outgoing_.append("Content-Length: ").append(digits, end).append("\r\n");
-    }
-    outgoing_.append("\r\n");
-    if (in.body.size() <= inline_body) outgoing_.append(in.body);
+    head_size size;
+    put_head(size, in, compression);
+    outgoing_.resize(size.size());
+    head_writer writer(outgoing_.data());
+    put_head(writer, in, compression);
 }
 
 /// As much as goes at once, taken off `data`. `done`: all of it. `again`: enough for one turn.
@@ -268,6 +301,14 @@ void http1_channel::forget_outgoing() noexcept {
     if (outgoing_.capacity() > inline_body) outgoing_.shrink_to_fit();
 }
 
+/// A step of a body that streams: how it went is how the exchange did.
+bool http1_channel::goes_on(stream_step step, exchange_report* report) noexcept {
+    if (step.goes_on()) return true;
+    report->error = std::move(step.error);
+    report->caller_failed = step.of_caller;
+    return false;
+}
+
 /// What did not go with the head. `piece`: what was read of the source already.
 asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::string_view piece, steady_time until,
                                                 exchange_report* report) {
@@ -281,8 +322,9 @@ asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::s
         auto const status = send_some(piece, report);
         sent = co_await send(status, piece, in->deadline, deadline_after(timers_.now(), wire_.write_timeout), report);
         if (!sent || in->source->left() == 0) break;
-        piece = co_await in->source->next(in->deadline, report);
-        sent = !piece.empty();
+        auto next = co_await in->source->next(in->deadline);
+        piece = next.data;
+        sent = goes_on(std::move(next.step), report);
     }
     co_return sent;
 }
@@ -293,7 +335,7 @@ http1_expectation http1_channel::expectation(exchange_input const& in) const noe
     // Also what was not asked for: edges compress all the same.
     e.decode = !has_header(in, "accept-encoding");
     e.secret = in.secret_answer;
-    e.to_sink = in.sink != nullptr;
+    e.to_sink = in.sink != nullptr ? in.sink->takes() : nullptr;
     return e;
 }
 
@@ -350,8 +392,8 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
         auto const unpassed = reader_.streams() ? out->body().size() : 0;
         if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
             auto const begun = timers_.now();
-            bool const passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline, report);
-            if (!passed) co_return false;
+            stream_step passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline);
+            if (!goes_on(std::move(passed), report)) co_return false;
             // The server is not to blame for the time that the sink took.
             now = timers_.now();
             rate.extend(now - begun);
@@ -429,9 +471,9 @@ asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* ou
             co_return false;
         }
         keep(now, report);
-        bool passed = true;
-        if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline, report);
-        co_return passed;
+        stream_step passed;
+        if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline);
+        co_return goes_on(std::move(passed), report);
     }
 }
 
@@ -448,8 +490,9 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     // Before anything is sent: most sources that fail do so at once, as a file that is not there.
     std::string_view piece;
     if (in->source != nullptr && in->source->left() > 0) {
-        piece = co_await in->source->next(in->deadline, &report);
-        if (piece.empty()) co_return report;
+        auto first = co_await in->source->next(in->deadline);
+        if (!goes_on(std::move(first.step), &report)) co_return report;
+        piece = first.data;
         looked_ = false;
     }
     // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.

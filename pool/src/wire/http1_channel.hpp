@@ -85,6 +85,7 @@ private:
     tls_status send_some(std::string_view& data, exchange_report* report) noexcept;
     asio::awaitable<bool> send(tls_status so_far, std::string_view data, steady_time deadline, steady_time until,
                                exchange_report* report);
+    static bool goes_on(stream_step step, exchange_report* report) noexcept;
     asio::awaitable<bool> write_body(exchange_input const* in, std::string_view piece, steady_time until,
                                      exchange_report* report);
     void forget_outgoing() noexcept;

@@ -1,7 +1,5 @@
 #include "wire/http1_parser.hpp"
 
-#include <jirapool/core/answer.hpp>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 
@@ -260,9 +258,7 @@ void http1_parser::on_header_impl(error_code& ec) {
     if (out_.status() < 200 && (has_length_ || has_coding_)) refuse("an interim answer has a body", ec);
     // It has no body, whatever the header says: but somebody who believes the header sees one.
     if (out_.status() == 204) doubtful_ = has_coding_ || content_length().value_or(0) > 0;
-    // What an error says is for whoever classifies it, and what Jira tells anybody is not what was asked for.
-    streams_ = expected_.to_sink && out_.ok() &&
-               classify(out_, connection_kind::personal_api_token) == answer_class::delivered;
+    streams_ = expected_.to_sink && expected_.to_sink(out_);
     if (!expected_.head_request) bound_body(content_length().value_or(0), ec);
     if (!ec) begin_decoding();
 }

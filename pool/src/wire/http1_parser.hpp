@@ -34,7 +34,8 @@ struct http1_expectation {
     bool head_request = false;  ///< there is no body, whatever the head says
     bool decode = false;        ///< gzip and brotli are taken off; otherwise a body is delivered as it came
     bool secret = false;        ///< there is a token in it: what decodes it wipes its memory
-    bool to_sink = false;       ///< a good answer's body is only passed through: neither bounded nor decoded here
+    /// Says of a head whether its body is only passed through: neither bounded nor decoded here. Null: of none.
+    bool (*to_sink)(response const& head) noexcept = nullptr;
 };
 
 /** Beast's response parser, filling in a jirapool::response: headers in one buffer instead of a node each, the body reserved

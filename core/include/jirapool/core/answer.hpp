@@ -24,6 +24,10 @@ char const* to_string(answer_class a) noexcept;
 /// Reads status, headers and at most the first bytes of the body.
 answer_class classify(response const& r, connection_kind kind) noexcept;
 
+/** An answer with this head has in its body what was asked for: 2xx, and not what Jira tells anybody whose credential it
+    ignored. What an error says is for whoever classifies it. */
+bool has_what_was_asked(response const& head) noexcept;
+
 /// The server says that it did not act on the request: 421, 425, and 408 with `Connection: close` where the channel had served
 /// before. Such a request may be sent again whatever its method, on another channel.
 bool not_processed(response const& r, bool reused_channel) noexcept;
