@@ -8,7 +8,7 @@
 
 namespace jirapool {
 
-/// What an answer means for the call, the token, the limiter and the connection (jira-cloud.md 2.5).
+/// What an answer means for the call, the token, the limiter and the connection (core/doc/jira-cloud.md, 2.5).
 enum class answer_class : std::uint8_t {
     delivered,     ///< the caller gets it: any status that nothing below claims
     anonymous,     ///< 2xx, but Jira ignored the credential

@@ -33,7 +33,7 @@ struct quota_item {
     std::optional<std::chrono::seconds> reset_in;  ///< t
 };
 
-/** What an answer says about limits (jira-cloud.md 3.3). Anything malformed but a Retry-After reads as absent; of a
+/** What an answer says about limits (core/doc/jira-cloud.md, 3.3). Anything malformed but a Retry-After reads as absent; of a
     header that stands twice the more careful value counts. `Beta-…` and `X-Beta-…` headers only announce and are not read here. */
 struct rate_headers {
     std::optional<std::uint32_t> limit;      ///< X-RateLimit-Limit: for burst, requests per second

@@ -37,7 +37,7 @@ struct retry_params {
 /// nullptr, or the rule that is broken.
 char const* why_invalid(retry_params const& p) noexcept;
 
-/** May the same bytes be sent a second time when it is unknown whether Jira acted on the first (jira-cloud.md 6)?
+/** May the same bytes be sent a second time when it is unknown whether Jira acted on the first (core/doc/jira-cloud.md, 6)?
     GET, HEAD, DELETE, a PUT of whole fields, and the POSTs that only read. `request::resendable` overrides. */
 bool is_resendable(request const& r, route_id route) noexcept;
 

@@ -6,7 +6,7 @@
 
 namespace jirapool {
 
-/// Where a site tells its cloud ID to anybody, without credentials (jira-cloud.md 2.4).
+/// Where a site tells its cloud ID to anybody, without credentials (core/doc/jira-cloud.md, 2.4).
 inline constexpr std::string_view tenant_info_target = "/_edge/tenant_info";
 
 /// Reads `{"cloudId":"…"}`. Errors: protocol_error when it is anything else.

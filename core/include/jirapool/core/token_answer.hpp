@@ -9,7 +9,7 @@
 
 namespace jirapool {
 
-/// What the token endpoint said (RFC 6749 sections 4.4.3 and 5.2; jira-cloud.md 2.3).
+/// What the token endpoint said (RFC 6749 sections 4.4.3 and 5.2; core/doc/jira-cloud.md, 2.3).
 class token_answer {
 public:
     bool ok() const noexcept { return !token.empty(); }

@@ -28,7 +28,7 @@ struct pool_params {
     /// Calls that may wait for a channel of one origin, of one site max_share_of_site of them; more are refused with
     /// queue_full. Room for the 10,000 calls of one site that a renewed token lets go at once.
     std::size_t max_queue = 20'000;
-    /// An unused channel is closed after this. Atlassian's own limit is not published; 60 s is safe (jira-cloud.md 4).
+    /// An unused channel is closed after this. Atlassian's own limit is not published; 60 s is safe (core/doc/jira-cloud.md, 4).
     std::chrono::milliseconds idle_timeout{55'000};
     /// A channel is retired after this, less up to a fifth by chance: so DNS changes are followed, never all at once.
     /// One that is in use is replaced by a dial in the background before.

@@ -8,7 +8,7 @@
 namespace jirapool {
 
 // Managed webhooks of a site: `/rest/webhooks/1.0/webhook`, an API that Jira serves on the site host with Basic credentials
-// only (jira-cloud.md 7.1). Connections of the other kinds get unsupported_for_kind before anything is sent. The account
+// only (core/doc/jira-cloud.md, 7.1). Connections of the other kinds get unsupported_for_kind before anything is sent. The account
 // needs the permission "Administer Jira".
 
 /** What to create: `webhook_spec spec("n", "https://…", {"jira:issue_created"});  co_await create_webhook(acme, std::move(spec))`.
