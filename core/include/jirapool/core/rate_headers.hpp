@@ -1,5 +1,8 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -9,21 +12,6 @@
 #include <string_view>
 
 namespace jirapool {
-
-/// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
-enum class limit_reason : std::uint8_t {
-    none,           ///< no reason given
-    burst,          ///< jira-burst-based: this site's route
-    issue_write,    ///< jira-per-issue-on-write: writes to this issue
-    tenant_quota,   ///< jira-quota-tenant-based: the app at this site, until the top of the hour
-    global_quota,   ///< jira-quota-global-based: the app at all its sites
-    unknown,        ///< a reason that is in no document: pauses the site
-    account_cost,   ///< jira-cost-based: the account at this site, until the top of the hour
-    account_calls,  ///< …-per-user: too many of the account's calls at once at this site
-    other_product,  ///< confluence-…: nothing of Jira's but what was refused
-};
-inline constexpr std::size_t limit_reason_count = 9;
-char const* to_string(limit_reason r) noexcept;
 
 /// One item of `RateLimit` and `RateLimit-Policy`, joined by name.
 struct quota_item {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <jirapool/core/answer.hpp>
 #include <jirapool/core/connection_config.hpp>
-#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/error.hpp>
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/retry.hpp>
+#include <jirapool/core/time.hpp>
 
 #include <algorithm>
 #include <array>
@@ -27,7 +27,7 @@ private:
     std::atomic<std::uint64_t> value_{0};
 };
 
-/// As counter, up and down.
+/// A number like a counter that goes up and down.
 class gauge {
 public:
     void add(std::int64_t n) noexcept {
@@ -40,7 +40,7 @@ private:
     std::atomic<std::int64_t> value_{0};
 };
 
-/// Counts of durations by upper bound, the last bucket without one.
+/// Durations, counted by upper bound, the last bucket without one.
 class histogram {
 public:
     static constexpr std::array<double, 14> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
@@ -53,7 +53,7 @@ public:
         buckets_[i].add();
         nanoseconds_.add(static_cast<std::uint64_t>(std::max<steady_duration::rep>(0, d.count())));
     }
-    /// Not cumulative; i up to bounds.size().
+    /// The durations counted in bucket i, up to bounds.size(), and in no other.
     std::uint64_t bucket(std::size_t i) const noexcept { return buckets_[i].value(); }
     double sum_seconds() const noexcept { return static_cast<double>(nanoseconds_.value()) * 1e-9; }
 
@@ -93,7 +93,7 @@ enum class close_reason : std::uint8_t {
 inline constexpr std::size_t close_reason_count = 8;
 char const* to_string(close_reason r) noexcept;
 
-/// What a dial is for. Whoever's turn it is gets the channel all the same.
+/// What a dial is for. Whoever's turn it is gets the channel, all the same.
 enum class dial_purpose : std::uint8_t {
     waiting,  ///< calls wait
     replace,  ///< a channel that is used nears the end of its lifetime
@@ -107,6 +107,7 @@ enum class dial_stage : std::uint8_t { resolve, connect, tls };
 inline constexpr std::size_t dial_stage_count = 3;
 char const* to_string(dial_stage s) noexcept;
 
+/// How an exchange of a credential for an access token ended.
 enum class refresh_result : std::uint8_t { ok, transient, permanent };
 inline constexpr std::size_t refresh_result_count = 3;
 char const* to_string(refresh_result r) noexcept;
