@@ -3,9 +3,6 @@
 #include "engine/entry.hpp"
 #include "engine/listed_wait.hpp"
 
-#include <jirapool/core/tenant_info.hpp>
-
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -17,15 +14,6 @@
 namespace jirapool::detail {
 
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr auto resolve_deadline = 20s;
-constexpr auto resolve_retry = 5s;
-constexpr auto resolve_retry_max = 600s;
-constexpr auto ask_again_after = 24h;  // when a connection is added
-
-}  // namespace
 
 std::size_t shard_set::home_of(std::string_view site_key) const noexcept {
     return std::hash<std::string_view>{}(site_key) % shards.size();
@@ -136,7 +124,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       index_(index),
       connections_(stats_),
       origins_(context_),
-      tokens_(*context_, connections_, origins_) {}
+      tokens_(*context_, connections_, origins_),
+      sites_(context_, connections_, origins_, *this) {}
 
 shard::~shard() {
     if (watcher_) watcher_->leave();
@@ -147,6 +136,7 @@ shard::~shard() {
 void shard::begin(std::weak_ptr<shard_set> all) {
     all_ = std::move(all);
     tokens_.set_owner(weak_from_this());
+    sites_.set_owner(weak_from_this());
     watcher_ = std::make_shared<watcher>(weak_from_this(), life_);
     watcher_->watch();
     context_->clock.on_stop_request([weak = weak_from_this()] {
@@ -161,6 +151,7 @@ void shard::abandon() noexcept {
     undelivered_.reset();
     while (!connections_.all().empty()) connections_.leave(*connections_.all().back());
     origins_.abandon();
+    sites_.abandon();
     // Sockets and executors must not outlive their context.
     context_.reset();
 }
@@ -181,19 +172,10 @@ void shard::deliver_later(std::shared_ptr<entry> e) noexcept {
     if (undelivered_) undelivered_->keep(std::move(e));
 }
 
-std::shared_ptr<site_state> shard::site(std::string const& key) {
-    auto& known = sites_[key];
-    if (auto s = known.lock()) return s;
-    auto s = std::make_shared<site_state>(context_);
-    known = s;
-    if (sites_.size() >= forget_at_) forget_unused();
-    return s;
-}
-
 // What removed connections leave behind. Looked at when the number of sites has doubled, or half as many connections as there are
 // sites were removed, so that it costs nothing per call.
 void shard::forget_unused() noexcept {
-    std::erase_if(sites_, [](auto const& s) { return s.second.expired(); });
+    sites_.forget_unused_sites();
     try {
         std::unordered_set<std::string_view> hosts;
         std::unordered_set<std::uint64_t> apps;
@@ -202,12 +184,11 @@ void shard::forget_unused() noexcept {
             if (e->token) apps.insert(e->token->app);
         }
         budgets_.forget_unused(apps, context_->clock.now());
-        std::erase_if(cloud_of_host_, [&](auto const& c) { return !hosts.contains(c.first); });
+        sites_.forget_unused_hosts(hosts);
     } catch (std::bad_alloc const&) {
         removed_ = 0;  // it is looked at again, later
     }
     origins_.forget_unused();
-    forget_at_ = 2 * sites_.size() + 64;
     removed_ = 0;
 }
 
@@ -218,14 +199,10 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
     try {
         std::string const host(e->host());
         std::string key(e->site_key());
-        // A name may be another customer's a year later.
-        auto const known = cloud_of_host_.find(key);
-        if (known != cloud_of_host_.end() && context_->clock.now() - known->second.asked < ask_again_after) {
-            key = known->second.id;
-            auto const all = all_.lock();
-            if (!all) return true;
-            if (auto const home = all->home_of(key); home != index_) {
-                hand_over(e, s, home, key, nullptr);
+        if (auto const* const cloud = sites_.cloud_of(key)) {
+            key = *cloud;
+            if (auto const home = elsewhere(key)) {
+                hand_over(e, s, *home, key, nullptr);
                 return true;
             }
         }
@@ -233,14 +210,15 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
         if (e->kind == connection_kind::service_oauth) token = std::make_unique<token_source>(tokens_, *e);
         connections_.make_room();
         s->origin = origins_.at(host);
-        s->site = site(key);
+        s->site = sites_.at(key);
+        if (sites_.crowded()) forget_unused();
         connections_.enter(e, s);
         if (token) {
             e->token = std::move(token);
             e->token->app = std::hash<std::string>{}(s->client_id);
             tokens_.start(e, s);
         } else if (e->kind == connection_kind::personal_api_token) {
-            if (key == host) ask_for_cloud_id(e, host);
+            if (key == host) sites_.ask_for_cloud_id(e);
             else s->site->current().on_claim(e->host_hash());
         }
         return true;
@@ -434,173 +412,15 @@ void shard::on_accepted(connection_entry& e) noexcept {
     if (!e.token) connections_.note_refused(e.id, false);
 }
 
-// Which site a host is
-
-void shard::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host) {
-    auto& waiting = by_host_[host];
-    waiting.push_back(e);
-    if (waiting.size() > 1) return;
-    try {
-        asio::co_spawn(executor(), run_learn_cloud_id(shared_from_this(), host), [](std::exception_ptr) {});
-    } catch (std::bad_alloc const&) {
-        by_host_.erase(host);
-        throw;
-    }
-}
-
-/// Asks once. True: the host's connections are where they belong.
-asio::awaitable<bool> shard::learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why) {
-    auto const pool = self->origins_.at(host);
-    fair_flow flow;
-    auto leased = co_await pool->acquire_in_background(&flow);
-    if (!leased.lease) {
-        *why = std::move(leased.error);
-        co_return false;
-    }
-    if (!self->anybody_asks_for(host)) {
-        leased.lease.give_back();
-        co_return true;
-    }
-    exchange_input in;
-    in.target = tenant_info_target;
-    in.fixed_headers = pool->fixed_headers();
-    in.deadline = self->context_->clock.now() + resolve_deadline;
-    response out;
-    auto report = co_await leased.lease.channel().exchange(&in, &out);
-    leased.lease.end(report);
-    if (report.error.code()) {
-        *why = std::move(report.error);
-        co_return false;
-    }
-    auto const cloud = read_tenant_info(out.status(), out.body());
-    if (cloud) self->adopt(host, cloud->str());
-    else *why = cloud.error();
-    co_return cloud.has_value();
-}
-
-asio::awaitable<void> shard::run_learn_cloud_id(std::shared_ptr<shard> self, std::string host) {
-    steady_duration pause = resolve_retry;
-    for (int attempt = 1; !self->context_->clock.stopped() && self->anybody_asks_for(host); ++attempt) {
-        failure why;
-        try {
-            bool const learned = co_await learn_cloud_id(self, host, &why);
-            if (learned) co_return;
-            if (attempt == 3 && !self->context_->clock.stopped()) {
-                if (why.peer().empty()) why = std::move(why).with_peer(host);
-                self->context_->report({event::kind::site_unresolved, {}, why.describe()});
-            }
-        } catch (std::bad_alloc const&) {
-            why = make_error_code(boost::system::errc::not_enough_memory);
-        }
-        wait_point point(self->context_->clock, self->executor());
-        auto const jittered = steady_duration(static_cast<steady_duration::rep>(
-            uniform(self->context_->random, 0.5, 1.0) * static_cast<double>(pause.count())));
-        try {
-            co_await point.wait(self->context_->clock.now() + jittered);
-        } catch (std::bad_alloc const&) {
-            // The host's next connection begins anew.
-            self->by_host_.erase(host);
-            co_return;
-        }
-        pause = std::min<steady_duration>(pause * 2, resolve_retry_max);
-    }
-}
-
-bool shard::anybody_asks_for(std::string const& host) {
-    auto& waiting = by_host_[host];
-    std::erase_if(waiting, [](auto const& weak) {
-        auto const e = weak.lock();
-        return !e || e->removed;
-    });
-    if (!waiting.empty()) return true;
-    by_host_.erase(host);
-    return false;
-}
-
-void shard::adopt(std::string const& host, std::string const& cloud) {
-    auto const known = cloud_of_host_.find(host);
-    if (known != cloud_of_host_.end() && known->second.id != cloud) part_from_old_site(host);
-    cloud_of_host_.insert_or_assign(host, known_cloud{cloud, context_->clock.now()});
+std::optional<std::size_t> shard::elsewhere(std::string_view site_key) const noexcept {
     auto const all = all_.lock();
-    if (!all) return;
-    auto const home = all->home_of(cloud);
-    std::shared_ptr<learned> lessons;
-    std::shared_ptr<site_state> left_behind;
-    // One after the other, so that lack of memory leaves the rest to be asked for again.
-    for (auto& waiting = by_host_[host]; !waiting.empty(); waiting.pop_back()) {
-        auto const e = waiting.back().lock();
-        if (!e || e->removed || !e->state || !e->state->site) continue;
-        if (home == index_) {
-            join(*e, cloud);
-            continue;
-        }
-        left_behind = e->state->site;
-        if (!lessons) {
-            lessons = std::make_shared<learned>(site_limiter(context_->params->limits), nullptr);
-            lessons->limiter.merge(left_behind->limiter);
-            if (left_behind->quota) lessons->quota = std::make_unique<points_quota>(*left_behind->quota);
-        }
-        auto s = e->state->without_site();
-        auto const left = connections_.leave(*e);
-        try {
-            hand_over(e, std::move(s), home, cloud, lessons);
-        } catch (std::bad_alloc const&) {
-            connections_.enter(e, left);
-            throw;
-        }
-    }
-    by_host_.erase(host);
-    // Who waits here follows; the answers of those in flight are told there.
-    if (left_behind) left_behind->leave();
-}
-
-void shard::part_from_old_site(std::string const& host) {
-    auto& waiting = by_host_[host];
-    sites_.erase(host);
-    auto const fresh = std::make_shared<site_state>(context_);
-    for (auto const& e : connections_.all()) {
-        if (e->kind != connection_kind::personal_api_token || e->host() != host || !e->state->site) continue;
-        auto s = e->state->without_site();
-        s->origin = e->state->origin;
-        s->site = fresh;
-        e->state = std::move(s);
-        if (std::none_of(waiting.begin(), waiting.end(), [&](auto const& w) { return w.lock() == e; }))
-            waiting.push_back(e);
-    }
-}
-
-/// One site, two names: the first who comes under a name brings the object, the second one's becomes that.
-void shard::join(connection_entry& e, std::string const& cloud) {
-    auto const mine = e.state->site;
-    auto& named = sites_[cloud];
-    auto const site = named.lock();
-    if (!site) {
-        named = mine;
-        mine->on_claim(e.host_hash());
-        return;
-    }
-    if (site == mine) return;
-    auto const w = site->on_claim(e.host_hash());
-    if (w == site_limiter::word::counted) pause_account(e, mine->limiter, mine->quota.get());
-    // A new state: calls in flight find the way from the old one.
-    auto s = e.state->without_site();
-    s->origin = e.state->origin;
-    s->site = site;
-    if (&mine->current() != site.get()) mine->become(site, w);
-    e.state = std::move(s);
-}
-
-void shard::pause_account(connection_entry& e, site_limiter const& l, points_quota const* q) {
-    auto const now = context_->clock.now();
-    auto until = std::max(l.paused_until(now), l.issues_paused_until(now));
-    if (q != nullptr && q->closed(now)) until = std::max(until, q->earliest(now));
-    if (until == steady_time::min()) return;
-    if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
-    e.account_limit->close(until, now);
+    if (!all) return std::nullopt;
+    auto const home = all->home_of(site_key);
+    return home == index_ ? std::nullopt : std::optional(home);
 }
 
 void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                      std::string const& cloud, std::shared_ptr<learned const> lessons) {
+                      std::string const& cloud, std::shared_ptr<site_lessons const> lessons) {
     auto const all = all_.lock();
     if (!all) return;
     auto const next = all->shards[home];
@@ -610,27 +430,11 @@ void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
 }
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                      std::string const& cloud, learned const* lessons) noexcept {
-    auto const remember = [&] {
-        try {
-            cloud_of_host_.insert_or_assign(std::string(e->host()), known_cloud{cloud, context_->clock.now()});
-        } catch (std::bad_alloc const&) {
-            return;  // then it is asked for here once more
-        }
-    };
-    remember();
+                      std::string const& cloud, site_lessons const* lessons) noexcept {
+    sites_.remember(e->host(), cloud);
     e->state = std::move(s);
     [[maybe_unused]] bool const begun = begin_with(e);
-    if (lessons == nullptr || !e->state || !e->state->site) return;
-    try {
-        auto& site = e->state->site->current();
-        auto const w = site.on_claim(e->host_hash());
-        if (w == site_limiter::word::counted) pause_account(*e, lessons->limiter, lessons->quota.get());
-        else if (lessons->quota && !site.quota) site.quota = std::make_unique<points_quota>(*lessons->quota);
-        site.limiter.merge(lessons->limiter, w);
-    } catch (std::bad_alloc const&) {
-        return;  // answers teach it again
-    }
+    if (lessons != nullptr && e->state && e->state->site) sites_.take_over(*e, *lessons);
 }
 
 }  // namespace jirapool::detail

@@ -5,6 +5,7 @@
 #include "engine/connection_list.hpp"
 #include "engine/origin_directory.hpp"
 #include "engine/shard_context.hpp"
+#include "engine/site_directory.hpp"
 #include "engine/site_state.hpp"
 #include "engine/token_refresher.hpp"
 #include "wait/context_life.hpp"
@@ -23,9 +24,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace jirapool::detail {
@@ -37,7 +37,7 @@ class shard_set;
 /** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.
 
     @par Threads   Everything but `stats`, `life`, `post` and `request_stop` only on its executor. */
-class shard : public std::enable_shared_from_this<shard> {
+class shard final : public std::enable_shared_from_this<shard>, private site_homes {
 public:
     /// Whoever lets go of it last, on whatever thread: it is destroyed on its executor, or with the executor's context.
     static std::shared_ptr<shard> make(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index,
@@ -107,11 +107,6 @@ public:
 private:
     class watcher;
     class undelivered;
-    /// Of a site, on its way to another shard.
-    struct learned {
-        site_limiter limiter;
-        std::unique_ptr<points_quota> quota;
-    };
     struct destroyer {
         void operator()(shard* s) const noexcept;
     };
@@ -121,29 +116,19 @@ private:
     friend std::default_delete<shard>;
     void begin(std::weak_ptr<shard_set> all);
 
-    std::shared_ptr<site_state> site(std::string const& key);
-    /// Its host is another site now: its connections begin anew, beside what they learned of the old one.
-    void part_from_old_site(std::string const& host);
     void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
     void close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept;
 
-    void ask_for_cloud_id(std::shared_ptr<connection_entry> const& e, std::string const& host);
-    static asio::awaitable<bool> learn_cloud_id(std::shared_ptr<shard> self, std::string host, failure* why);
-    static asio::awaitable<void> run_learn_cloud_id(std::shared_ptr<shard> self, std::string host);
-    bool anybody_asks_for(std::string const& host);
-    void adopt(std::string const& host, std::string const& cloud);
-    void join(connection_entry& e, std::string const& cloud);
     void teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
                steady_time now);
     /// The same on the shard that has the connection now.
     void teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
                          rate_headers const& said) noexcept;
-    /// What was learned of the connection's host keeps it alone waiting, as its site has others whose word counts.
-    void pause_account(connection_entry& e, site_limiter const& l, points_quota const* q);
+    std::optional<std::size_t> elsewhere(std::string_view site_key) const noexcept override;
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
-                   std::string const& cloud, std::shared_ptr<learned const> lessons);
+                   std::string const& cloud, std::shared_ptr<site_lessons const> lessons) override;
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
-                   std::string const& cloud, learned const* lessons) noexcept;
+                   std::string const& cloud, site_lessons const* lessons) noexcept;
     void forget_unused() noexcept;
 
     /// The executor's context is gone: whoever waits here is never resumed. Its caller holds it.
@@ -159,22 +144,14 @@ private:
     std::weak_ptr<shard_set> all_;
     std::size_t index_;
 
-    std::unordered_map<std::string, std::weak_ptr<site_state>> sites_;  // by key
-    std::unordered_map<std::string, std::vector<std::weak_ptr<connection_entry>>>
-        by_host_;  // whose cloud ID is asked for
-    struct known_cloud {
-        std::string id;
-        steady_time asked;
-    };
-    std::unordered_map<std::string, known_cloud> cloud_of_host_;
     connection_list connections_;
     origin_directory origins_;
     token_refresher tokens_;
+    site_directory sites_;
     app_budgets budgets_;
     std::vector<wait_point*> drains_;  // who waits for the last call
     bool refusing_ = false;
-    std::size_t forget_at_ = 64;  // sites, when next to look for unused ones
-    std::size_t removed_ = 0;     // connections, since that was last done
+    std::size_t removed_ = 0;  // connections, since what they leave behind was last looked for
 };
 
 /// All shards of an engine: what handles and shards use to reach one another.

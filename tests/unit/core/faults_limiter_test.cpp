@@ -203,6 +203,26 @@ TEST_CASE("faults: A3 a burst after quiet and what follows it fit into a bucket 
     }
 }
 
+TEST_CASE("faults: A3 the largest bucket that is told of lets a burst go, and a smaller one never a larger burst") {
+    auto const burst_of = [](std::uint32_t remaining) {
+        fixture f;
+        CHECK(f.admit_one(get_myself, t0));
+        f.learn(get_myself, 5'000, remaining, t0 + 1ms);
+        int burst = 0;
+        for (auto const now = t0 + 1min; burst < 100'000 && f.admit_one(get_myself, now); ++burst) {
+        }
+        return burst;
+    };
+    int last = 0;
+    for (std::uint32_t const remaining : {1u, 100u, 4'095u, 8'191u, 8'192u, 8'193u, 16'387u, 60'000u, 4'294'967'295u}) {
+        INFO("remaining " << remaining);
+        int const burst = burst_of(remaining);
+        CHECK(burst >= last);
+        last = burst;
+    }
+    CHECK(last >= 4'000);
+}
+
 TEST_CASE("faults: A3 others who use the bucket too are given way to") {
     // What is over would be 70 a second.
     for (double const size : {20.0, 50.0, 100.0}) {

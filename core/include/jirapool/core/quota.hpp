@@ -2,6 +2,8 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
+#include <jirapool/core/limit_scope.hpp>
+#include <jirapool/core/pause.hpp>
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -28,9 +30,9 @@ public:
     /// A 429 named it: nothing before `until`, but one call each hour to see whether that is still so.
     void close(steady_time until, steady_time now) noexcept;
     /// An answer that is no 429: when it is that of such a call, the budget is open again.
-    void on_permitted() noexcept;
+    void on_permitted() noexcept { pause_.on_permitted(); }
     /// Forgets what closed it.
-    void reset() noexcept { closed_ = probing_ = false; }
+    void reset() noexcept { pause_.lift(); }
 
     /// When the next call may go; steady_time::min() when nothing holds it.
     steady_time earliest(steady_time now) const noexcept;
@@ -39,22 +41,20 @@ public:
     /// A call goes.
     void take(steady_time now) noexcept;
 
-    bool closed(steady_time now) const noexcept { return closed_ && !probing_ && now < next_; }
+    bool closed(steady_time now) const noexcept { return pause_.paused() && now < next_; }
     /// What is left is known, and spread.
     bool pacing(steady_time now) const noexcept { return left_ >= 0 && now < end_; }
 
 private:
     steady_duration interval(steady_time now) const noexcept;
 
-    steady_time next_ = steady_time::min();   // of the paced calls; while closed, the end of that
-    steady_time probe_ = steady_time::min();  // while closed: when one call may go though it is not the end
-    steady_time end_ = steady_time::min();    // of the hour in which left_ counts
-    float left_ = -1;                         // points; -1: not known
-    float cost_ = 2;                          // points of a call: one and its object, until it was seen
-    float quota_ = 65'000;                    // the smallest that is documented
-    std::uint32_t taken_ = 0;                 // calls since left_ was told
-    bool closed_ = false;
-    bool probing_ = false;  // that one call went and has no answer
+    steady_time next_ = steady_time::min();  // of the paced calls; while closed, the end of that
+    steady_time end_ = steady_time::min();   // of the hour in which left_ counts
+    float left_ = -1;                        // points; -1: not known
+    float cost_ = 2;                         // points of a call: one and its object, until it was seen
+    float quota_ = 65'000;                   // the smallest that is documented
+    std::uint32_t taken_ = 0;                // calls since left_ was told
+    pause pause_;                            // its time: when one call may go though it is not the end
 };
 
 /// The budgets that one connection's calls count against.
@@ -62,6 +62,17 @@ struct quota_scopes {
     points_quota* at_site = nullptr;     ///< its app at its site
     points_quota* over_sites = nullptr;  ///< its app at all its sites
     points_quota* of_account = nullptr;  ///< its account at its site: limits that an app's other accounts do not share
+
+    void delay(limit_turn& t, steady_time now) const noexcept;
+    /// The same for a call that has so many before it.
+    void delay_behind(limit_turn& t, std::size_t ahead, steady_time now) const noexcept;
+    void take(steady_time now) const noexcept;
+    void on_answer(rate_headers const& said, steady_time now, wall_time server) const noexcept;
+    void on_permitted() const noexcept;
+    bool open(steady_time now) const noexcept;
+    /// The budget that a 429 with this reason is of; nullptr when it is of none, or of one that nobody keeps.
+    points_quota* named_by(limit_reason r) const noexcept;
+
     bool operator==(quota_scopes const&) const = default;
 };
 

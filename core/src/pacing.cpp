@@ -1,0 +1,211 @@
+#include <jirapool/core/pacing.hpp>
+
+#include <jirapool/core/limiter.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace jirapool {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Advertised figures above this are of another limit than requests per second (360000 was seen at the gateway).
+constexpr std::uint32_t highest_burst_rate = 5'000;
+
+// Below this part of the bucket others are using it too: slow down in proportion.
+constexpr double low_remaining = 0.2;
+constexpr double low_remaining_calls = 3;  // … or below this, when the bucket is small
+constexpr double lowest_pace = 0.2;
+constexpr std::uint8_t full_pace = 255;
+constexpr std::uint8_t pace_step = 16;
+// A 429 shows that all that is known of a route does not tell how fast it is, the way's jitter for one: for a minute or so it
+// is used a little less.
+constexpr std::uint8_t most_pace_step = 1;
+
+// Until a route has answered: the lower one of the two figures that Jira documents for a GET (jira-cloud.md 3.2).
+constexpr double rate_unanswered = 10;
+
+// How a bucket is refilled is told by what Remaining does within less than the second that the longest step takes: there is
+// one refill in it at the most, so that of n calls half or more find the bucket lower each time.
+constexpr std::uint32_t course_ms = 900;
+constexpr std::uint16_t enough_for_steady = 4;
+constexpr double fall_of_steady = 0.3;  // for each call behind the first; with a step among them it is 0.33 at least
+constexpr std::uint16_t enough_for_stepped = 4;
+constexpr double fall_of_stepped = 0.7;
+constexpr std::uint32_t shortest_stepped_ms = 300;
+
+// A bucket that is refilled once in a second must not get one call more within it, whatever the way does to their distances.
+constexpr double use_of_stepped = 0.92;
+
+constexpr std::uint16_t one_call = 16;  // of credit
+constexpr double most_credit = std::numeric_limits<std::uint16_t>::max();
+
+steady_duration seconds_as_duration(double seconds) noexcept {
+    return std::chrono::duration_cast<steady_duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+pacing::pacing(double documented) noexcept
+    : rate_(static_cast<float>(documented)), pace_(full_pace), most_pace_(full_pace) {}
+
+steady_duration pacing::interval(limit_params const& p) const noexcept {
+    auto rate = static_cast<double>(rate_);
+    if (!answered_) rate = std::min(rate, rate_unanswered);
+    // Perhaps it is filled up once in a second: then that is all that it gives.
+    if (!steady_ && bucket_ > 0) rate = std::min(rate, static_cast<double>(bucket_));
+    double const use = stepped_ ? std::min(p.use_of_rate, use_of_stepped) : p.use_of_rate;
+    return seconds_as_duration(1 / std::max(rate * use * pace_ / full_pace, 0.01));
+}
+
+double pacing::burst(limit_params const& p) const noexcept {
+    if (bucket_ == 0) return static_cast<double>(p.burst_unlearned);
+    return std::max(1.0, std::floor(bucket_ * p.burst_of_bucket));
+}
+
+// Of a steady route's GCRA.
+steady_duration pacing::tolerance(limit_params const& p) const noexcept {
+    // Without the pace: a slowed route keeps its spacing, not a longer memory of quiet.
+    double const rate = static_cast<double>(rate_) * p.use_of_rate;
+    return seconds_as_duration((burst(p) - 1) / std::max(rate, 0.01));
+}
+
+steady_time pacing::earliest(limit_params const& p) const noexcept {
+    if (next_ == steady_time::min()) return next_;
+    if (steady_) return next_ - tolerance(p);
+    return credit_ >= one_call ? steady_time::min() : next_;
+}
+
+void pacing::take(limit_params const& p, steady_time now) noexcept {
+    auto const each = interval(p);
+    if (!steady_) {
+        double const most = std::min((burst(p) - 1) * one_call, most_credit);
+        double credit = most;
+        if (next_ != steady_time::min()) {
+            auto const quiet = std::max(now - next_, steady_duration::zero());
+            credit = credit_ + one_call * (std::chrono::duration<double>(quiet) / each - 1);
+        }
+        credit_ = static_cast<std::uint16_t>(std::clamp(credit, 0.0, most));
+    }
+    next_ = std::max(next_, now) + each;
+}
+
+void pacing::keep_no_burst(limit_params const& p, steady_time now) noexcept {
+    credit_ = 0;
+    not_before(steady_ ? now + tolerance(p) : now);
+}
+
+void pacing::restart(limit_params const& p, steady_time now) noexcept {
+    next_ = now;
+    keep_no_burst(p, now);
+}
+
+void pacing::not_before(steady_time t) noexcept { next_ = std::max(next_, t); }
+
+void pacing::on_answer(limit_params const& p, int status, rate_headers const& h, steady_time now) noexcept {
+    auto const before = interval(p);
+    bool const of_route = h.limit && *h.limit > 0 && *h.limit <= highest_burst_rate &&
+                          (status != 429 || h.reason == limit_reason::burst);  // else it is of the limit that was hit
+    bool const told = of_route && h.remaining && status != 429;
+    if (of_route) {
+        rate_ = static_cast<float>(*h.limit);
+        learned_ = 1;
+    }
+    if (told) look_at_course(*h.remaining, now);
+    if (!answered_) {
+        // Those that went before it was known what they may are paid for at the true rate.
+        answered_ = 1;
+        if (next_ > now) next_ = now + ((next_ - now - 1ns) / before + 1) * interval(p);
+    }
+    if (told) adapt_pace(*h.remaining);
+}
+
+/* How large the bucket is and how it is refilled.
+
+   Its greatest Remaining is a floor of its size. While nothing was told of its refill it may be filled up once in a second;
+   the advertised rate is then an upper bound of what it gives, and its size another one. */
+void pacing::look_at_course(std::uint32_t remaining, steady_time now) noexcept {
+    auto const left = static_cast<std::uint16_t>(std::min<std::uint32_t>(remaining, 60'000));
+    bucket_ = std::max(bucket_, static_cast<std::uint16_t>(left + 1));
+    auto const ms = static_cast<std::uint32_t>(now.time_since_epoch() / 1ms);
+    auto const elapsed = ms - window_;
+    if (answers_ == 0 || elapsed > course_ms) {
+        // Remaining that does not move while less is used than comes in is a full bucket's.
+        bool const full = highest_ - lowest_ <= 1 && lowest_ > 0;
+        double const given = static_cast<double>(rate_) * course_ms / 1000;
+        if (answers_ >= enough_for_steady && full && answers_ < 0.8 * given && left <= highest_)
+            bucket_ = static_cast<std::uint16_t>(highest_ + 1);
+        end_window();
+        window_ = ms;
+        answers_ = 1;
+        lowest_ = highest_ = left;
+        return;
+    }
+    if (answers_ < 60'000) ++answers_;
+    lowest_ = std::min(lowest_, left);
+    highest_ = std::max(highest_, left);
+    if (steady_) return;
+    int const fall = highest_ - lowest_;
+    if (answers_ >= enough_for_steady && fall <= fall_of_steady * (answers_ - 1)) {
+        steady_ = 1;
+        stepped_ = 0;
+    } else if (answers_ >= enough_for_stepped && elapsed >= shortest_stepped_ms && fall >= fall_of_stepped * answers_) {
+        // At more than its rate a bucket that is refilled all the time falls as well.
+        if (answers_ <= 1.2 * static_cast<double>(rate_) * elapsed / 1000) stepped_ = 1;
+    }
+}
+
+// Some 0.9 s are over.
+void pacing::end_window() noexcept {
+    if (answers_ == 0) return;
+    most_pace_ = static_cast<std::uint8_t>(std::min<int>(full_pace, most_pace_ + most_pace_step));
+    if (steady_) return;
+    // It may run low at the end of each second by our own calls. But when more is gone than they took others take as well.
+    int const fall = highest_ - lowest_;
+    bool const others = lowest_ < low_remaining * bucket_ && fall > 1.5 * answers_ + 2;
+    slow_down(others ? 0.75 * pace_ / full_pace : 1);
+    if (!others) speed_up();
+}
+
+void pacing::adapt_pace(std::uint32_t remaining) noexcept {
+    if (!steady_) return;
+    // Jira rounds down: a Remaining of 0 is half a request on average, which is much of a small bucket.
+    double const low = std::max(low_remaining * bucket_, std::min(low_remaining_calls, 0.6 * bucket_));
+    double const left = (static_cast<double>(remaining) + 0.5) / low;
+    if (left < 1) slow_down(0.5 + 0.5 * left);
+    else speed_up();
+}
+
+void pacing::slow_down(double pace) noexcept {
+    pace_ = std::min(pace_, static_cast<std::uint8_t>(full_pace * std::max(lowest_pace, pace)));
+}
+
+void pacing::speed_up() noexcept {
+    pace_ = std::max(pace_, static_cast<std::uint8_t>(std::min<int>(most_pace_, pace_ + pace_step)));
+}
+
+void pacing::on_overrun() noexcept {
+    constexpr int lowest = static_cast<int>(full_pace * lowest_pace);
+    pace_ = static_cast<std::uint8_t>(std::max(lowest, pace_ * 3 / 4));
+    most_pace_ = static_cast<std::uint8_t>(std::max(lowest, most_pace_ - most_pace_ / 8));
+    answers_ = 0;
+    steady_ = 0;  // what was learned of its refill may be why
+}
+
+void pacing::forget_overruns() noexcept { pace_ = most_pace_ = full_pace; }
+
+void pacing::merge(pacing const& other) noexcept {
+    if (other.learned_) rate_ = learned_ ? std::min(rate_, other.rate_) : other.rate_;
+    learned_ |= other.learned_;
+    if (other.bucket_ > 0) bucket_ = bucket_ > 0 ? std::min(bucket_, other.bucket_) : other.bucket_;
+    steady_ = answered_ && other.answered_ ? steady_ & other.steady_ : steady_ | other.steady_;
+    stepped_ |= other.stepped_;
+    answered_ |= other.answered_;
+    credit_ = std::min(credit_, other.credit_);
+    pace_ = std::min(pace_, other.pace_);
+}
+
+}  // namespace jirapool
