@@ -138,8 +138,8 @@ public:
         - cancelled: the caller cancelled the call.
         - stopped: the client is stopped, draining or gone.
         - connection_removed: `remove` came before the call, or while it waited.
-        - queue_full: limit_params::max_waiting calls of the site wait for permits, or the site's part of pool_params::max_queue
-          for channels.
+        - queue_full: limit_params::max_waiting calls of the site wait for permits already, or pool_params::max_queue calls, of
+          one site its share of them, for channels.
         - limited_past_deadline: one of Jira's limits lets the call through only when it would be too late.
         - boost::system::errc::not_enough_memory: memory ran out; nothing else is changed by it. To begin a call may throw
           std::bad_alloc: then there is none.
@@ -235,15 +235,17 @@ public:
     /** Adds a connection. Its first access token and its site's cloud ID are fetched at once, in the background.
 
         @par Errors   duplicate_id: there is a connection of that id. stopped: the client is stopped. Those of
-                      make_connection_config. */
+                      make_connection_config: a field breaks its rule. */
     result<connection> add(std::string id, credential c, connection_options o = {});
-    /// Adds a connection that was checked before, as one of a file. Its errors are duplicate_id and stopped.
+    /// Adds a connection that was checked before, as one of a file. Its errors are duplicate_id, stopped, and invalid_argument for
+    /// one that was moved from.
     result<connection> add(connection_config c);
 
     /** Replaces a connection's secret (and e-mail, client id, options), while its id, kind and site stay. Calls in flight end
         with the old secret; an OAuth token that is still valid stays in use while the new secret is exchanged.
 
-        @par Errors   invalid_argument: there is no such id, or kind or site differ; remove and add then. */
+        @par Errors   invalid_argument: there is no such id, or kind or site differ; remove and add then. stopped: the client is
+                      stopped. */
     result<connection> replace(connection_config c);
 
     /// Removes a connection: its calls that wait end with connection_removed, those on the wire finish. False says that there
