@@ -18,6 +18,7 @@ enum class answer_class : std::uint8_t {
     transient,       ///< 502, 503, 504; 421, 425, and 408 that closes the channel
 };
 inline constexpr std::size_t answer_class_count = 7;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(answer_class a) noexcept;
 
 /// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
@@ -33,6 +34,7 @@ enum class limit_reason : std::uint8_t {
     other_product,  ///< confluence-…: nothing of Jira's but what was refused
 };
 inline constexpr std::size_t limit_reason_count = 9;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(limit_reason r) noexcept;
 
 /// What a call waits for at the limiter.
@@ -47,6 +49,7 @@ enum class limit_scope : std::uint8_t {
     account,     ///< the account's own limits at the site
 };
 inline constexpr std::size_t limit_scope_count = 8;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(limit_scope s) noexcept;
 
 /// Why an exchange is repeated.
@@ -58,6 +61,7 @@ enum class resend_reason : std::uint8_t {
     hedge,             ///< beside an exchange that goes on, see retry_params::hedge_after
 };
 inline constexpr std::size_t resend_reason_count = 5;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(resend_reason r) noexcept;
 
 /// What a channel of an origin does.
@@ -68,6 +72,7 @@ enum class channel_state : std::uint8_t {
     closed,   ///< or not begun
 };
 inline constexpr std::size_t channel_state_count = 4;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(channel_state s) noexcept;
 
 }  // namespace jirapool
