@@ -1,5 +1,7 @@
 #include <jirapool/pool/params.hpp>
 
+#include <jirapool/core/error.hpp>
+
 #include <boost/asio/ip/address.hpp>
 
 #include <string_view>

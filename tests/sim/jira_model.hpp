@@ -62,7 +62,7 @@ struct model_params {
 
 /** Jira, its gateway and its token endpoint, with limits that the client must not know. One connection per site.
 
-    It also keeps the books: each broken invariant (anchors, 10b) is a line in `violations`. */
+    It also keeps the books: each broken invariant is a line in `violations`. */
 class jira_model {
 public:
     jira_model(model_params p, std::uint64_t seed);

@@ -67,4 +67,6 @@ foreach(component IN LISTS components)
     install(FILES ${PROJECT_BINARY_DIR}/jirapool-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
 
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jirapool)
+# With the facts about Jira that the headers cite.
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/core/doc/jira-cloud.md
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jirapool)

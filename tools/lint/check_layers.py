@@ -60,8 +60,13 @@ OBJECTS = [
 ]
 
 
+INTERNAL = "/// @file @internal"
+
+
 def check_includes(findings):
     names = project_files(*SOURCES)
+    public = [n for n in names if re.match(r"(?:core|pool|metrics)/include/", n)]
+    internal = {n.split("include/", 1)[1] for n in public if INTERNAL in read(n)}
     for name in names:
         source = read(name)
         for match in INCLUDE.finditer(source):
@@ -69,6 +74,8 @@ def check_includes(findings):
             for files, includes, sentence in RULES:
                 if re.match(files, name) and re.fullmatch(includes, match[2]):
                     findings.append(f"{name}:{line}: {match[2]}: {sentence}")
+            if name in public and name.split("include/", 1)[1] not in internal and match[2] in internal:
+                findings.append(f"{name}:{line}: {match[2]}: headers for users include no internal ones")
             if match[1] == '"' and PRIVATE.match(match[2]) and not name.startswith("tests/"):
                 findings.append(f"{name}:{line}: {match[2]}: another component's private file")
         code = INCLUDE.sub("", without_comments(source))

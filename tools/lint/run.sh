@@ -9,6 +9,7 @@ tools/lint/check_layers.py "$@" || status=1
 tools/lint/check_clock.py || status=1
 tools/lint/check_text.py || status=1
 tools/lint/check_readme.py || status=1
+tools/lint/check_references.py || status=1
 tests/sim/mutants/run.py --check || status=1
 tools/lint/check_routes.sh || { echo "routes: FAILED"; status=1; }
 tools/lint/format.sh || status=1

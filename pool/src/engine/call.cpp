@@ -34,7 +34,7 @@ private:
 
 }  // namespace
 
-/** One call on its road (ARCHITECTURE.md, section 4): admit, token, lease, exchange, settle; a resend goes back to admit.
+/** One call on its road (pool/README.md): admit, token, lease, exchange, settle; a resend goes back to admit.
     Lives in the call's coroutine. */
 class call_run final : slow_watch {
 public:

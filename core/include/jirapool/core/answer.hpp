@@ -1,25 +1,14 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/connection_config.hpp>
-#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/response.hpp>
 
 #include <cstdint>
 
 namespace jirapool {
-
-/// What an answer means for the call, the token, the limiter and the connection (jira-cloud.md 2.5).
-enum class answer_class : std::uint8_t {
-    delivered,     ///< the caller gets it: any status that nothing below claims
-    anonymous,     ///< 2xx, but Jira ignored the credential
-    unauthorized,  ///< 401 that a new token may cure, or that says an API token is bad
-    maybe_expired,  ///< 403 or 404 on an OAuth connection: the gateway's answer to an expired token, if it is past expiry
-    scope_mismatch,  ///< 401 that no refresh cures: the token lacks a scope
-    limited,         ///< 429
-    transient,       ///< 502, 503, 504; 421, 425, and 408 that closes the channel
-};
-inline constexpr std::size_t answer_class_count = 7;
-char const* to_string(answer_class a) noexcept;
 
 /// Reads status, headers and at most the first bytes of the body.
 answer_class classify(response const& r, connection_kind kind) noexcept;

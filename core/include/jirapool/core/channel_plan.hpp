@@ -1,19 +1,13 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
+#include <jirapool/core/labels.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
 namespace jirapool {
-
-/// What a channel of an origin does.
-enum class channel_state : std::uint8_t {
-    idle,     ///< open, serves no call
-    active,   ///< leased: serves a call
-    dialing,  ///< not open yet: resolving, connecting or shaking hands
-    closed,   ///< or not begun
-};
-inline constexpr std::size_t channel_state_count = 4;
-char const* to_string(channel_state s) noexcept;
 
 /// What an origin's channels are at, and who wants some.
 struct channel_census {

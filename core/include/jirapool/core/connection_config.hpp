@@ -15,16 +15,17 @@
 
 namespace jirapool {
 
+/// The three kinds of connection, by what their credential is.
 enum class connection_kind : std::uint8_t { personal_api_token, service_api_token, service_oauth };
 inline constexpr std::size_t connection_kind_count = 3;
 
-/// "personal_api_token", "service_api_token", "service_oauth": also a metric's label.
+/// The kind's name, "personal_api_token", "service_api_token" or "service_oauth", which is also a metric's label.
 char const* to_string(connection_kind k) noexcept;
 
 // The three kinds, as a user writes them. Nothing is checked before make_connection_config.
 // Classes with constructors, not aggregates: GCC 12.2 double-frees aggregates made inside a co_await expression.
 
-/// A person's API token: requests go to the site itself with Basic credentials.
+/// A person's API token. Its requests go to the site itself, with Basic credentials.
 class personal_api_token {
 public:
     personal_api_token(std::string site_url, std::string email, secret api_key)
@@ -34,7 +35,7 @@ public:
     secret api_key;
 };
 
-/// A service account's API token: requests go through the gateway with the token as Bearer.
+/// A service account's API token. Its requests go through the gateway, with the token as Bearer.
 class service_api_token {
 public:
     service_api_token(std::string cloud_id, secret api_key)
@@ -43,7 +44,7 @@ public:
     secret api_key;
 };
 
-/// A service account's OAuth 2.0 client credentials: exchanged for access tokens of about an hour, used as Bearer.
+/// A service account's OAuth 2.0 client credentials. They are exchanged for access tokens of about an hour, used as Bearer.
 class service_oauth {
 public:
     service_oauth(std::string cloud_id, std::string client_id, secret client_secret)
@@ -53,13 +54,14 @@ public:
     secret client_secret;
 };
 
+/// Any of the three.
 using credential = std::variant<personal_api_token, service_api_token, service_oauth>;
 
 /// What can be set per connection.
 struct connection_options {
     /// The deadline of a call that names none. A search of a large site was seen to take 30 s; > 0, at most 10 min.
     std::chrono::milliseconds timeout{30'000};
-    /// This connection's site gets this many turns when sites queue for an origin's channels. 1 to 100.
+    /// The number of turns that this connection's site gets when sites queue for an origin's channels. 1 to 100.
     unsigned weight = 1;
 };
 
@@ -71,18 +73,21 @@ public:
     connection_config(connection_config&&) noexcept = default;
     connection_config& operator=(connection_config&&) noexcept = default;
 
+    /// The connection's name, unique within a client.
     std::string const& id() const noexcept { return id_; }
+    /// What its credential is.
     connection_kind kind() const noexcept { return kind_; }
     /// The host that requests and the credential go to, and no other.
     std::string const& host() const noexcept { return host_; }
     /// What precedes every request's path: empty, or "/ex/jira/<cloudId>".
     std::string const& base_path() const noexcept { return base_path_; }
-    /// Set for the two kinds that name it; a personal token's site has it too, but must be asked.
+    /// The cloud ID, for the two kinds that name it. A personal token's site has one too, but must be asked.
     std::optional<cloud_id> const& cloud() const noexcept { return cloud_; }
-    /// Personal API tokens: the account; OAuth: the client id. Empty otherwise.
+    /// The account of a personal API token, or the client id of OAuth. It is empty otherwise.
     std::string const& principal() const noexcept { return principal_; }
     /// The API key or client secret.
     secret const& key() const noexcept { return key_; }
+    /// What was set beside.
     connection_options const& options() const noexcept { return options_; }
 
 private:
@@ -99,18 +104,18 @@ private:
     connection_options options_;
 };
 
-/// nullptr, or the rule that is broken: an id has 1 to 128 characters of [A-Za-z0-9._:-].
+/// Checks an id. @return nullptr, or the rule that is broken: an id has 1 to 128 characters of [A-Za-z0-9._:-].
 char const* why_invalid_connection_id(std::string_view id) noexcept;
 
-/** Checks every field.
+/** Makes a connection of what a user wrote, once every field is checked.
 
-    Rules: id see why_invalid_connection_id; site_url see site_host; email one `@` with something on both sides, at most
+    The rules: id see why_invalid_connection_id; site_url see site_host; email one `@` with something on both sides, at most
     320 bytes of UTF-8, no white space, control character or `:` (it is the user of a Basic credential, RFC 7617);
     cloud_id see cloud_id; client_id and secrets printable ASCII without white space, at most 8 KiB; options see
     connection_options.
 
-    Errors: empty_field, invalid_field, with `field` and `rule`; never with a secret's text. `field` is the name that a
-    connections file has for it (`apiKey`, `clientSecret`, `options.timeout_ms`). */
+    @par Errors   empty_field, invalid_field, with failure::field and failure::rule, never with a secret's text. The field has the
+                  name that a connections file has for it (`apiKey`, `clientSecret`, `options.timeout_ms`). */
 result<connection_config> make_connection_config(std::string id, credential c, connection_options o = {});
 
 }  // namespace jirapool

@@ -74,10 +74,12 @@ enum class advice {
     retryable = 4,          ///< The same call may work later.
 };
 
-/// The enumerator's name, "invalid_field": for logs, also a metric's label. "unknown" for a number that is none.
+/// The enumerator's name, "invalid_field", for logs; "unknown" for a number that is none.
 char const* to_string(errc e) noexcept;
 
+/// The category of errc.
 error_category const& jirapool_category() noexcept;
+/// The category of advice.
 error_category const& advice_category() noexcept;
 
 inline error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), jirapool_category()}; }

@@ -1,11 +1,9 @@
 #pragma once
 
 #include <jirapool/core/error.hpp>
-#include <jirapool/core/limiter.hpp>
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/retry.hpp>
 #include <jirapool/core/time.hpp>
-#include <jirapool/core/token_fsm.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -14,24 +12,25 @@
 
 namespace jirapool {
 
-/** Where a finished call's time went: what it waited for, and each of its exchanges. Made for calls that ask for it
-    (request::explain), and given with the response or the failure. Holds no secret and nothing of a body.
+/** Where a finished call's time went: what it waited for, and each of its exchanges. An explanation is made for calls that ask
+    for it (request::explain), and given with the response or the failure. It holds no secret and nothing of a body.
 
-    @par Threads   Immutable once the call has ended. */
+    @par Threads   It is immutable once the call has ended. */
 class explanation {
 public:
     /// A stretch of the call's time. All of them, one behind the other, are the call's time.
     struct step {
-        jirapool::stage stage = stage::check;
-        steady_duration took{};
-        /// stage::admit: what the call waited for.
+        jirapool::stage stage = stage::check;  ///< where the call was
+        steady_duration took{};                ///< for how long
+        /// In stage::admit, what the call waited for.
         limit_scope scope = limit_scope::none;
-        /// stage::admit: calls of the site that waited before it came.
+        /// In stage::admit, the number of the site's calls that waited before it came.
         std::uint32_t ahead = 0;
         /// The exchange that it was part of, or led to: 1 is the first.
         std::uint32_t exchange = 1;
     };
 
+    /// One request and its answer on the wire.
     struct exchange {
         int status = 0;           ///< 0: no answer
         error_code error;         ///< why there was none
@@ -41,7 +40,9 @@ public:
         std::optional<resend_reason> resent;
     };
 
+    /// The steps in the order of time.
     std::vector<step> const& steps() const noexcept { return steps_; }
+    /// The exchanges in the order of time.
     std::vector<exchange> const& exchanges() const noexcept { return exchanges_; }
     /// The sum of the steps: from the call's start on its shard to its end.
     steady_duration total() const noexcept;

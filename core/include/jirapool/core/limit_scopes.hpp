@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/limit_scope.hpp>
 #include <jirapool/core/pacing.hpp>
 #include <jirapool/core/pause.hpp>
@@ -17,9 +19,7 @@
 #include <vector>
 
 /* The scopes of a site's limits: each says when a call may go (`earliest`), is told that one goes (`take`) and what was answered
-   (`on_answer`), and says whether a permit still holds (`open`). `limit_scopes` are all of them together.
-
-   Internal to core: what the limiter is made of, no part of the stable interface. */
+   (`on_answer`), and says whether a permit still holds (`open`). `limit_scopes` are all of them together. */
 
 namespace jirapool {
 

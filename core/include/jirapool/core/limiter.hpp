@@ -1,8 +1,12 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/limit_scope.hpp>
 #include <jirapool/core/limit_scopes.hpp>
 #include <jirapool/core/limiter_queue.hpp>
+#include <jirapool/core/params.hpp>
 #include <jirapool/core/quota.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/rate_headers.hpp>
@@ -15,35 +19,6 @@
 #include <vector>
 
 namespace jirapool {
-
-/// What the limiter does with what it knows.
-enum class limiting : std::uint8_t {
-    off,     ///< everything goes at once, nothing is learned or paused
-    shadow,  ///< everything goes at once, but is counted as `enforce` would have treated it: to look before switching on
-    enforce,
-};
-
-struct limit_params {
-    /// Enforce: what Jira refuses costs a request, a channel and a pause, while what waits here costs time alone.
-    limiting mode = limiting::enforce;
-    /// How much of an advertised rate we use. The rest absorbs the jitter between our sending and Jira's counting.
-    double use_of_rate = 0.98;
-    /// What part of a route's bucket may leave at once after quiet. The bucket's size is not published: X-RateLimit-Remaining
-    /// tells it. In (0, 1].
-    double burst_of_bucket = 0.5;
-    /// Before a route's first answer names its true rate, only so many leave at once, and then at most ten a second.
-    unsigned burst_unlearned = 3;
-    /// Calls of one site that may wait for permits; more are refused with queue_full. Memory: about 300 bytes each.
-    std::size_t max_waiting = 10'000;
-    /// A 429 that names no time pauses its scope this long, doubled with each one in a row, up to pause_max.
-    std::chrono::milliseconds pause{1'000};
-    std::chrono::milliseconds pause_max{60'000};
-    /// Bulk operations in flight per site, over all users (jira-cloud.md 3.1).
-    unsigned max_bulk = 5;
-};
-
-/// nullptr, or the rule that is broken.
-char const* why_invalid(limit_params const& p) noexcept;
 
 /// The limiter's word on a call that arrives.
 struct admission {

@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/limit_scopes.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/route.hpp>
@@ -39,9 +41,7 @@ private:
 
 /** Who waits for permits of a site, and whose turn it is. One queue per route and app, in which interactive calls stand before
     background ones; calls that write to an issue which has had its writes stand apart, so that a paused route or a busy issue
-    delays nobody else. Pure.
-
-    Internal to core: what the limiter is made of, no part of the stable interface. */
+    delays nobody else. Pure. */
 class limiter_queue {
 public:
     limiter_queue() noexcept;

@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/time.hpp>
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -11,9 +13,7 @@ struct limit_params;
 
 /** How fast the calls of one route of a site may go: a bucket of tokens whose rate is learned from X-RateLimit-Limit, its size
     and how it is refilled from the course of X-RateLimit-Remaining (jira-cloud.md 3.1, 3.2). Pure; in some 30 bytes, as each
-    site has one for each route.
-
-    Internal to core: what the limiter is made of, no part of the stable interface. */
+    site has one for each route. */
 class pacing {
 public:
     /// `documented`: calls per second, until an answer tells.

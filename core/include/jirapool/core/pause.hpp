@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/time.hpp>
 
 #include <algorithm>
@@ -10,9 +12,7 @@ namespace jirapool {
 /** Whether a scope of the limiter is closed, and who may try it: a route, a site, an app's or account's quota.
 
     Open, until something says that it is not. Paused, until its time has come; then one call goes alone, the probe. Probing,
-    until that call's answer opens the scope or pauses it again, or until another call may try, as the probe may be lost. Pure.
-
-    Internal to core: what the limiter is made of, no part of the stable interface. */
+    until that call's answer opens the scope or pauses it again, or until another call may try, as the probe may be lost. Pure. */
 class pause {
 public:
     bool open() const noexcept { return phase_ == phase::open; }

@@ -1,5 +1,8 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -10,21 +13,6 @@
 
 namespace jirapool {
 
-/// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
-enum class limit_reason : std::uint8_t {
-    none,           ///< no reason given
-    burst,          ///< jira-burst-based: this site's route
-    issue_write,    ///< jira-per-issue-on-write: writes to this issue
-    tenant_quota,   ///< jira-quota-tenant-based: the app at this site, until the top of the hour
-    global_quota,   ///< jira-quota-global-based: the app at all its sites
-    unknown,        ///< a reason that is in no document: pauses the site
-    account_cost,   ///< jira-cost-based: the account at this site, until the top of the hour
-    account_calls,  ///< …-per-user: too many of the account's calls at once at this site
-    other_product,  ///< confluence-…: nothing of Jira's but what was refused
-};
-inline constexpr std::size_t limit_reason_count = 9;
-char const* to_string(limit_reason r) noexcept;
-
 /// One item of `RateLimit` and `RateLimit-Policy`, joined by name.
 struct quota_item {
     std::optional<std::int64_t> quota;             ///< q: points per window
@@ -33,7 +21,7 @@ struct quota_item {
     std::optional<std::chrono::seconds> reset_in;  ///< t
 };
 
-/** What an answer says about limits (jira-cloud.md 3.3). Anything malformed but a Retry-After reads as absent; of a
+/** What an answer says about limits (core/doc/jira-cloud.md, 3.3). Anything malformed but a Retry-After reads as absent; of a
     header that stands twice the more careful value counts. `Beta-…` and `X-Beta-…` headers only announce and are not read here. */
 struct rate_headers {
     std::optional<std::uint32_t> limit;      ///< X-RateLimit-Limit: for burst, requests per second

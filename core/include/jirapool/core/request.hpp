@@ -12,10 +12,11 @@
 
 namespace jirapool {
 
+/// The methods that Jira knows.
 enum class method : std::uint8_t { get, head, post, put, patch, delete_ };
 inline constexpr std::size_t method_count = 6;
 
-/// "GET"
+/// The method as it is sent: "GET".
 std::string_view to_string(method m) noexcept;
 
 /// Who goes first when a site's limit makes calls wait: everything interactive before anything in the background.
@@ -26,7 +27,7 @@ enum class priority : std::uint8_t { interactive, background };
     `request::put("/rest/api/3/issue/ABC-1").json(body).timeout(5s)`
 
     The target is an absolute path with an optional query, already percent-encoded, without the gateway's
-    `/ex/jira/<cloudId>`: the connection adds that. Checked when the call starts (errors invalid_target,
+    `/ex/jira/<cloudId>`: the connection adds that. A request is checked when its call starts (errors invalid_target,
     invalid_header, body_not_allowed). */
 class request {
 public:
@@ -47,27 +48,30 @@ public:
     }
     /// Sets the body and `Content-Type: application/json`, which a POST, PUT or PATCH without a body says by itself.
     request json(std::string body) && { return std::move(*this).body(std::move(body), "application/json"); }
+    /// Sets a body of any kind and its `Content-Type`. Of a body that is streamed only the type counts.
     request body(std::string body, std::string content_type) && {
         body_ = std::move(body);
         content_type_ = std::move(content_type);
         return std::move(*this);
     }
-    /// From the start of the call to the end of the answer, all waits and resends included. Default: the connection's.
+    /// Sets how long the call may last, from its start to the end of the answer, all waits and resends included. Without it the
+    /// connection's options say.
     request timeout(std::chrono::milliseconds t) && {
         timeout_ = t;
         return std::move(*this);
     }
+    /// Sets who goes first among the site's calls that wait for a limit; interactive unless it is set.
     request priority(jirapool::priority p) && {
         priority_ = p;
         return std::move(*this);
     }
-    /// Overrides the table of what may be sent twice (core/retry.hpp) for this one request.
+    /// Says whether this one request may be sent twice, whatever the table says (core/doc/0001-who-may-be-sent-twice.md).
     request resendable(bool yes) && {
         resendable_ = yes;
         return std::move(*this);
     }
 
-    /// The response or failure then says where the time went (core/explanation.hpp). Costs two or three allocations.
+    /// Has the response or failure say where the time went (core/explanation.hpp), which costs two or three allocations.
     request explain(bool yes = true) && {
         explain_ = yes;
         return std::move(*this);

@@ -81,21 +81,24 @@ class response {
 public:
     response() = default;
 
+    /// The HTTP status.
     int status() const noexcept { return status_; }
-    /// 200 to 299.
+    /// Whether the status is 200 to 299.
     bool ok() const noexcept { return status_ >= 200 && status_ < 300; }
 
     /// The first header of that name, in any case; empty when there is none.
     std::string_view header(std::string_view name) const& noexcept;
     std::string_view header(std::string_view name) && = delete;
+    /// The number of headers, those of one name counted one by one.
     std::size_t header_count() const noexcept { return fields_.size(); }
+    /// The name and value of the i-th header, i < header_count().
     std::string_view header_name(std::size_t i) const& noexcept { return text(fields_[i].name); }
     std::string_view header_value(std::size_t i) const& noexcept { return text(fields_[i].value); }
 
-    /// Decoded when the answer came with gzip or brotli; the headers `Content-Encoding` and `Content-Length`, which would
+    /// The body, decoded when the answer came with gzip or brotli; the headers `Content-Encoding` and `Content-Length`, which would
     /// describe what was on the wire, are gone then. A request with an `Accept-Encoding` of its own gets it as it came, and so does
     /// who gets a 206 or a coding that is none of the two: the header is there then.
-    /// Empty when the body went to the call's sink.
+    /// It is empty when the body went to the call's sink.
     body_view body() const& noexcept { return {body_.data(), body_.size()}; }
     body_view body() && = delete;
 
@@ -105,14 +108,14 @@ public:
 
     /// How often the request was sent: 1 unless it was sent again, 0 for a response that no call gave.
     unsigned exchanges() const noexcept { return exchanges_; }
-    /** An exchange before the one that this answers may have done what was asked: a 404 to a DELETE, or a 409 to a write, may
-        speak of the call's own work. Never true for requests that change nothing. */
+    /** Whether an exchange before the one that this answers may have done what was asked: a 404 to a DELETE, or a 409 to a write, may
+        speak of the call's own work. It is never true for requests that change nothing. */
     bool maybe_processed_before() const noexcept { return maybe_processed_before_; }
 
     /// Where the call's time went, when its request asked for it; else null.
     std::shared_ptr<jirapool::explanation const> const& explanation() const noexcept { return explanation_; }
 
-    // For who fills one in: the channel, tests and fakes.
+    // For whoever fills one in: the channel, tests and fakes.
     void set_explanation(std::shared_ptr<jirapool::explanation const> e) noexcept { explanation_ = std::move(e); }
     void set_status(int status) noexcept { status_ = status; }
     void set_exchanges(unsigned n, bool maybe_processed_before) noexcept {

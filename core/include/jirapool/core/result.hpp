@@ -28,6 +28,7 @@ enum class stage : std::uint8_t {
 };
 inline constexpr std::size_t stage_count = 8;
 
+/// The stage's name, "first_byte", which is also a metric's label.
 char const* to_string(stage s) noexcept;
 
 /** An error_code with what is known about it. Holds no secret.
@@ -42,9 +43,10 @@ public:
     failure(errc code) : code_(code) {}        // NOLINT(google-explicit-constructor)
     failure(errc code, std::string rule) : code_(code), rule_(std::move(rule)) {}
 
+    /// What went wrong: an errc, or a code of the system's. Compare it with an `advice` to decide what to do.
     error_code code() const noexcept { return code_; }
 
-    /// The rule that was broken, or what the operating system or peer said. A sentence's end: "must be a UUID".
+    /// The rule that was broken, or what the operating system or peer said. It is a sentence's end: "must be a UUID".
     std::string const& rule() const& noexcept { return rule_; }
     std::string rule() && noexcept { return std::move(rule_); }
     /// The field of the configuration or the argument that it is about; empty when it is about none.
@@ -62,9 +64,10 @@ public:
     /// Jira's id of the exchange (`atl-traceid`), for a support request; empty when no answer came.
     std::string const& trace_id() const& noexcept { return trace_id_; }
     std::string trace_id() && noexcept { return std::move(trace_id_); }
+    /// Where the call was.
     jirapool::stage stage() const noexcept { return stage_; }
-    /// False: Jira surely did not act on the request, or it was one that changes nothing (GET, HEAD, a POST that reads).
-    /// True: unknown; resend a write only after looking.
+    /// Whether Jira may have acted on the request. False says that it surely did not, or that the request changes nothing (GET,
+    /// HEAD, a POST that reads). True says that nobody knows: send a write again only after looking.
     bool maybe_processed() const noexcept { return maybe_processed_; }
     /// How long from now a new call would fail the same way, when that is known.
     std::optional<std::chrono::milliseconds> retry_after() const noexcept { return retry_after_; }
@@ -115,7 +118,7 @@ public:
         return std::move(*this);
     }
 
-    /// "connection 'acme': site_url: must be https://NAME.atlassian.net [invalid_field]": one line, fit for logs.
+    /// All of it in one line, fit for logs: "connection 'acme': site_url: must be https://NAME.atlassian.net [invalid_field]".
     std::string describe() const;
 
 private:

@@ -1,5 +1,9 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
+#include <jirapool/core/labels.hpp>
+#include <jirapool/core/params.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/route.hpp>
@@ -11,33 +15,7 @@
 
 namespace jirapool {
 
-struct retry_params {
-    /// Exchanges of one call at the most, the first one included; those that follow a renewed token or a wait for a limit
-    /// do not count. >= 1.
-    unsigned max_exchanges = 4;
-    /// The wait before the first resend is drawn from [0, backoff), then from twice that, up to backoff_max.
-    std::chrono::milliseconds backoff{200};
-    std::chrono::milliseconds backoff_max{20'000};
-    /// Each call earns this much of a resend, per site and per origin. With what was saved up, an outage of 1,000 calls or
-    /// more is answered with 10 % more load at most (https://sre.google/sre-book/handling-overload/).
-    double budget_ratio = 0.09;
-    /// What a site or origin may have saved up: enough for the odd lost channel of a quiet one. When all channels are lost at
-    /// once it is overdrawn by as many; see `overdraft`.
-    double budget_max = 10;
-    /// A request that may be sent twice and lacks the first byte of its answer for so long, and for four times what the site is
-    /// likely to take, is sent a second time on a new channel: the first may be lost in a network that says nothing of it.
-    /// Whichever is answered first counts. 0: never.
-    std::chrono::milliseconds hedge_after{2'000};
-    /// How many of a hundred of an origin's calls may be, in the long run.
-    double hedge_percent = 1;
-    /// Times that one call may be answered 429 and wait again before the answer is delivered.
-    unsigned max_limited = 3;
-};
-
-/// nullptr, or the rule that is broken.
-char const* why_invalid(retry_params const& p) noexcept;
-
-/** May the same bytes be sent a second time when it is unknown whether Jira acted on the first (jira-cloud.md 6)?
+/** May the same bytes be sent a second time when it is unknown whether Jira acted on the first (core/doc/jira-cloud.md, 6)?
     GET, HEAD, DELETE, a PUT of whole fields, and the POSTs that only read. `request::resendable` overrides. */
 bool is_resendable(request const& r, route_id route) noexcept;
 
@@ -58,17 +36,6 @@ public:
 private:
     float saved_;
 };
-
-/// Why an exchange shall be repeated.
-enum class resend_reason : std::uint8_t {
-    channel_lost,
-    transient_answer,
-    limited,
-    token,
-    hedge,  ///< beside an exchange that goes on, see retry_params::hedge_after
-};
-inline constexpr std::size_t resend_reason_count = 5;
-char const* to_string(resend_reason r) noexcept;
 
 /// How long an exchange may lack its answer's first byte before it is hedged, where the site is likely to take `likely`.
 /// nullopt: for ever.

@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/request.hpp>
 
 #include <cstddef>
@@ -16,7 +18,7 @@ struct route_info {
     /// "GET /rest/api/{version}/issue/{issueIdOrKey}", or "GET other" for paths that are in no template.
     std::string_view name;
     jirapool::method method;
-    /// Documented burst refill, requests per second (jira-cloud.md 3.2): where learning starts.
+    /// Documented burst refill, requests per second (core/doc/jira-cloud.md, 3.2): where learning starts.
     std::uint16_t default_rate;
     /// A POST that changes nothing (`search/jql`, `issue/bulkfetch`, …): may be sent twice.
     bool reads_only;

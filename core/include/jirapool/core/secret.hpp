@@ -33,14 +33,15 @@ public:
     std::string_view reveal() const& noexcept { return {data_.get(), size_}; }
     std::string_view reveal() && = delete;
 
+    /// Another one with the same bytes.
     secret clone() const { return secret(reveal()); }
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
-    /// "secret(24)": fit for logs.
+    /// Its length in place of its bytes, "secret(24)", fit for logs.
     std::string masked() const;
 
-    /// Takes the same time wherever two secrets of the same length differ.
+    /// Compares, and takes the same time wherever two secrets of the same length differ.
     friend bool operator==(secret const& a, secret const& b) noexcept;
 
 private:

@@ -10,7 +10,7 @@ namespace jirapool {
 /// A tenant's id, the lower-case text of a UUID. Only `parse` makes one, so whoever holds one may put it into a path.
 class cloud_id {
 public:
-    /// Errors: empty_field, invalid_field (field `cloud_id`).
+    /// Reads a UUID. Its errors are empty_field and invalid_field (field `cloud_id`).
     static result<cloud_id> parse(std::string_view text);
 
     std::string const& str() const& noexcept { return text_; }
@@ -25,9 +25,10 @@ private:
 /** The host of a Jira Cloud site, lower-case: `NAME.atlassian.net`. */
 class site_host {
 public:
-    /** From a site URL: exactly `https://NAME.atlassian.net`, at most with a `/` behind it; NAME is one DNS label.
+    /** Reads a site URL: exactly `https://NAME.atlassian.net`, at most with a `/` behind it; NAME is one DNS label.
         Another scheme, port, path, query, fragment, user info or domain is refused: Jira Cloud only.
-        Errors: empty_field, invalid_field (field `site_url`), with the rule that was broken. */
+
+        @par Errors   empty_field, invalid_field (field `site_url`), with the rule that was broken. */
     static result<site_host> parse_url(std::string_view url);
 
     std::string const& str() const& noexcept { return text_; }
@@ -39,9 +40,9 @@ private:
     std::string text_;
 };
 
-/// Hosts every gateway connection shares. https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#ex-jira
+/// The host that all gateway connections share. https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#ex-jira
 inline constexpr std::string_view gateway_host = "api.atlassian.com";
-/// Where client credentials are exchanged for access tokens.
+/// The host where client credentials are exchanged for access tokens.
 inline constexpr std::string_view auth_host = "auth.atlassian.com";
 
 }  // namespace jirapool

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <jirapool/core/answer.hpp>
 #include <jirapool/core/connection_config.hpp>
-#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/error.hpp>
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/retry.hpp>
+#include <jirapool/core/time.hpp>
 
 #include <algorithm>
 #include <array>
@@ -18,34 +18,41 @@ namespace jirapool {
     so an increment costs 2 ns, and a scrape needs no lock and no visit to the shard. */
 class counter {
 public:
+    /// Adds to it. For its writer only.
     void add(std::uint64_t n = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
+    /// The number as it is now.
     std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:
     std::atomic<std::uint64_t> value_{0};
 };
 
-/// As counter, up and down.
+/// A number like a counter that goes up and down.
 class gauge {
 public:
+    /// Adds to it, also less than 0. For its writer only.
     void add(std::int64_t n) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
+    /// Sets it. For its writer only.
     void set(std::int64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+    /// The number as it is now.
     std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:
     std::atomic<std::int64_t> value_{0};
 };
 
-/// Counts of durations by upper bound, the last bucket without one.
+/// Durations, counted by upper bound, the last bucket without one.
 class histogram {
 public:
+    /// The buckets' upper bounds.
     static constexpr std::array<double, 14> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                       0.25,  0.5,    1,     2.5,  5,     10,   30};  // seconds
 
+    /// Counts one. For its writer only.
     void observe(steady_duration d) noexcept {
         double const seconds = std::chrono::duration<double>(d).count();
         std::size_t i = 0;
@@ -53,8 +60,9 @@ public:
         buckets_[i].add();
         nanoseconds_.add(static_cast<std::uint64_t>(std::max<steady_duration::rep>(0, d.count())));
     }
-    /// Not cumulative; i up to bounds.size().
+    /// The durations counted in bucket i, up to bounds.size(), and in no other.
     std::uint64_t bucket(std::size_t i) const noexcept { return buckets_[i].value(); }
+    /// The sum of all.
     double sum_seconds() const noexcept { return static_cast<double>(nanoseconds_.value()) * 1e-9; }
 
 private:
@@ -69,14 +77,17 @@ enum class outcome : std::uint8_t {
     client_error,  ///< 4xx but 429
     limited,       ///< 429 delivered, or limited_past_deadline
     server_error,  ///< 5xx
-    timeout,
-    cancelled,
-    refused,  ///< before anything was sent: bad request, queue full, stopping, credential refused
-    failed,   ///< the wire, the token endpoint, or the caller's own sink or source
+    timeout,       ///< errc::timeout
+    cancelled,     ///< errc::cancelled
+    refused,       ///< before anything was sent: bad request, queue full, stopping, credential refused
+    failed,        ///< the wire, the token endpoint, or the caller's own sink or source
 };
 inline constexpr std::size_t outcome_count = 9;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(outcome o) noexcept;
+/// What a call's answer of that status is.
 outcome outcome_of(int status) noexcept;
+/// What a call that ended with that error is.
 outcome outcome_of(error_code const& ec) noexcept;
 
 /// Why a channel ended.
@@ -91,29 +102,34 @@ enum class close_reason : std::uint8_t {
     stopped,       ///< the client stops
 };
 inline constexpr std::size_t close_reason_count = 8;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(close_reason r) noexcept;
 
-/// What a dial is for. Whoever's turn it is gets the channel all the same.
+/// What a dial is for. Whoever's turn it is gets the channel, all the same.
 enum class dial_purpose : std::uint8_t {
     waiting,  ///< calls wait
     replace,  ///< a channel that is used nears the end of its lifetime
     prewarm,  ///< pool_params::min_idle
 };
 inline constexpr std::size_t dial_purpose_count = 3;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(dial_purpose p) noexcept;
 
 /// Steps of a dial.
 enum class dial_stage : std::uint8_t { resolve, connect, tls };
 inline constexpr std::size_t dial_stage_count = 3;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(dial_stage s) noexcept;
 
+/// How an exchange of a credential for an access token ended.
 enum class refresh_result : std::uint8_t { ok, transient, permanent };
 inline constexpr std::size_t refresh_result_count = 3;
+/// The enumerator's name, as a metric's label has it.
 char const* to_string(refresh_result r) noexcept;
 
-/** Everything one shard counts. All in base units; `metrics` turns it into series when scraped.
+/** Everything that one shard counts, all in base units; `metrics` turns it into series when scraped.
 
-    @par Threads   Written by the shard alone, read from any thread; the numbers of one reading may be of slightly
+    @par Threads   They are written by the shard alone and read from any thread; the numbers of one reading may be of slightly
                    different moments. */
 struct shard_stats {
     template <class T, std::size_t N>

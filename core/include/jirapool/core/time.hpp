@@ -13,9 +13,10 @@ namespace jirapool {
     right after a night in standby and no step of the wall clock can make it look expired. */
 using steady_time = std::chrono::steady_clock::time_point;
 
-/// What a date on the wire means. Only read and compared, never waited on: the wall clock may jump.
+/// What a date on the wire means. It is only read and compared, never waited on: the wall clock may jump.
 using wall_time = std::chrono::sys_time<std::chrono::milliseconds>;
 
+/// A stretch of such time.
 using steady_duration = std::chrono::steady_clock::duration;
 
 /// `d` in the clock's unit. What that cannot hold is held at its end: a caller's "never" (`seconds::max()`) stays never.

@@ -1,5 +1,7 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/secret.hpp>
 #include <jirapool/core/token_fsm.hpp>
 
@@ -9,7 +11,7 @@
 
 namespace jirapool {
 
-/// What the token endpoint said (RFC 6749 sections 4.4.3 and 5.2; jira-cloud.md 2.3).
+/// What the token endpoint said (RFC 6749 sections 4.4.3 and 5.2; core/doc/jira-cloud.md, 2.3).
 class token_answer {
 public:
     bool ok() const noexcept { return !token.empty(); }

@@ -1,6 +1,9 @@
 #pragma once
 
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
 #include <jirapool/core/pace.hpp>
+#include <jirapool/core/params.hpp>
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -12,46 +15,6 @@ namespace jirapool {
 
 /// Counts the exchanges that gave a token; 0: there never was one. A 401 concerns only the generation it refused.
 using token_generation = std::uint32_t;
-
-struct token_params {
-    /// A refresh starts behind the calls at a point of the lifetime drawn evenly from here …
-    double refresh_from = 0.35;
-    /// … to here, so that credentials loaded in one second do not renew in one second. The rest of the lifetime is what
-    /// an outage of the token endpoint may last without a failed call. 0 < refresh_from <= refresh_to < 1.
-    double refresh_to = 0.85;
-    /// Closer to its expiry than this a token is not sent any more: clock skew and the exchange's own flight. Never more
-    /// than a tenth of the lifetime.
-    std::chrono::seconds use_slack{30};
-    /// After a failed refresh the next one waits this long, doubled each time up to backoff_max, with full jitter on the
-    /// upper half.
-    std::chrono::milliseconds backoff{500};
-    std::chrono::milliseconds backoff_max{60'000};
-    /// … and up to this while a call lacks a usable token: callers' patience is shorter.
-    std::chrono::milliseconds backoff_waited{4'000};
-    /// What one exchange may take, its wait for a channel included. The old token is in use meanwhile.
-    std::chrono::milliseconds exchange_timeout{10'000};
-    /// An exchange that has not ended for so long while calls wait without a usable token gets a second one beside it; the
-    /// first good answer wins. Never more than two are in flight for a credential.
-    std::chrono::milliseconds overtake_after{1'000};
-    /// While several credentials fail and none gets a token, the endpoint itself is down: one exchange in this time, of
-    /// whichever credential is next, asks whether it is back.
-    std::chrono::milliseconds probe_interval{1'000};
-    /// Once it is, the credentials that calls wait for renew spread over this long; the others over wake_spread.
-    std::chrono::milliseconds recovery_spread{2'000};
-    /// Exchanges that begin in a second, of all credentials of a runtime, whose shards share them out evenly: thousands of
-    /// connections that are added at once must not be thousands of requests in that second. Those that calls wait for come
-    /// before all others. n credentials whose tokens live for s seconds need n / (0.6 s) of them. The endpoint may see a tenth
-    /// more in a second, of which some waited for a channel. Greater than 0.
-    double exchanges_per_second = 90;
-    /// A refusal for good (`invalid_client`, `access_denied`) is remembered this long: calls fail at once, without asking
-    /// the endpoint again. Then it is asked again, since a person may have repaired the credential.
-    std::chrono::seconds refused_memory{60};
-    /// After the machine slept through the moments of many refreshes, those that no call waits for spread over this long.
-    std::chrono::seconds wake_spread{60};
-};
-
-/// nullptr, or the rule that is broken: "token_params::refresh_to must be less than 1".
-char const* why_invalid(token_params const& p) noexcept;
 
 /// What a call that needs a token shall do.
 enum class token_need : std::uint8_t {

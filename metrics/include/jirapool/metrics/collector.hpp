@@ -19,21 +19,21 @@ namespace jirapool::metrics {
     exposer.RegisterCollectable(numbers);
     @endcode
 
-    @par Threads   Any. A scrape only reads the shards' counters; no shard notices.
-    @par Lifetime  Owns its share of the counters: it may outlive the client, whose numbers then stay what they were. */
+    @par Threads   All functions may be called from any thread. A scrape only reads the shards' counters; no shard notices.
+    @par Lifetime  A collector owns its share of the counters: it may outlive the client, whose numbers then stay what they were. */
 class collector final : public prometheus::Collectable {
 public:
     using shards = std::vector<std::shared_ptr<shard_stats const>>;
 
-    /// `connections::stats()`, of several clients one behind the other. Null pointers are passed over.
+    /// Collects from `connections::stats()`, of several clients one behind the other. Null pointers are passed over.
     explicit collector(shards s);
 
-    /** For shards that come later, asked at each scrape, on the scraping thread. A shard must not go away again, or
+    /** Collects from shards that come later: the function is asked at each scrape, on the scraping thread. A shard must not go away again, or
         counters would fall. Throws std::invalid_argument when the function is empty. */
     explicit collector(std::function<shards()> source);
 
-    /** Each of `all_series` once, with each of its label values, also while they are 0.
-        Never throws. Empty when memory ran out or the source threw: an absent number says more than a wrong 0. */
+    /** Gives each of `all_series` once, with each of its label values, also while they are 0.
+        It never throws. It is empty when memory ran out or the source threw: an absent number says more than a wrong 0. */
     std::vector<prometheus::MetricFamily> Collect() const override;
 
 private:

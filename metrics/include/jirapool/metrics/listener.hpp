@@ -16,11 +16,13 @@ namespace jirapool::metrics {
     No client waits for another one, however slow that is. Each has 10 s from its connecting to the end of its answer; at
     most 64 are served at once, and one more takes the place of the one that came first.
 
-    @par Threads   Any.
-    @par Lifetime  Listens until destroyed; keeps what it shows alive. The destructor waits for scrapes that run. */
+    @par Threads   All functions may be called from any thread.
+    @par Lifetime  It listens until destroyed, and keeps what it shows alive. The destructor waits for scrapes that run. */
 class listener {
 public:
-    /** @param address  "127.0.0.1:9464", "[::1]:9464", "localhost:9464" (127.0.0.1), or ":9464": every IPv4 address of
+    /** Begins to listen.
+
+        @param address  "127.0.0.1:9464", "[::1]:9464", "localhost:9464" (127.0.0.1), or ":9464": every IPv4 address of
                         the machine. Port 0: any free one.
         @param what     not null; asked at each scrape, on the listener's thread. What it throws is a status 500.
 
@@ -33,8 +35,9 @@ public:
     listener(listener const&) = delete;
     listener& operator=(listener const&) = delete;
 
+    /// The port that it listens on.
     unsigned short port() const noexcept;
-    /// "http://127.0.0.1:9464/metrics": where this machine reaches it.
+    /// Where this machine reaches it: "http://127.0.0.1:9464/metrics".
     std::string url() const;
 
 private:

@@ -1,11 +1,8 @@
 #pragma once
 
-#include <jirapool/core/answer.hpp>
-#include <jirapool/core/channel_plan.hpp>
 #include <jirapool/core/connection_config.hpp>
-#include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/retry.hpp>
 #include <jirapool/core/stats.hpp>
 
 #include <array>
@@ -16,7 +13,7 @@
 /// What a Prometheus server sees of jirapool. The names below are a promise: dashboards and alerts are written against them.
 namespace jirapool::metrics {
 
-/// The library's version, "0.1.0".
+/// The library's version: "0.1.0".
 char const* version() noexcept;
 
 /// What the calls of a queue wait for.

@@ -64,11 +64,12 @@ void start_call(std::shared_ptr<connection_entry> e, request r, body_streams b,
                 asio::any_completion_handler<void(result<response>)> handler, handler_place place);
 void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
                  asio::any_completion_handler<void(bool)> handler, handler_place place);
-/// That of the site's shard, or of the first, while there is one.
+/// The executor of the connection's shard, or the system's once that is gone.
 asio::any_io_executor executor_of(connection_entry const& e);
+/// The executor of the first shard, or the system's once that is gone.
 asio::any_io_executor executor_of(engine const& e);
 
-/// Has an executor, for tokens that need one.
+/// What begins a call, with an executor for tokens that need one.
 class call_initiation {
 public:
     using executor_type = asio::any_io_executor;
@@ -86,6 +87,7 @@ private:
     std::shared_ptr<connection_entry> entry_;
 };
 
+/// What begins a drain, likewise.
 class drain_initiation {
 public:
     using executor_type = asio::any_io_executor;
@@ -106,62 +108,110 @@ private:
 
 /** A handle to a configured connection of a client or runtime: small, copied freely.
 
-    It stays valid after `replace` (calls then use the new secret) and after `remove` (calls then fail with
+    A handle stays valid after `replace` (calls then use the new secret) and after `remove` (calls then fail with
     connection_removed). It does not keep the client running.
 
-    @par Threads   Any. */
+    @par Threads   All functions may be called from any thread. */
 class connection {
 public:
+    /// The id under which the connection was added.
     std::string const& id() const noexcept;
+    /// The kind of credential that the connection has.
     connection_kind kind() const noexcept;
 
-    /** Makes one call and completes with Jira's answer.
+    /** Makes one call when it is awaited, and completes with Jira's answer or with why there is none.
 
         @par Completes when   the answer was read whole, the deadline (request::timeout, else the connection's) passed, or
-                              the operation was cancelled.
-        @par Errors           invalid_target, invalid_header, body_not_allowed, invalid_argument (a timeout of 0 or less):
-                              nothing was sent.
-                              limited_past_deadline, queue_full: nothing was sent; failure::retry_after says when to come
-                              back, if that is known.
-                              credential_refused, token_unavailable: no token; nothing was sent.
-                              anonymous_answer: Jira ignored the credential.
-                              timeout, cancelled, channel_lost, …: failure::stage says where, failure::maybe_processed
-                              whether Jira may have acted on it. An HTTP status is not an error: 404 is an answer.
-                              boost::system::errc::not_enough_memory: likewise. To begin a call may throw std::bad_alloc:
-                              then there is none.
-        @par Cancellation     terminal, partial: at any moment; the channel is closed if bytes moved. total: until the first
-                              byte is written. Of these a coroutine that awaits lets through what its own cancellation state
-                              does: terminal alone, unless it says otherwise (asio::this_coro::reset_cancellation_state).
-        @par Threads          Any. The call runs on its site's shard and resumes the caller on the caller's executor. */
+                              the call was cancelled. An HTTP status is not an error: 404 is an answer. What a failure says
+                              beside its code: failure::stage where the call was, failure::maybe_processed whether Jira may
+                              have acted on it, failure::retry_after when a new call can work, if that is known.
+                              "Nothing was sent" is said below of the exchange that was to come; of earlier ones of the same call
+                              maybe_processed tells.
+
+        @par Errors of the request (nothing was sent)
+        - invalid_target: the target leaves the connection's base path, or is not one that why_invalid(request) lets through.
+        - invalid_header: a header is malformed, or one that the library sets.
+        - body_not_allowed: a GET or HEAD has a body.
+        - invalid_argument: the timeout is 0 or less, or the priority is no enumerator. failure::rule says which.
+
+        @par Errors of the client
+        - cancelled: the caller cancelled the call.
+        - stopped: the client is stopped, draining or gone.
+        - connection_removed: `remove` came before the call, or while it waited.
+        - queue_full: limit_params::max_waiting calls of the site wait for permits already, or pool_params::max_queue calls, of
+          one site its share of them, for channels.
+        - limited_past_deadline: one of Jira's limits lets the call through only when it would be too late.
+        - boost::system::errc::not_enough_memory: memory ran out; nothing else is changed by it. To begin a call may throw
+          std::bad_alloc: then there is none.
+
+        @par Errors of the credential
+        - credential_refused: the token endpoint refused the credential for good, and that is remembered for
+          token_params::refused_memory. Nothing was sent.
+        - token_unavailable: no valid token was had in time, or the endpoint's certificate is refused. Nothing was sent.
+        - anonymous_answer: Jira ignored the credential, and answered as to anybody. An API token that is refused with 401 is an
+          answer.
+
+        @par Errors of the network
+        - resolve_failed, connect_failed, tls_failed: no channel to the origin could be opened until the deadline, or for
+          retry_params::max_exchanges dials. Nothing was sent.
+        - certificate_refused: the server's certificate is not valid for the origin. Nothing was sent.
+        - timeout: the deadline passed, or the limit of one step (wire_params); failure::rule says which.
+        - channel_lost: the transport ended before the answer was whole, and the request could not be sent again: it may act
+          twice, or retry_params allow no more.
+        - protocol_error: the answer is not valid HTTP. response_too_large: it is over a limit of wire_params. Neither is
+          sent again.
+
+        @par Cancellation     terminal and partial are heeded at any moment, and close the channel if bytes moved; total until
+                              the first byte is written. Of these a coroutine that awaits lets through what its own
+                              cancellation state does: terminal alone, unless it says otherwise
+                              (asio::this_coro::reset_cancellation_state). The call then ends with `cancelled`; it does not
+                              throw. A coroutine that was cancelled before does not come to begin the call: Asio throws
+                              operation_aborted where it awaits, unless this_coro::throw_if_cancelled is false.
+
+        @par Threads          A call may be made from any thread. It runs on its site's shard and resumes the caller on the
+                              caller's executor.
+        @par Inline completion   In a coroutine on the client's own executor nothing is crossed: the call runs in that
+                              coroutine, and one that has nothing to wait for (a malformed request) goes on without a turn
+                              of the executor.
+        @par Lifetime         The request is moved into the call, and the handle copied: neither needs to outlive it, nor
+                              does the client, with which the call ends. */
     asio::awaitable<result<response>> call(request r) const;
 
-    /** The same with a body that is streamed: `acme.call(std::move(download), std::make_shared<my_sink>(…))`. A body of that
-        kind takes longer than most: mind request::timeout.
+    /** Makes a call with a body that is streamed, by a source, a sink or both: `acme.call(std::move(download),
+        std::make_shared<my_sink>(…))`. A body of that kind takes longer than most: mind request::timeout. All else is as for
+        the call without.
 
-        @par Errors   Those of the sink and the source; sink_failed, source_failed; invalid_argument: the request has a body
-                      beside its source. */
+        @par Errors   Beside those of a call:
+        - the codes that the sink or the source returned, as they are;
+        - sink_failed, source_failed: it threw; or the source ended before its size or gave more than it was asked for;
+        - invalid_argument: the request has a body beside its source; body_not_allowed: a GET or HEAD has a source. */
     asio::awaitable<result<response>> call(request r, body_streams b) const;
 
-    /** The same for any completion token of signature void(result<response>): a callback, asio::use_future, asio::deferred,
-        asio::cancel_after(5s) (Boost 1.86) and so on.
+    /** Begins a call at once and completes by any completion token of signature void(result<response>): a callback,
+        asio::use_future, asio::deferred, asio::cancel_after(5s) (Boost 1.86) and so on.
 
-        @par Completes        once; on the handler's associated executor, if it has one of its own, else on the thread on
-                              which the call ended, a shard's. Never before this returns, but for a handler without an
-                              executor of its own when the client is stopped or gone: no other thread is left that could
-                              call it, so it is called in here with `stopped`; a call that such a handler begins completes
-                              behind it. Handlers that each begin the next call must look for `stopped`: else the first one
-                              never returns.
-        @par Cancellation     by the handler's associated slot, as `call`; emitted where the handler is called, or, when it
-                              has no executor of its own, by any one thread. The slot is cleared before a handler with an
-                              executor of its own is called; what stays in the slot of one without does nothing any more.
-                              The signal may be destroyed before the call ends, and after all else.
-        @par Lifetime         neither the client nor this handle need to outlive the call. If the context of the handler's
-                              executor is destroyed first, the handler is destroyed uncalled, and the call cancelled. A
+        @par Completes        Once, when `call` would, and with the same errors.
+        @par Threads          A call may be begun from any thread. The handler is called on its associated executor, if it has
+                              one of its own; else on the thread on which the call ended, which is the client's executor or one
+                              of a runtime's threads.
+        @par Inline completion   The handler is never called before this function returns, with one exception: when the client
+                              is stopped or gone, no other thread is left that could call a handler without an executor of its
+                              own, so it is called in here, with `stopped`. A call that such a handler begins completes behind
+                              it. Handlers that each begin the next call must look for `stopped`, or the first one never
+                              returns.
+        @par Cancellation     The handler's associated slot is heeded, with the types of `call`. The signal is to be emitted
+                              where the handler is called, or, when it has no executor of its own, by any one thread. The slot
+                              is cleared before a handler with an executor of its own is called; what stays in the slot of one
+                              without does nothing any more. The signal may be destroyed before the call ends, and after all
+                              else.
+        @par Lifetime         Neither the client nor this handle needs to outlive the call. If the context of the handler's
+                              executor is destroyed first, the handler is destroyed uncalled, and the call is cancelled. A
                               handler without one belongs to the client's executor. */
     template <class CompletionToken>
     auto async_call(request r, CompletionToken&& token) const {
         return async_call(std::move(r), body_streams(), std::forward<CompletionToken>(token));
     }
+    /// Begins a call with a body that is streamed: errors as for `call` with streams, all else as for async_call.
     template <class CompletionToken>
     auto async_call(request r, body_streams b, CompletionToken&& token) const {
         return asio::async_initiate<CompletionToken, void(result<response>)>(detail::call_initiation(entry_), token,
@@ -177,52 +227,65 @@ private:
     std::shared_ptr<detail::connection_entry> entry_;
 };
 
-/** What client and runtime have in common: the registry of connections and what is counted.
+/** What client and runtime have in common: the registry of connections, and what is counted.
 
-    @par Threads   Any function from any thread. */
+    @par Threads   All functions may be called from any thread. */
 class connections {
 public:
     /** Adds a connection. Its first access token and its site's cloud ID are fetched at once, in the background.
-        Errors: duplicate_id, stopped, and those of make_connection_config. */
+
+        @par Errors   duplicate_id: there is a connection of that id. stopped: the client is stopped. Those of
+                      make_connection_config: a field breaks its rule. */
     result<connection> add(std::string id, credential c, connection_options o = {});
+    /// Adds a connection that was checked before, as one of a file. Its errors are duplicate_id, stopped, and invalid_argument for
+    /// one that was moved from.
     result<connection> add(connection_config c);
 
-    /** Replaces a connection's secret (and e-mail, client id, options): the same id, kind and site. Calls in flight end
-        with the old one; an OAuth token that is still valid stays in use while the new secret is exchanged.
-        Errors: invalid_argument when there is no such id, or kind or site differ: remove and add then. */
+    /** Replaces a connection's secret (and e-mail, client id, options), while its id, kind and site stay. Calls in flight end
+        with the old secret; an OAuth token that is still valid stays in use while the new secret is exchanged.
+
+        @par Errors   invalid_argument: there is no such id, or kind or site differ; remove and add then. stopped: the client is
+                      stopped. */
     result<connection> replace(connection_config c);
 
-    /// Calls that wait end with connection_removed; those on the wire finish. False: there was none.
+    /// Removes a connection: its calls that wait end with connection_removed, those on the wire finish. False says that there
+    /// was none of that id.
     bool remove(std::string_view id);
 
     /** Ends every pause that keeps the connection's site, its account or its app's points waiting, as if its time had come: one
-        call goes into each, and its answer opens it or closes it again. For an operator who knows that Jira is well. What is
-        learned of rates stays. False: there is no such id. Throws bad_alloc, and has done nothing then. */
+        call goes into each, and its answer opens it or closes it again. It is for an operator who knows that Jira is well. What
+        is learned of rates stays.
+
+        @return false when there is no such id. Throws std::bad_alloc, and has done nothing then. */
     bool reset_limits(std::string_view id);
 
+    /// The connection of that id, or nothing when there is none.
     std::optional<connection> find(std::string_view id) const;
+    /// The number of connections.
     std::size_t size() const;
 
     /// The counters of each shard, alive and readable for as long as somebody holds them.
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
 
     /** Ends gracefully: new calls end with `stopped` at once, those in flight go on, waits and resends included. When none is
-        left, or `patience` is over, `stop` ends the rest. Completes with true when nothing was cut off.
+        left, or `patience` is over, `stop` ends the rest.
 
-        @par Errors           none: false when calls were cut off, `stop` came before without a drain, or memory ran out. Behind a
-                              drain that has ended it says what is true then: no call is left.
-        @par Cancellation     as if the patience were over. Patience below 0 is 0.
-        @par Threads, Lifetime   As connection::async_call. */
+        @par Completes        With true when nothing was cut off. False says that calls were cut off, that `stop` came before
+                              without a drain, or that memory ran out. Behind a drain that has ended it says what is true then:
+                              no call is left.
+        @par Errors           None.
+        @par Cancellation     A drain that is cancelled goes on as if the patience were over. Patience below 0 is 0.
+        @par Threads, Lifetime, Inline completion   As for connection::async_call. */
     asio::awaitable<bool> drain(std::chrono::milliseconds patience);
-    /// The same for any completion token of signature void(bool): `jira.async_drain(10s, asio::use_future).get()`.
+    /// Drains, and completes by any completion token of signature void(bool): `jira.async_drain(10s, asio::use_future).get()`.
     template <class CompletionToken>
     auto async_drain(std::chrono::milliseconds patience, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(bool)>(detail::drain_initiation(engine_), token, patience);
     }
 
     /** Ends everything: calls that wait or are on the wire complete with `stopped`, channels are closed, background work
-        ends. Returns at once; the executor must go on to run for the completions. Idempotent. Calls that begin later end
-        with `stopped` whether it runs or not. */
+        ends. It returns at once; the executor must go on to run for the completions. To call it twice is as good as once. Calls
+        that begin later end with `stopped`, whether the executor runs or not. */
     void stop() noexcept;
 
 protected:
@@ -236,9 +299,10 @@ protected:
 
 /** Jira connections inside a service that has an executor of its own: one shard, no threads.
 
-    It makes a strand of its executor for itself, unless `executor_is_serial`: say so where one thread runs the executor, or where
-    it is a strand already. Then calls that are awaited on it cross nothing, and lack of memory ends calls as `call` says. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run` returns
-    only after `stop`.
+    The client makes a strand of its executor for itself, unless `executor_is_serial` says that this is not needed: where one
+    thread runs the executor, or where it is a strand already. Then calls that are awaited on it cross nothing, and lack of memory
+    ends calls as `call` says. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run`
+    returns only after `stop`.
 
     @par Lifetime   The client, its executor's context, handles, calls and their signals may be destroyed in any order and from
                     any handler, the client's own too. With the client, calls in flight end with `stopped`, as its executor
@@ -249,14 +313,15 @@ protected:
                     minds. */
 class client : public connections {
 public:
-    /// Throws std::invalid_argument when why_invalid(p) names a rule, the executor is empty, or the CA file cannot be read.
-    /// boost::system::system_error when no descriptor is left for the timer.
+    /// Makes a client on the executor. Throws std::invalid_argument when why_invalid(p) names a rule, the executor is empty, or
+    /// the CA file cannot be read, and boost::system::system_error when no descriptor is left for the timer.
     explicit client(asio::any_io_executor executor, client_params p = {});
+    /// Makes a client on the executor of an io_context or thread_pool, as above.
     template <class ExecutionContext>
         requires requires(ExecutionContext& c) { c.get_executor(); }
     explicit client(ExecutionContext& context, client_params p = {})
         : client(asio::any_io_executor(context.get_executor()), std::move(p)) {}
-    /// Stops it.
+    /// Stops the client, as `stop` does.
     ~client();
 };
 

@@ -28,10 +28,13 @@ class part_file;
     Only a regular file is replaced, or a new one made: a directory, pipe, device or socket at `path` is refused, and a symbolic
     link too, which is never followed.
 
-    Errors: the system's (open, write, rename); invalid_argument when what stands there is not to be replaced, or a NUL is in the path. failure::rule
-    has the path and the system's words. Can start again. The folder must exist; the umask says who may read it. */
+    A body that was cut off may come again. The folder must exist; the umask says who may read the file.
+
+    @par Errors   The system's (open, write, rename); invalid_argument when what stands there is not to be replaced, or a NUL is
+                  in the path. failure::rule has the path and the system's words. */
 class file_sink final : public body_sink {
 public:
+    /// Names the file; nothing is opened before an answer comes.
     explicit file_sink(std::string path);
     ~file_sink() override;
 
@@ -48,14 +51,14 @@ private:
     std::shared_ptr<detail::part_file> void_;  // of a body that started again: removed on a thread
 };
 
-/** A file as a request's body: as large as it was when opened. One that grows is sent up to there, one that shrinks ends the
-    call with source_failed.
+/** A file as a request's body, as large as it was when opened. One that grows is sent up to there, one that shrinks ends the
+    call with source_failed. A source serves one call, which may send it more than once; open another for the next.
 
-    Errors of a call: the system's (read), with its words and the path. For one call, which may send it more than once; open another for the next. */
+    @par Errors   Of a call: the system's (read), with its words and the path. */
 class file_source final : public body_source {
 public:
-    /// Opens it, which blocks for as long as the file system takes. Errors: the system's; invalid_argument when it is no
-    /// regular file, such as a pipe, whose size nobody knows, or a NUL is in the path.
+    /// Opens a file, which blocks for as long as the file system takes. Its errors are the system's, and invalid_argument when it
+    /// is no regular file, such as a pipe, whose size nobody knows, or a NUL is in the path.
     static result<std::shared_ptr<file_source>> open(std::string const& path);
     ~file_source() override;
 

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <jirapool/core/limiter.hpp>
-#include <jirapool/core/retry.hpp>
-#include <jirapool/core/token_fsm.hpp>
+#include <jirapool/core/params.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -16,102 +14,111 @@ namespace jirapool {
 
 /// How channels to one origin are kept.
 struct pool_params {
-    /// Channels to one origin at the most, open and being dialled, per shard. The gateway is one origin for all its sites.
+    /// The most channels to one origin per shard, open and being dialled. The gateway is one origin for all its sites.
     std::size_t max_channels = 256;
-    /// Dials in flight per origin: a handshake costs as much CPU as 35 calls, on both sides.
+    /// The most dials in flight per origin: a handshake costs as much CPU as 35 calls, on both sides.
     std::size_t max_dialing = 16;
-    /// One site's part of an origin's channels at the most, as a share of max_channels, though at least one: its next call
-    /// waits even while channels are free. Fairness counts turns, and a site whose searches take 30 s would come to hold
+    /// The largest share of an origin's max_channels that one site may have, though at least one channel: its next call waits
+    /// even while channels are free. Fairness counts turns, and a site whose searches take 30 s would come to hold
     /// all channels turn by turn; so half of them stay for the others. 128 carry 400 calls/s of 300 ms, more than Jira
     /// lets one site make. 1: no cap. Above 0, at most 1.
     double max_share_of_site = 0.5;
-    /// Calls that may wait for a channel of one origin, of one site max_share_of_site of them; more are refused with
-    /// queue_full. Room for the 10,000 calls of one site that a renewed token lets go at once.
+    /// The most calls that may wait for a channel of one origin, of one site max_share_of_site of them; more are refused with
+    /// queue_full. There is room for the 10,000 calls of one site that a renewed token lets go at once.
     std::size_t max_queue = 20'000;
-    /// An unused channel is closed after this. Atlassian's own limit is not published; 60 s is safe (jira-cloud.md 4).
+    /// An unused channel is closed after this. Atlassian's own limit is not published; 60 s is safe (core/doc/jira-cloud.md, 4).
     std::chrono::milliseconds idle_timeout{55'000};
     /// A channel is retired after this, less up to a fifth by chance: so DNS changes are followed, never all at once.
     /// One that is in use is replaced by a dial in the background before.
     std::chrono::milliseconds max_lifetime{600'000};
-    /// Idle channels to keep ready per origin and shard, from its first use until the client stops, so that a burst meets
-    /// open ones. 0, as each costs a handshake per idle_timeout, and a gateway that is busy keeps enough anyway.
+    /// The number of idle channels that are kept ready per origin and shard, from its first use until the client stops, so that
+    /// a burst meets open ones. It is 0, as each costs a handshake per idle_timeout, and a gateway that is busy keeps enough anyway.
     std::size_t min_idle = 0;
     /// After a failed dial no other begins for half to all of this, doubled with each failure in a row up to
     /// dial_backoff_max; then one alone tries. An origin that refuses is not dialled at the rate of its calls.
     std::chrono::milliseconds dial_backoff{100};
-    /// A call that comes meanwhile waits that long for word of the origin at most: less than most callers' patience.
+    /// The longest wait between dials. A call that comes meanwhile waits at most so long for word of the origin, which is less
+    /// than most callers' patience.
     std::chrono::milliseconds dial_backoff_max{5'000};
-    /// Dials that begin in a second for what no call waits for, of a runtime, whose shards share them out evenly: each of
-    /// thousands of sites that are added at once is asked for its cloud ID, over a channel of its own. Calls' dials count,
+    /// The number of dials that begin in a second for what no call waits for, of a runtime, whose shards share them out evenly:
+    /// each of thousands of sites that are added at once is asked for its cloud ID, over a channel of its own. Calls' dials count,
     /// and wait for none of these. Greater than 0.
     double background_dials_per_second = 45;
 };
 
-/// Limits on each step of the wire; the call's own deadline holds over all of them. What is hit, failure::rule() names.
+/// Limits on each step of the wire. The call's own deadline holds over all of them; failure::rule() names the one that was hit.
 struct wire_params {
+    /// How long it may take to resolve the origin's name.
     std::chrono::milliseconds resolve_timeout{5'000};
     /// For how long after a connection a host's addresses may be dialled again while its name cannot be resolved: name servers
     /// that are silent or fail. Such a dial waits for a quarter of resolve_timeout only. Not when they say that the name has no
-    /// address, for that is an answer. An hour outlasts most outages of name servers; certificates are checked as ever. 0: never.
+    /// address, for that is an answer. An hour outlasts most outages of name servers; certificates are checked as ever. 0 means never.
     std::chrono::milliseconds stale_addresses{3'600'000};
-    /// For all of a host's addresses together, which are tried as RFC 8305 says.
+    /// How long a TCP connection may take, over all of a host's addresses together, which are tried as RFC 8305 says.
     std::chrono::milliseconds connect_timeout{5'000};
     /// How long an address has to connect before the next one is tried beside it: RFC 8305, section 5, recommends 250 ms.
     std::chrono::milliseconds attempt_delay{250};
+    /// How long the TLS handshake may take.
     std::chrono::milliseconds tls_timeout{5'000};
-    /// TCP's own probes of a silent connection, each unit a second: a peer that vanished is noticed after idle + interval where
-    /// tcp_user_timeout is set and shorter, else after idle + probes x interval. 0 idle: none.
+    /// How long a connection is silent before TCP probes it: a peer that vanished is noticed after idle + interval where
+    /// tcp_user_timeout is set and shorter, else after idle + probes x interval. 0 means no probes.
     std::chrono::seconds tcp_keep_alive_idle{20};
+    /// The time between two probes.
     std::chrono::seconds tcp_keep_alive_interval{5};
+    /// The number of probes without an answer behind which the connection is lost.
     std::uint32_t tcp_keep_alive_probes = 3;
     /// How long what was sent may stay without TCP's acknowledgement, or wait for a peer that takes nothing, until the channel is
     /// lost: Linux sends no probe meanwhile, but sends it again for a quarter of an hour. Twelve seconds are six or seven such
-    /// attempts. Where this is set it also decides when probes have failed. 0: the system's own limit.
+    /// attempts. Where this is set it also decides when probes have failed. 0 means the system's own limit.
     std::chrono::milliseconds tcp_user_timeout{12'000};
-    /// For the whole request: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s. Of a body that comes from a
-    /// source: for each piece of 64 KiB.
+    /// How long the whole request may take to be written: 10 MB, the largest that Jira's edge takes, need a line of 1.4 Mbit/s.
+    /// Of a body that comes from a source it is the limit for each piece of 64 KiB.
     std::chrono::milliseconds write_timeout{60'000};
-    /// From the request's last byte to the answer's first. Searches of large sites were seen to take 30 s and more.
+    /// How long an answer's first byte may take from the request's last. Searches of large sites were seen to take 30 s and more.
     std::chrono::milliseconds first_byte_timeout{60'000};
-    /// From the answer's first byte to its last. max_body needs a line of 4.5 Mbit/s. Of a body that goes to a sink: from each
-    /// piece to the next, without the time that the sink takes.
+    /// How long an answer may take from its first byte to its last. max_body needs a line of 4.5 Mbit/s. Of a body that goes to
+    /// a sink it is the limit from each piece to the next, without the time that the sink takes.
     std::chrono::milliseconds body_timeout{120'000};
-    /// Bytes per second that an answer must bring once it began, in each min_rate_window of its own: who drips holds a
-    /// channel for nothing. The slowest modems bring 20 times this. 0: no such limit.
+    /// The bytes per second that an answer must bring once it began, in each min_rate_window of its own: a server that drips
+    /// holds a channel for nothing. The slowest modems bring 20 times this. 0 means no such limit.
     std::uint32_t min_rate = 128;
-    /// Long enough for a server that computes between two pieces of an answer.
+    /// The time over which min_rate is measured: long enough for a server that computes between two pieces of an answer.
     std::chrono::milliseconds min_rate_window{20'000};
-    /// Bytes of an answer's status line and headers, and of its trailers. 1 KiB to 1 MiB; CloudFront passes at most 20 KB.
+    /// The most bytes of an answer's status line and headers, and of its trailers. 1 KiB to 1 MiB; CloudFront passes at most
+    /// 20 KB.
     std::uint32_t max_head = 64u << 10;
-    /// Headers of an answer, trailers included. Jira's answers have 20 to 40.
+    /// The most headers of an answer, trailers included. Jira's answers have 20 to 40.
     std::uint32_t max_headers = 128;
-    /// Bytes of a body, as it came and decoded; not of one that goes to a sink. At least 1 KiB.
+    /// The most bytes of a body, as it came and decoded; one that goes to a sink may have more. At least 1 KiB.
     std::uint64_t max_body = 64u << 20;
     /// How many times its size on the wire a body of more than 1 MiB may be once decoded. JSON of many alike issues reaches
     /// 50; a bomb of zeros 1,000 (gzip) or a million (brotli). At least 1.
     std::uint32_t max_ratio = 250;
-    /// Offer gzip and brotli. Costs some 10 us for each 10 KB of body; off for a proxy that is near.
+    /// Whether gzip and brotli are offered. They cost some 10 us for each 10 KB of body: switch them off for a proxy that is near.
     bool compression = true;
 };
 
+/// Whom to trust.
 struct tls_params {
-    /// PEM file with the certificate authorities to trust instead of the system's. For tests and intercepting proxies. A
-    /// regular file, without a NUL in its path.
+    /// The PEM file with the certificate authorities to trust instead of the system's, for tests and intercepting proxies; empty
+    /// means the system's. It is a regular file, without a NUL in its path.
     std::string ca_file;
 };
 
 /** Sends an origin's connections to another address, like curl's --connect-to: names, SNI and certificate checks stay
     those of the real origin. Only code (or an explicit tool flag) can do this, never a connections file. */
 struct address_override {
-    /// The origin's host it is for; empty: every origin.
+    /// The host of the origin that it is for. Empty means every origin.
     std::string host;
-    /// An IP address.
+    /// The IP address to connect to.
     std::string address;
+    /// The port to connect to.
     std::uint16_t port = 443;
 };
 
-/// Something rare that happened, for a log: never a secret in it.
+/// Something rare that happened, for a log. It never holds a secret.
 struct event {
+    /// What happened.
     enum class kind : std::uint8_t {
         token_refresh_failed,  ///< transient; tried again by itself
         credential_refused,    ///< by the token endpoint for good, or by Jira with 401: a person must act
@@ -121,15 +128,16 @@ struct event {
         site_unresolved,  ///< a site's cloud ID could not be learned; its limits are kept by host name
         handler_threw,    ///< an exception of a handler of the caller's, on a thread of a runtime, which goes on
     };
-    kind what;
-    std::string connection;  ///< empty when it concerns none
-    std::string detail;
+    kind what;               ///< what happened
+    std::string connection;  ///< the id of the connection that it concerns; empty when it concerns none
+    std::string detail;      ///< more of it, in words
 };
-/// "credential_refused", for a log; "unknown" for a number that is none.
+/// The kind's name, "credential_refused", for a log; "unknown" for a number that is none.
 char const* to_string(event::kind k) noexcept;
 
+/// Everything that can be tuned, and what a client is told.
 struct client_params {
-    /// Sent as User-Agent. Jira refuses writes from browser-like agents ("Mozilla/…"), so name your product and a contact.
+    /// What is sent as User-Agent. Jira refuses writes from browser-like agents ("Mozilla/…"), so name your product and a contact.
     std::string user_agent = "jirapool/0.1";
     pool_params pool;
     wire_params wire;
@@ -137,17 +145,19 @@ struct client_params {
     limit_params limits;
     token_params tokens;
     retry_params retries;
+    /// Where connections go in place of their origins; the first one for a host counts.
     std::vector<address_override> connect_to;
-    /// Called on a shard's thread, on several at the same time where there are several; must not block. What it throws is ignored.
-    /// Rare events only, but for limit_pause and dial_failed: one for each answer that begins or prolongs a pause, for each dial.
+    /// A function that is told of events. It is called on a shard's thread, on several at the same time where there are several,
+    /// and must not block; what it throws is ignored. Events are rare, but for limit_pause and dial_failed: one comes for each
+    /// answer that begins or prolongs a pause, and for each dial.
     std::function<void(event const&)> on_event;
-    /// True: the executor given to `client` already runs one handler at a time, and no strand is made.
+    /// Whether the executor given to `client` runs one handler at a time already, so that no strand is made.
     bool executor_is_serial = false;
-    /// Fixes all jitter, for tests. Default: seeded by the operating system, each shard differently.
+    /// A seed that fixes all jitter, for tests. Without one each shard is seeded by the operating system, differently.
     std::optional<std::uint64_t> seed;
 };
 
-/// nullptr, or the rule that is broken: "pool_params::max_channels must be at least 1".
+/// Checks the params. @return nullptr, or the rule that is broken: "pool_params::max_channels must be at least 1".
 char const* why_invalid(client_params const& p) noexcept;
 
 }  // namespace jirapool

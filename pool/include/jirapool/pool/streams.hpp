@@ -21,7 +21,7 @@ namespace asio = boost::asio;
 /** Where a call writes the body of a good answer, piece by piece, in place of response::body(): for bodies that are too large
     to hold. While `write` runs nothing more is read, so a slow sink slows the server down, and nothing else.
 
-    Gets the body of a 2xx answer, decoded; that of any other status, and of an answer as to anybody (anonymous_answer), is
+    A sink gets the body of a 2xx answer, decoded; that of any other status, and of an answer as to anybody (anonymous_answer), is
     in the response as always, bounded by wire_params::max_body. The order is begin, write for each piece, end. A call that
     fails before the body's end does not say so to its sink: what is unfinished when the sink is destroyed, failed.
 
@@ -29,11 +29,11 @@ namespace asio = boost::asio;
                      channel is closed and the request not sent again.
     @par Limits      max_body does not hold: the sink decides. body_timeout is for each piece, min_rate for the time outside
                      of the sink, the call's deadline for all.
-    @par Threads     Runs on the shard's executor: a client's own, or one of a runtime's threads. Must not block it.
-    @par Lifetime    Held until the call has ended, and until a `write` or `end` that was cancelled in the middle has. These
+    @par Threads     A sink runs on the shard's executor, a client's own or one of a runtime's threads, and must not block it.
+    @par Lifetime    A sink is held until the call has ended, and until a `write` or `end` that was cancelled in the middle has. These
                      get terminal cancellation when the call's deadline passes, it is cancelled or its client stops; the
-                     call does not wait for them then. One that heeds no cancellation holds up the end of a runtime. For
-                     one call at a time. */
+                     call does not wait for them then. One that heeds no cancellation holds up the end of a runtime. A sink
+                     serves one call at a time. */
 class body_sink {
 public:
     body_sink() = default;
@@ -41,20 +41,20 @@ public:
     body_sink& operator=(body_sink const&) = delete;
     virtual ~body_sink() = default;
 
-    /// The body begins: `head` has the answer's status and headers. Once more when can_restart let the request be sent again:
-    /// then what was written before is void.
+    /// Told that the body begins: `head` has the answer's status and headers. It is called once more when can_restart let the
+    /// request be sent again: then what was written before is void.
     virtual error_code begin([[maybe_unused]] response const& head) { return {}; }
-    /// The next piece: 1 byte to 64 KiB, there until the coroutine ends.
+    /// Takes the next piece: 1 byte to 64 KiB, which is there until the coroutine ends.
     virtual asio::awaitable<error_code> write(std::string_view piece) = 0;
-    /// The body is whole.
+    /// Told that the body is whole.
     virtual asio::awaitable<error_code> end() { co_return error_code(); }
 
-    /// After a channel was lost in the middle of the body: may the body come again from its start? Asked only when a piece
-    /// was written, and for requests that may be sent twice.
+    /// Whether the body may come again from its start after a channel was lost in the middle of it. It is asked only when a
+    /// piece was written, and for requests that may be sent twice.
     virtual bool can_restart() const noexcept { return false; }
 
-    /// What the code that `begin`, `write` or `end` just returned is about, for failure::rule: "/srv/x.json: File exists". Empty:
-    /// a sentence of the library's. No secret: it comes into logs.
+    /// What the code that `begin`, `write` or `end` just returned is about, for failure::rule: "/srv/x.json: File exists". Where it
+    /// is empty, the library has a sentence of its own. It must hold no secret, as it comes into logs.
     virtual std::string why() const { return {}; }
 };
 
@@ -73,16 +73,16 @@ public:
     body_source& operator=(body_source const&) = delete;
     virtual ~body_source() = default;
 
-    /// Bytes of the whole body: Content-Length. The same at all times.
+    /// The bytes of the whole body: Content-Length. It is the same at all times.
     virtual std::uint64_t size() const noexcept = 0;
     /// Puts the next bytes to `to` and completes with how many: 1 to `max`, which is at most 64 KiB and what is left.
     virtual asio::awaitable<result<std::size_t>> read(char* to, std::size_t max) = 0;
-    /// Back to the start, to be sent again (after a 429, a 503, an expired token, a lost channel). False: it cannot, and the
-    /// call ends with what it has.
+    /// Goes back to the start, so that the body is sent again (after a 429, a 503, an expired token, a lost channel). False says
+    /// that it cannot, and the call ends with what it has.
     virtual bool rewind() noexcept = 0;
 };
 
-/// A call's source and sink; either may be null. Converts from a shared pointer to one of them.
+/// A call's source and sink, of which either may be null. A shared pointer to one of them converts to it.
 class body_streams {
 public:
     body_streams() = default;

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// By what answers, limits, resends and channels are told apart: in explanations, in what is counted, in the labels of metrics.
+
+namespace jirapool {
+
+/// What an answer means for the call, the token, the limiter and the connection (core/doc/jira-cloud.md, 2.5).
+enum class answer_class : std::uint8_t {
+    delivered,     ///< the caller gets it: any status that nothing below claims
+    anonymous,     ///< 2xx, but Jira ignored the credential
+    unauthorized,  ///< 401 that a new token may cure, or that says an API token is bad
+    maybe_expired,  ///< 403 or 404 on an OAuth connection: the gateway's answer to an expired token, if it is past expiry
+    scope_mismatch,  ///< 401 that no refresh cures: the token lacks a scope
+    limited,         ///< 429
+    transient,       ///< 502, 503, 504; 421, 425, and 408 that closes the channel
+};
+inline constexpr std::size_t answer_class_count = 7;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(answer_class a) noexcept;
+
+/// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
+enum class limit_reason : std::uint8_t {
+    none,           ///< no reason given
+    burst,          ///< jira-burst-based: this site's route
+    issue_write,    ///< jira-per-issue-on-write: writes to this issue
+    tenant_quota,   ///< jira-quota-tenant-based: the app at this site, until the top of the hour
+    global_quota,   ///< jira-quota-global-based: the app at all its sites
+    unknown,        ///< a reason that is in no document: pauses the site
+    account_cost,   ///< jira-cost-based: the account at this site, until the top of the hour
+    account_calls,  ///< …-per-user: too many of the account's calls at once at this site
+    other_product,  ///< confluence-…: nothing of Jira's but what was refused
+};
+inline constexpr std::size_t limit_reason_count = 9;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(limit_reason r) noexcept;
+
+/// What a call waits for at the limiter.
+enum class limit_scope : std::uint8_t {
+    none,        ///< nothing
+    route,       ///< the burst rate of the site's route, or its pause
+    issue,       ///< writes to one issue
+    bulk,        ///< bulk operations in flight
+    site,        ///< the whole site is paused
+    site_quota,  ///< the app's points at the site
+    app_quota,   ///< the app's points over all sites
+    account,     ///< the account's own limits at the site
+};
+inline constexpr std::size_t limit_scope_count = 8;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(limit_scope s) noexcept;
+
+/// Why an exchange is repeated.
+enum class resend_reason : std::uint8_t {
+    channel_lost,      ///< the channel ended before the answer was whole
+    transient_answer,  ///< answer_class::transient
+    limited,           ///< 429
+    token,             ///< the access token was refused, and there is another one
+    hedge,             ///< beside an exchange that goes on, see retry_params::hedge_after
+};
+inline constexpr std::size_t resend_reason_count = 5;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(resend_reason r) noexcept;
+
+/// What a channel of an origin does.
+enum class channel_state : std::uint8_t {
+    idle,     ///< open, serves no call
+    active,   ///< leased: serves a call
+    dialing,  ///< not open yet: resolving, connecting or shaking hands
+    closed,   ///< or not begun
+};
+inline constexpr std::size_t channel_state_count = 4;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(channel_state s) noexcept;
+
+}  // namespace jirapool
