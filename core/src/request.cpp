@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace jirapool {
@@ -69,10 +70,10 @@ constexpr bool is_dot_segment(std::string_view segment) noexcept {
 
 constexpr bool has_dot_segment(std::string_view path) noexcept {
     while (true) {
-        auto const end = path.find_first_of("/\\");
-        if (is_dot_segment(path.substr(0, end))) return true;
-        if (end == std::string_view::npos) return false;
-        path.remove_prefix(end + 1);
+        auto const end = std::find_if(path.begin(), path.end(), [](char c) { return c == '/' || c == '\\'; });
+        if (is_dot_segment({path.begin(), end})) return true;
+        if (end == path.end()) return false;
+        path = {end + 1, path.end()};
     }
 }
 
@@ -95,10 +96,14 @@ constexpr char const* why_invalid_escapes(std::string_view path) noexcept {
 
 char const* why_invalid_path(std::string_view path) noexcept {
     constexpr auto dots = "target must have no . or .. segment in any encoding";
-    if (path.find("//"sv) != std::string_view::npos) return "target must have no empty segment (//)";
-    if (char const* rule = why_invalid_escapes(path)) return rule;
+    auto const both_slashes = [](char a, char b) { return a == '/' && b == '/'; };
+    if (std::adjacent_find(path.begin(), path.end(), both_slashes) != path.end())
+        return "target must have no empty segment (//)";
+    bool const escaped = path.find('%') != std::string_view::npos;
+    if (escaped)
+        if (char const* rule = why_invalid_escapes(path)) return rule;
     if (has_dot_segment(path)) return dots;
-    if (path.find('%') == std::string_view::npos) return nullptr;
+    if (!escaped) return nullptr;
 
     // Twice: a proxy on the way may decode once before the server does.
     decoded_path decoded(path);
@@ -112,18 +117,32 @@ char const* why_invalid_path(std::string_view path) noexcept {
     return nullptr;
 }
 
+// What a byte of a target may break: each call's is looked at once, byte by byte.
+enum target_byte : std::uint8_t {
+    not_printable = 1,
+    not_of_uris = 2,  // RFC 3986 has no place for it
+    ends_path = 4,    // # and backslash
+};
+constexpr auto target_bytes = [] {
+    std::array<std::uint8_t, 256> all{};
+    for (std::size_t c = 0; c < all.size(); ++c)
+        if (c <= 0x20 || c >= 0x7f) all[c] = not_printable;
+    for (char const c : "\"<>[]^`{|}"sv) all[static_cast<unsigned char>(c)] = not_of_uris;
+    for (char const c : "#\\"sv) all[static_cast<unsigned char>(c)] = ends_path;
+    return all;
+}();
+
 char const* why_invalid_target(std::string_view target) noexcept {
     if (!target.starts_with('/')) return "target must be a path that begins with /";
     if (target.size() > max_target_size) return "target must be at most 8,000 bytes: the edge refuses longer URLs";
-    if (!std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f; })) {
+    unsigned met = 0;
+    for (char const c : target) met |= target_bytes[static_cast<unsigned char>(c)];
+    if (met & not_printable)
         return "target must be percent-encoded: no white space, control character or non-ASCII byte";
-    }
-    // What RFC 3986 has no place for. Refused, as white space is, and not encoded here: only the caller knows whether the rest of
-    // his text was encoded, and servers do not agree on what these are (Tomcat answers 400, others decode what they see).
-    if (target.find_first_of("\"<>[]^`{|}") != std::string_view::npos) {
-        return "target must be percent-encoded: RFC 3986 allows no \" < > [ ] ^ ` { | } in it";
-    }
-    if (target.find_first_of("#\\") != std::string_view::npos) return "target must contain no # or backslash";
+    // Refused, as white space is, and not encoded here: only the caller knows whether the rest of his text was encoded, and servers
+    // do not agree on what these are (Tomcat answers 400, others decode what they see).
+    if (met & not_of_uris) return "target must be percent-encoded: RFC 3986 allows no \" < > [ ] ^ ` { | } in it";
+    if (met & ends_path) return "target must contain no # or backslash";
     if (has_malformed_escape(target)) return "target must have two hexadecimal digits behind each %";
     return why_invalid_path(target.substr(0, target.find('?')));
 }

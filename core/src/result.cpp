@@ -47,19 +47,26 @@ char const* to_string(stage s) noexcept {
     return "unknown";
 }
 
+// Never destroyed: a handler may look at its failure while the program's other objects go.
+failure::text const& failure::no_text() noexcept {
+    static text const& none = *new text;
+    return none;
+}
+
 std::string failure::describe() const {
-    std::string text;
-    if (!connection_.empty()) text += "connection '" + connection_ + "': ";
-    if (!field_.empty()) text += field_ + ": ";
-    if (!peer_.empty()) text += peer_ + ": ";
-    text += rule_.empty() ? code_.message() : rule_;
-    if (stage_ != stage::check) text += std::string("; at ") + to_string(stage_);
-    if (maybe_processed_) text += "; Jira may have acted on it";
-    if (retry_after_) text += "; retry after " + std::to_string(retry_after_->count()) + " ms";
-    if (!trace_id_.empty()) text += "; trace " + trace_id_;
-    text += " [" + code_name(code_) + "]";
-    keep_one_line(text);
-    return text;
+    auto const& said = seen();
+    std::string line;
+    if (!said.connection.empty()) line += "connection '" + said.connection + "': ";
+    if (!said.field.empty()) line += said.field + ": ";
+    if (!said.peer.empty()) line += said.peer + ": ";
+    line += said.rule.empty() ? code_.message() : said.rule;
+    if (stage_ != stage::check) line += std::string("; at ") + to_string(stage_);
+    if (maybe_processed_) line += "; Jira may have acted on it";
+    if (retry_after_) line += "; retry after " + std::to_string(retry_after_->count()) + " ms";
+    if (!said.trace_id.empty()) line += "; trace " + said.trace_id;
+    line += " [" + code_name(code_) + "]";
+    keep_one_line(line);
+    return line;
 }
 
 void throw_exception_from_error(failure const& f, boost::source_location const& where) {

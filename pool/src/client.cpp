@@ -64,13 +64,12 @@ asio::awaitable<result<response>> connection::await_call(connection self, reques
 
     bool const throws = co_await asio::this_coro::throw_if_cancelled();
     co_await asio::this_coro::throw_if_cancelled(false);
-    result<response> answer =
-        failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(self.id());
+    result<response> answer = detail::lack_of_memory();
     try {
         answer = co_await detail::shard::call(std::move(home), self.entry_, std::move(r), std::move(b));
     } catch (std::bad_alloc const&) {
-        // It could not even begin: `answer` says so.
-        answer = std::move(answer).error();
+        // It could not even begin.
+        answer = detail::about(*self.entry_, detail::lack_of_memory());
     }
     co_await asio::this_coro::throw_if_cancelled(throws);
     co_return answer;

@@ -109,10 +109,10 @@ public:
     }
 
     /// What until_done ends with when it throws bad_alloc.
-    failure without_memory() {
+    failure without_memory() noexcept {
         // The channel goes with it, if there is one: nobody knows how far it came.
         lease_.close(close_reason::abandoned);
-        return fail(make_error_code(boost::system::errc::not_enough_memory), trace_.last_stage());
+        return fail(lack_of_memory(), trace_.last_stage());
     }
 
     void finish(result<response>& outcome) {
@@ -600,8 +600,8 @@ private:
     }
 
     /// An earlier exchange may have done something, whatever the call ends with.
-    failure fail(failure f, stage where) const {
-        return std::move(f).with_connection(entry_->id).at(where).with_maybe_processed(settling_.maybe_processed());
+    failure fail(failure f, stage where) const noexcept {
+        return about(*entry_, std::move(f)).at(where).with_maybe_processed(settling_.maybe_processed());
     }
 
     bool changes_something() const noexcept {
@@ -661,14 +661,12 @@ private:
 
 asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                               request r, body_streams b) {
-    if (e->removed) co_return failure(errc::connection_removed).with_connection(e->id);
-    if (!e->state || self->refusing_ || self->context_->clock.stopped())
-        co_return failure(errc::stopped).with_connection(e->id);
+    if (e->removed) co_return about(*e, errc::connection_removed);
+    if (!e->state || self->refusing_ || self->context_->clock.stopped()) co_return about(*e, errc::stopped);
     // When it was added there was no memory for that.
-    if (!e->state->site && !self->begin_with(e))
-        co_return failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(e->id);
+    if (!e->state->site && !self->begin_with(e)) co_return about(*e, lack_of_memory());
     call_run run(*self, *self->context_, std::move(e), std::move(r), std::move(b));
-    result<response> outcome = failure(make_error_code(boost::system::errc::not_enough_memory));
+    result<response> outcome = lack_of_memory();
     try {
         outcome = co_await run.until_done();
     } catch (std::bad_alloc const&) {

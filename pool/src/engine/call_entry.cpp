@@ -12,7 +12,7 @@ namespace jirapool::detail {
 
 namespace {
 
-failure too_late(connection_entry const& e) { return failure(errc::stopped).with_connection(e.id); }
+failure too_late(connection_entry const& e) noexcept { return about(e, errc::stopped); }
 
 asio::awaitable<result<response>> road(std::shared_ptr<shard> s, std::shared_ptr<connection_entry> e, request r,
                                        body_streams b) {
@@ -47,10 +47,7 @@ public:
     void operator()(std::exception_ptr const& e, result<response> r) {
         auto const entry = carried_.take();
         // Only lack of memory can bring one: every step of a call reports by value.
-        if (e)
-            r = failure(make_error_code(boost::system::errc::not_enough_memory))
-                    .with_connection(entry->connection_->id)
-                    .with_maybe_processed(true);
+        if (e) r = about(*entry->connection_, lack_of_memory()).with_maybe_processed(true);
         entry->complete(std::move(r));
     }
 
@@ -97,7 +94,7 @@ void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
     if (!home || !c->begin()) {
         auto const me = c.take();
         if (home) s->count_cancelled(e->kind);
-        me->complete(home ? failure(errc::cancelled).with_connection(e->id).at(stage::check) : too_late(*e));
+        me->complete(home ? about(*e, errc::cancelled).at(stage::check) : too_late(*e));
         return;
     }
     try {
@@ -125,9 +122,7 @@ void call_entry::abandon() noexcept {
     let_go();
     // Where all is as it should be, only lack of memory keeps a call from being carried on.
     bool const going = !s || s->life()->gone();
-    set_result(going
-                   ? too_late(*connection_)
-                   : failure(make_error_code(boost::system::errc::not_enough_memory)).with_connection(connection_->id));
+    set_result(going ? too_late(*connection_) : about(*connection_, lack_of_memory()));
     finish_quietly();
 }
 

@@ -1,5 +1,8 @@
 #include "engine/call_trace.hpp"
 
+#include <new>
+#include <utility>
+
 namespace jirapool::detail {
 
 call_trace::call_trace(timers& clock, shard_stats& stats, bool explains)
@@ -75,9 +78,13 @@ void call_trace::add_what_followed(result<response> const& outcome) {
     if (there) explanation_->append(*there);
 }
 
-void call_trace::give(result<response>& outcome) {
-    if (outcome) outcome->set_explanation(std::move(explanation_));
-    else outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
+void call_trace::give(result<response>& outcome) noexcept {
+    if (outcome) return outcome->set_explanation(std::move(explanation_));
+    try {
+        outcome = std::move(outcome.error()).with_explanation(std::move(explanation_));
+    } catch (std::bad_alloc const&) {
+        return;  // what it ended with matters more than why it took so long
+    }
 }
 
 }  // namespace jirapool::detail

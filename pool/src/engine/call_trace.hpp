@@ -43,12 +43,12 @@ public:
     /// It went on elsewhere, where it was counted and explained since the last lap.
     void add_what_followed(result<response> const& outcome);
     /// Gives the explanation, if one was asked for, with the outcome.
-    void explain(result<response>& outcome) {
+    void explain(result<response>& outcome) noexcept {
         if (explanation_) give(outcome);
     }
 
 private:
-    void give(result<response>& outcome);
+    void give(result<response>& outcome) noexcept;
     void spend(stage s, steady_duration d, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0);
 
     timers& clock_;

@@ -8,13 +8,16 @@
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/quota.hpp>
 #include <jirapool/core/request.hpp>
+#include <jirapool/core/result.hpp>
 #include <jirapool/core/secret.hpp>
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace jirapool::detail {
 
@@ -80,6 +83,17 @@ struct connection_entry {
     std::unique_ptr<token_source> token;          ///< OAuth only; outlives the state, as calls in flight may look at it
     std::unique_ptr<points_quota> account_limit;  ///< of a credential that has met one
 };
+
+/// Says of which connection it is, unless there is no memory to say so.
+inline failure about(connection_entry const& e, failure f) noexcept {
+    try {
+        return std::move(f).with_connection(e.id);
+    } catch (std::bad_alloc const&) {
+        return f;  // nothing was taken of it
+    }
+}
+
+inline failure lack_of_memory() noexcept { return make_error_code(boost::system::errc::not_enough_memory); }
 
 /// What is sent of a request, all but what it streams. `token`: of an OAuth connection. All of it outlives the exchange.
 inline exchange_input input_of(request const& r, connection_entry const& e, connection_state const& s,

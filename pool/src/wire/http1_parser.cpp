@@ -181,8 +181,7 @@ bool http1_parser::folded(string_view name, string_view value) const noexcept {
     std::less<> const before;
     auto const* const name_end = name.data() + name.size();
     if (before(value.data(), name_end) || before(end_, value.data() + value.size())) return true;
-    auto const gap = std_view(string_view(name_end, static_cast<std::size_t>(value.data() - name_end)));
-    return gap.find_first_of("\r\n") != gap.npos;
+    return std::any_of(name_end, value.data(), [](char c) { return c == '\r' || c == '\n'; });
 }
 
 void http1_parser::count_field(string_view name, string_view value, error_code& ec) noexcept {
