@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// jira-cloud.md 3.1. Windows are a little longer than Jira's, for the jitter between our sending and its counting.
+// core/doc/jira-cloud.md, 3.1. Windows are a little longer than Jira's, for the jitter between our sending and its counting.
 struct window {
     std::size_t writes;
     steady_duration length;

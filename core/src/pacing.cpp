@@ -25,7 +25,7 @@ constexpr std::uint8_t pace_step = 16;
 // is used a little less.
 constexpr std::uint8_t most_pace_step = 1;
 
-// Until a route has answered: the lower one of the two figures that Jira documents for a GET (jira-cloud.md 3.2).
+// Until a route has answered: the lower one of the two figures that Jira documents for a GET (core/doc/jira-cloud.md, 3.2).
 constexpr double rate_unanswered = 10;
 
 // How a bucket is refilled is told by what Remaining does within less than the second that the longest step takes: there is

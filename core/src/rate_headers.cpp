@@ -387,7 +387,7 @@ limit_reason reason_named(std::string_view text) noexcept {
     if (is(text, "jira-per-issue-on-write")) return limit_reason::issue_write;
     if (is(text, "jira-quota-tenant-based")) return limit_reason::tenant_quota;
     if (is(text, "jira-quota-global-based")) return limit_reason::global_quota;
-    // An API token's limits, in no document but seen (jira-cloud.md 3.1): a second account of the site has its own.
+    // An API token's limits, in no document but seen (core/doc/jira-cloud.md, 3.1): a second account of the site has its own.
     if (is(text, "jira-cost-based")) return limit_reason::account_cost;
     constexpr std::string_view of_user = "-per-user", confluence = "confluence-";
     if (is(text.substr(0, confluence.size()), confluence)) return limit_reason::other_product;

@@ -15,7 +15,7 @@ namespace jirapool {
 
 namespace {
 
-// The smallest body buffer: most answers of Jira that are not searches fit (jira-cloud.md 5: a project is 1.1 kB).
+// The smallest body buffer: most answers of Jira that are not searches fit (core/doc/jira-cloud.md, 5: a project is 1.1 kB).
 constexpr std::size_t min_capacity = 2048;
 
 constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }

@@ -88,6 +88,8 @@ def broken(name, text, files):
                 plain = re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+", word)
                 if plain and not NAME.match(word) and word.split("/")[0] in files.top and not files.has(word):
                     yield number, word
+        if name.endswith(CODE) and re.search(r"(?<!core/doc/)jira-cloud\.md", line):
+            yield number, "jira-cloud.md (cited as core/doc/jira-cloud.md, 3.1)"
         for section in CITED.findall(line):
             if section not in files.sections:
                 yield number, "jira-cloud.md, " + section
@@ -101,7 +103,8 @@ def check_itself():
         ("pool/README.md", "`wire/ssl.cpp`\n[a](doc/jira-cloud.md)\n`pool/lib`", [(1, "wire/ssl.cpp"), (2, "doc/jira-cloud.md"), (3, "pool/lib")]),
         ("pool/src/wire/tls.cpp", 'auto x = "no.cpp";  // as in tls.cpp', []),
         ("pool/src/wire/tls.cpp", "int x;\n// as in no.cpp\n/* or\n   s/tls.cpp */", [(2, "no.cpp"), (4, "s/tls.cpp")]),
-        ("pool/src/wire/tls.cpp", "// core/doc/jira-cloud.md, 3.1; jira-cloud.md 3.7", [(1, "jira-cloud.md, 3.7")]),
+        ("pool/src/wire/tls.cpp", "// core/doc/jira-cloud.md, 3.1\n// core/doc/jira-cloud.md, 3.7\n// jira-cloud.md 3.1",
+         [(2, "jira-cloud.md, 3.7"), (3, "jira-cloud.md (cited as core/doc/jira-cloud.md, 3.1)")]),
         ("tests/run.sh", 'tests/run.sh "$scratch/x.cpp" build/*.cpp\ntests/walk.sh', [(2, "tests/walk.sh")]),
     ):
         found = list(broken(name, text, files))

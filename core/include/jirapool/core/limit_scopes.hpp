@@ -89,7 +89,7 @@ private:
 };
 static_assert(sizeof(route_scope) <= 48);  // each site has one for each route that it is called by
 
-/// Writes to issues of a site: 20 in 2 s and 100 in 30 s each, exactly (jira-cloud.md 3.1). By a hash of the issue.
+/// Writes to issues of a site: 20 in 2 s and 100 in 30 s each, exactly (core/doc/jira-cloud.md, 3.1). By a hash of the issue.
 class issue_scopes {
 public:
     /// steady_time::min() for one that nothing is known of, and for 0.

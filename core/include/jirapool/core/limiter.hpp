@@ -41,7 +41,7 @@ struct admission {
     Three storeys: what a scope is made of (`pause`, `pacing`, `points_quota`); the scopes, of which a call needs all to let it
     (`limit_scopes`); the queue of those who wait (`limiter_queue`). The limiter says, by its mode, what an arriving call gets.
 
-    Scopes (jira-cloud.md 3.1): route (burst: a bucket of tokens, its rate learned from X-RateLimit-Limit, its size and how it
+    Scopes (core/doc/jira-cloud.md, 3.1): route (burst: a bucket of tokens, its rate learned from X-RateLimit-Limit, its size and how it
     is refilled from the course of X-RateLimit-Remaining), issue (writes: 20 in 2 s and 100 in 30 s, exactly), bulk operations
     in flight, the whole site (unknown reasons), and what the connection's app and account may.
 

@@ -12,7 +12,7 @@ namespace jirapool {
 struct limit_params;
 
 /** How fast the calls of one route of a site may go: a bucket of tokens whose rate is learned from X-RateLimit-Limit, its size
-    and how it is refilled from the course of X-RateLimit-Remaining (jira-cloud.md 3.1, 3.2). Pure; in some 30 bytes, as each
+    and how it is refilled from the course of X-RateLimit-Remaining (core/doc/jira-cloud.md, 3.1, 3.2). Pure; in some 30 bytes, as each
     site has one for each route. */
 class pacing {
 public:

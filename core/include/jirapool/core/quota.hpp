@@ -12,13 +12,13 @@
 
 namespace jirapool {
 
-/// When Jira's hour ends, by its own clock: its points quotas begin anew at the top of each UTC hour (jira-cloud.md 3.1).
+/// When Jira's hour ends, by its own clock: its points quotas begin anew at the top of each UTC hour (core/doc/jira-cloud.md, 3.1).
 steady_time top_of_hour(steady_time now, wall_time server) noexcept;
 
 /** One of Jira's hourly points budgets of an app: over all of its sites (tier 1), or at one site (tier 2). Pure.
 
     Nothing is held back until an answer shows that the budget is enforced, by RateLimit, RateLimit-Policy or a 429:
-    whether a service account's calls count is written nowhere (jira-cloud.md 3.1). Jira tells what is left only past
+    whether a service account's calls count is written nowhere (core/doc/jira-cloud.md, 3.1). Jira tells what is left only past
     80 % of use; from then on what is left is spread over the rest of the hour, at the cost that the last calls were seen
     to have, so that the last ten minutes of an hour are slow instead of closed.
 
