@@ -22,7 +22,7 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
     using kind = admission::kind;
     admission said;
     said.at = now;
-    if (params_->mode == limiting::off) {
+    if (scopes_.params().mode == limiting::off) {
         scopes_.take_unasked(w.route());
         return said;
     }
@@ -36,13 +36,13 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
     bool const too_late = expected.at > deadline;
     said.at = std::max(now, expected.at);
     said.scope = expected.at > now ? expected.scope : first.scope;
-    if (params_->mode == limiting::shadow) {
+    if (scopes_.params().mode == limiting::shadow) {
         said.shadow = too_late ? kind::refused : kind::wait;
         if (too_late) scopes_.take_unasked(w.route());
         else scopes_.take(w.needs(), said.at);
         return said;
     }
-    said.what = too_late ? kind::refused : queue_->size() >= params_->max_waiting ? kind::full : kind::wait;
+    said.what = too_late ? kind::refused : queue_->size() >= scopes_.params().max_waiting ? kind::full : kind::wait;
     if (said.what == kind::wait) queue_->add(w, scopes_, now);
     return said;
 }
@@ -67,16 +67,16 @@ std::vector<limiter_waiter*> site_limiter::waiting_calls() const {
 
 site_limiter::lesson site_limiter::on_answer(route_match m, quota_scopes q, int status, rate_headers const& h,
                                              steady_time now, wall_time wall, random_engine& random) {
-    if (params_->mode == limiting::off) return {};
+    if (scopes_.params().mode == limiting::off) return {};
     return scopes_.on_answer(m, q, {status, h, now, h.date.value_or(wall)}, random);
 }
 
 bool site_limiter::open(route_match m, quota_scopes q, steady_time now) const noexcept {
-    return params_->mode != limiting::enforce || scopes_.open({m, q}, now);
+    return scopes_.params().mode != limiting::enforce || scopes_.open({m, q}, now);
 }
 
 void site_limiter::on_held(route_id route) noexcept {
-    if (params_->mode == limiting::enforce) scopes_.on_held(route);
+    if (scopes_.params().mode == limiting::enforce) scopes_.on_held(route);
 }
 
 void site_limiter::merge(site_limiter const& other, word w) { scopes_.merge(other.scopes_, w == word::told); }

@@ -29,7 +29,8 @@ double bytes_per_connection(std::size_t count, layout how) {
     model_params m;
     m.sites = count;
     client_params p;
-    p.pool.max_queue = count;  // all ask for their first token at once
+    p.pool.max_queue = count;                                    // all ask for their first token at once
+    p.tokens.exchanges_per_second = static_cast<double>(count);  // and get it: this is about what they cost then
     engine_world w(m, p, 20);
     std::vector<connection> all;
     for (std::size_t i = 0; i < count; ++i) {

@@ -72,7 +72,8 @@ class episode {
 public:
     episode(std::uint64_t seed, coverage& c) : covered_(c), random_(seed), world_(params(), seed) {
         sites_used_ = 1 + random_() % sites_.size();
-        for (std::size_t i = 0; i < sites_used_; ++i) sites_[i].set_weight(static_cast<unsigned>(1 + random_() % 4));
+        for (std::size_t i = 0; i < sites_used_; ++i)
+            sites_[i].set_weight(static_cast<std::uint16_t>(1 + random_() % 4));
         max_held_ = std::max<std::size_t>(
             1, static_cast<std::size_t>(world_.params.pool.max_share_of_site *
                                         static_cast<double>(world_.params.pool.max_channels)));
@@ -218,7 +219,7 @@ private:
             last_ = "weight";
             // The rest of a turn is still of the old weight, which compare_served does not know.
             auto& site = sites_[pick(sites_used_)];
-            if (site.waiting() == 0) site.set_weight(static_cast<unsigned>(1 + random_() % 4));
+            if (site.waiting() == 0) site.set_weight(static_cast<std::uint16_t>(1 + random_() % 4));
         } else {
             last_ = "weather";
             change_weather();

@@ -12,6 +12,7 @@
 #include <jirapool/core/secret.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <new>
@@ -46,7 +47,7 @@ public:
     /// Its site's place in the origin's queue.
     fair_flow& flow() const {
         auto& f = site->flow_at(origin);
-        f.set_weight(options.weight);
+        f.set_weight(static_cast<std::uint16_t>(options.weight));  // at most 100
         return f;
     }
 };

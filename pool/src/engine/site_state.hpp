@@ -80,11 +80,11 @@ public:
     /// The same for one on another shard, which has been told.
     void leave() {
         auto const waiting = take_waiting();
-        left_ = true;
+        left_ = 1;
         send_on(waiting);
     }
     /// Its connections are another shard's: nothing new goes out from here.
-    bool left() const noexcept { return left_; }
+    bool left() const noexcept { return left_ != 0; }
     /// Itself, or what it has become.
     site_state& current() noexcept {
         auto* s = this;
@@ -98,7 +98,7 @@ public:
        renamed has another host. */
 
     /// What is kept of a host's hash.
-    static constexpr std::uint32_t host_bits = 0x7fffffff;
+    static constexpr std::uint32_t host_bits = 0x3fffffff;
 
     /// A call that names the cloud ID was answered well.
     void on_gateway_accepted() noexcept { by_gateway_ = 1; }
@@ -169,8 +169,8 @@ private:
 public:
     site_limiter limiter;
     retry_budget budget;
-    std::unique_ptr<points_quota> quota;  ///< of calls with API tokens, which are nobody's app
     latency_estimate exchange_time;
+    std::unique_ptr<points_quota> quota;  ///< of calls with API tokens, which are nobody's app
 
     /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in
     /// two queues would be given a channel to the wrong one.
@@ -192,12 +192,12 @@ private:
     std::shared_ptr<shard_context> const context_;
     timer_room room_;
     std::shared_ptr<site_state> successor_;
-    bool left_ = false;
     steady_time doubted_pause_ = steady_time::min();
     // Hashes of the host whose word counts, and of the last that was doubted. In 8 bytes, as there may be a million sites.
-    std::uint32_t host_ : 31 = 0;
+    std::uint32_t host_ : 30 = 0;
     std::uint32_t by_gateway_ : 1 = 0;
-    std::uint32_t doubted_host_ : 31 = 0;
+    std::uint32_t left_ : 1 = 0;
+    std::uint32_t doubted_host_ : 30 = 0;
     std::uint32_t host_agrees_ : 1 = 0;
 };
 

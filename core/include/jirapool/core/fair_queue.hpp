@@ -34,14 +34,14 @@ private:
 class fair_flow {
 public:
     /// weight >= 1, here and in set_weight.
-    explicit fair_flow(unsigned weight = 1) noexcept : weight_(weight) {}
+    explicit fair_flow(std::uint16_t weight = 1) noexcept : weight_(weight) {}
     fair_flow(fair_flow const&) = delete;
     fair_flow& operator=(fair_flow const&) = delete;
     std::size_t waiting() const noexcept { return waiting_; }
     std::size_t held() const noexcept { return held_; }
     unsigned weight() const noexcept { return weight_; }
     /// Holds from its next turn on.
-    void set_weight(unsigned weight) noexcept { weight_ = weight; }
+    void set_weight(std::uint16_t weight) noexcept { weight_ = weight; }
     /// It waits, and behind all flows that keep to their share.
     bool second_tier() const noexcept { return waiting_ != 0 && tier_ == tier::second; }
 
@@ -56,13 +56,13 @@ private:
     fair_flow* previous_ = nullptr;
     std::uint32_t waiting_ = 0;
     std::uint32_t held_ = 0;
-    std::uint32_t weight_;
+    std::uint16_t weight_;
+    tier tier_ = tier::first;
     std::uint32_t turns_left_ = 0;
     std::uint32_t usage_ = 0;           // grants of late, in 1/256
     std::uint32_t epoch_ = 0;           // that usage_ is of; 0: never
     std::uint32_t active_ = 0;          // the last epoch in which it was active; 0: never
     std::uint32_t counted_weight_ = 0;  // as which it counts among the active ones
-    tier tier_ = tier::first;
 };
 
 /** Who gets the next free channel: sites in turn, by weight, first come first served inside a site.

@@ -153,6 +153,7 @@ public:
     void on_sent(route_id r) noexcept;
     void on_done(route_id r) noexcept;
 
+    limit_params const& params() const noexcept { return *params_; }
     issue_scopes& issues() noexcept { return issues_; }
     issue_scopes const& issues() const noexcept { return issues_; }
     /// Between two calls of the route. May throw bad_alloc.
@@ -178,7 +179,7 @@ private:
     limit_params const* params_;
     std::vector<route_scope> routes_;
     issue_scopes issues_;
-    jirapool::pause site_;
+    [[no_unique_address]] jirapool::pause site_;
     std::uint16_t bulk_in_flight_ = 0;
 };
 

@@ -53,7 +53,7 @@ struct admission {
     @par Threads   One at a time: it belongs to its site's shard. */
 class site_limiter {
 public:
-    explicit site_limiter(limit_params const& p) noexcept : params_(&p), scopes_(p) {}  ///< keeps a reference
+    explicit site_limiter(limit_params const& p) noexcept : scopes_(p) {}  ///< keeps a reference
 
     /// A call arrives. On `wait` it is queued until `release` or `remove`; `deadline` is its last useful moment to go. Throws
     /// std::bad_alloc; the call does not wait then.
@@ -108,7 +108,6 @@ public:
     void reset() noexcept { scopes_.reset(); }
 
 private:
-    limit_params const* params_;
     limit_scopes scopes_;
     std::unique_ptr<limiter_queue> queue_;  // since somebody waited: most sites' calls never do
 };
