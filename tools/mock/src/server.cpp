@@ -136,11 +136,11 @@ public:
     session(worker& host, tcp::socket socket, std::uint64_t number)
         : guest(host), stream_(std::move(socket), host.tls), timer_(host.io), number_(number) {
         host_.guests.insert(this);
-        host_.application.connection_opened();
+        host_.application.tally().connection_opened();
     }
     ~session() override {
         host_.guests.erase(this);
-        host_.application.connection_closed();
+        host_.application.tally().connection_closed();
     }
 
     void start() {
@@ -159,7 +159,7 @@ public:
 
     void on_deadline() override {
         deadline_ = steady_time::max();
-        if (state_ == state::handshaking) host_.application.handshake_failed();
+        if (state_ == state::handshaking) host_.application.tally().handshake_failed();
         if (state_ != state::idle) {
             abort(false);
             return;
@@ -177,11 +177,11 @@ private:
 
     void on_handshake(error_code ec) {
         if (ec) {
-            if (!is_aborted_) host_.application.handshake_failed();
+            if (!is_aborted_) host_.application.tally().handshake_failed();
             return;
         }
         SSL* const ssl = stream_.native_handle();
-        host_.application.handshake_done(SSL_session_reused(ssl) == 1);
+        host_.application.tally().handshake_done(SSL_session_reused(ssl) == 1);
         if (char const* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) sni_ = lower(name);
         read();
     }
@@ -289,7 +289,7 @@ private:
             if (s.close) return shut_down();
         }
         if (reply_.close_silently) {
-            host_.application.injected_close();
+            host_.application.tally().injected_close();
             return shut_down();
         }
         if (!keep_alive_) return shut_down();
@@ -414,7 +414,7 @@ private:
     }
 
     void change_faults(std::string_view query, reply& out) {
-        faults f = host_.application.get_faults();
+        faults f = host_.application.settings().get_faults();
         bool ok = true;
         auto const number = [&](std::string_view name) -> std::optional<double> {
             auto const text = form_field(query, name);
@@ -444,7 +444,7 @@ private:
             out.body = fmt::format("{}\n", problem);
             return;
         }
-        host_.application.set_faults(f);
+        host_.application.settings().set_faults(f);
         out.status = 204;
     }
 
@@ -648,19 +648,21 @@ mock::world const& server::world() const noexcept { return impl_->application.wo
 stats server::snapshot() const { return impl_->application.snapshot(); }
 std::vector<bucket_stats> server::buckets() const { return impl_->application.buckets(); }
 void server::reset_stats() { impl_->application.reset_stats(); }
-faults server::get_faults() const { return impl_->application.get_faults(); }
+faults server::get_faults() const { return impl_->application.settings().get_faults(); }
 void server::set_faults(faults f) {
     if (char const* const problem = why_invalid(f)) throw std::invalid_argument(problem);
-    impl_->application.set_faults(f);
+    impl_->application.settings().set_faults(f);
 }
-void server::set_intercept(intercept_function f) { impl_->application.set_intercept(std::move(f)); }
-void server::revoke_tokens(std::size_t connection) { impl_->application.revoke_tokens(connection, read_clock()); }
+void server::set_intercept(intercept_function f) { impl_->application.settings().set_intercept(std::move(f)); }
+void server::revoke_tokens(std::size_t connection) {
+    impl_->application.auth().revoke_tokens(connection, read_clock());
+}
 void server::replace_secret(std::size_t connection, std::string secret) {
-    impl_->application.replace_secret(connection, std::move(secret));
+    impl_->application.auth().replace_secret(connection, std::move(secret));
 }
 void server::close_connections(bool reset) { impl_->close_connections(reset); }
 std::optional<std::string> server::issue_summary(std::size_t site, std::string_view key) const {
-    auto const issue = impl_->application.site(site).issue(app::issue_number(key));
+    auto const issue = impl_->application.site(site).issue(issue_number(key));
     if (!issue) return std::nullopt;
     return issue->summary;
 }
