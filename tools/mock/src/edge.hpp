@@ -12,7 +12,7 @@ namespace jirapool::mock {
 /** What stands before Jira: finds out which host, site and route a request is for, and answers what no Jira gets to see: what
     is for no host of ours or no HTTP that the edge lets pass, tenant_info, and the gateway's unknown paths.
 
-    It neither knows who is calling nor counts. */
+    It lets in or refuses nobody for who they are, and counts nothing. */
 class edge {
 public:
     explicit edge(world const& w) noexcept : world_(w) {}
