@@ -164,7 +164,7 @@ TEST_CASE("mock app: an access token lives exactly as long as it should, and old
     CHECK(status(newer, later(9999ms)) == 200);
     CHECK(status(token, later(10s)) == 401);
     CHECK(status(newer, later(10s)) == 200);
-    a.revoke_tokens(static_cast<std::size_t>(&c - a.world().connections().data()), later(10s));
+    a.auth().revoke_tokens(static_cast<std::size_t>(&c - a.world().connections().data()), later(10s));
     CHECK(status(newer, later(11s)) == 401);
     CHECK(status(token_of(exchange(c).of(a, later(11s))), later(12s)) == 200);
     CHECK(a.snapshot().refreshes == 3);
@@ -487,7 +487,7 @@ TEST_CASE("mock app: a replaced secret counts from now on, and the old one is st
     connection_info c = *a.world().find("oauth-0001");
     std::size_t const index = 6;
     REQUIRE(a.world().connections()[index].id == c.id);
-    a.replace_secret(index, "ATOAnew");
+    a.auth().replace_secret(index, "ATOAnew");
     CHECK(exchange(c).of(a).status == 401);
     CHECK(a.snapshot().isolation_violations == 0);
     c.secret = "ATOAnew";
@@ -538,7 +538,7 @@ TEST_CASE("mock app: an intercept comes first, and what it throws is shown") {
     CHECK(thrown.scripted->status == 500);
     CHECK(has(thrown.scripted->body, "oops"));
     CHECK(a.snapshot().intercepted == 2);
-    a.set_intercept({});
+    a.settings().set_intercept({});
     CHECK_FALSE(ask("GET", "site-0001.atlassian.net", "/throw").of(a).scripted);
 }
 

@@ -297,6 +297,31 @@ TEST_CASE("mock server: what is no request or too large is refused and the conne
     CHECK(s.snapshot().bad_requests == 3);
 }
 
+TEST_CASE("mock server: who waits for 100 Continue gets it, and then the answer") {
+    server s{params()};
+    s.start();
+    client c(s, host);
+    c.send("POST /rest/api/3/issue HTTP/1.1\r\nHost: " + host +
+           "\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    CHECK(c.read_answer() == "HTTP/1.1 100 Continue\r\n\r\n");
+    CHECK(c.ask("{}").starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+    CHECK(c.ask(tenant_info).starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("mock server: an injected close comes after a whole answer that does not announce it") {
+    params p;
+    p.faulty.close_rate = 1;
+    server s{p};
+    s.start();
+    client c(s, host);
+    std::string const text = c.ask(tenant_info);
+    CHECK(text.ends_with(R"({"cloudId":")" + s.world().sites()[0].cloud_id + R"("})"));
+    CHECK(text.find("Connection: close") == std::string::npos);
+    CHECK(c.is_ended());
+    CHECK(c.was_closed_in_order());
+    CHECK(s.snapshot().injected_closes == 1);
+}
+
 TEST_CASE("mock server: many clients on many threads get an answer each") {
     params p;
     p.threads = 2;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "clock.hpp"
-#include "route.hpp"
+#include "exchange_mark.hpp"
 
 #include <jirapool/mock/scripted.hpp>
 
@@ -9,31 +9,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace jirapool::mock {
-
-class app;
-
-/// While it lives, a token exchange counts as in flight.
-class exchange_mark {
-public:
-    exchange_mark() = default;
-    exchange_mark(app& owner, std::size_t connection) noexcept : owner_(&owner), connection_(connection) {}
-    exchange_mark(exchange_mark&& other) noexcept
-        : owner_(std::exchange(other.owner_, nullptr)), connection_(other.connection_) {}
-    exchange_mark& operator=(exchange_mark&& other) noexcept {
-        std::swap(owner_, other.owner_);
-        std::swap(connection_, other.connection_);
-        return *this;
-    }
-    ~exchange_mark() { end(); }
-    void end() noexcept;
-
-private:
-    app* owner_ = nullptr;
-    std::size_t connection_ = 0;
-};
 
 /// What is to be sent, and when.
 class reply {

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "worker.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+namespace jirapool::mock {
+
+/// One plain-HTTP connection to the admin port: a request, and the answer that answer_admin has for it.
+asio::awaitable<void> serve_admin(worker* host, tcp::socket socket);
+
+}  // namespace jirapool::mock
