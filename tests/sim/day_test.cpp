@@ -25,7 +25,8 @@ void show_violations(history const& h) {
 
 TEST_CASE("sim: a day of 10,000 sites under mixed faults", "[.figures]") {
     auto const cpu = cpu_seconds();
-    auto const h = run_mixed_world(25, 10'000, 24h, 18.5);
+    // A world in which tokens live for half an hour and each site is two connections.
+    auto const h = run_mixed_world(47, 10'000, 24h, 18.5);
     show_violations(h);
     figure("day_cpu_s", cpu_seconds() - cpu);
     figure("day_calls", static_cast<double>(h.totals.started));

@@ -219,6 +219,45 @@ TEST_CASE("sim: a call that waits for a channel sends nothing once its connectio
     w.check_books();
 }
 
+TEST_CASE("sim: a call that waits ends at once when its connection is removed, whatever it waits for") {
+    struct waiting {
+        char const* what_for;
+        void (*close)(engine_world&);
+    };
+    static constexpr waiting kinds[] = {
+        {"a channel that others use", [](engine_world& w) { w.jira().params().latency = 20s; }},
+        {"a channel that cannot be dialled", [](engine_world& w) { w.jira().params().faults.refused_dials = 1; }},
+        {"a permit",
+         [](engine_world& w) { w.jira().close(jira_model::scope::site_unknown, 0, myself, w.time().now() + 1min); }},
+    };
+    for (auto const& kind : kinds) {
+        INFO(kind.what_for);
+        client_params p;
+        p.pool.max_channels = 1;
+        settled_world w(settled_world::one_site(), p);
+        if (kind.close == kinds[0].close) w.open_channel();
+        kind.close(w);
+        w.start(0, request::get(myself), 60s);
+        w.pass(1s);
+        std::optional<error_code> ended;
+        auto const at = [&w, removed = w.time().now()] { return w.time().now() - removed; };
+        steady_duration took = 1h;
+        for (int i = 0; i < 3; ++i)
+            w.start(0, request::get(myself), 60s, [&](result<response> const& got) {
+                ended = got ? error_code() : got.error().code();
+                took = at();
+            });
+        w.pass(100ms);
+        REQUIRE_FALSE(ended);
+        w.remove(0);
+        w.pass(50s);
+        REQUIRE(ended);
+        CHECK(*ended == errc::connection_removed);
+        CHECK(took <= 110ms);
+        w.check_books();
+    }
+}
+
 TEST_CASE("sim: a resend that would come behind the deadline is not waited for: the answer at hand is delivered") {
     settled_world w;
     w.jira().params().faults.transient = 1;

@@ -341,8 +341,11 @@ private:
                 auto const step = co_await have_token();
                 if (step != next::go_on) co_return step;
             }
-            lease_result got = co_await state_->origin->acquire(&state_->flow(), last_useful_permit(), heeds_);
+            lease_result got = co_await state_->origin->acquire(&state_->flow(), last_useful_permit(), heeds_,
+                                                                entry_.get());
             trace_.lap(stage::lease);
+            // Whatever kept the channel away. Who is cancelled is told so by the pool as well.
+            if (!got.lease && entry_->removed) co_return woken(wake::notified, stage::lease);
             if (!got.lease) co_return without_channel(std::move(got.error));
             lease_ = std::move(got.lease);
             if (!entry_->token) co_return next::go_on;

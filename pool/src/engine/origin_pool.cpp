@@ -74,8 +74,8 @@ void lease::close(close_reason why) noexcept {
 }
 
 struct origin_pool::waiter : fair_waiter {
-    waiter(origin_pool& p, fair_flow& f, bool b)
-        : point(p.context_->clock, p.context_->executor), pool(p), flow(f), in_background(b) {}
+    waiter(origin_pool& p, fair_flow& f, bool b, connection_entry const* o)
+        : point(p.context_->clock, p.context_->executor), pool(p), flow(f), of(o), in_background(b) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~waiter() { leave(); }
     void enter() {
@@ -96,6 +96,7 @@ struct origin_pool::waiter : fair_waiter {
     wait_point point;
     origin_pool& pool;
     fair_flow& flow;
+    connection_entry const* const of;
     bool const in_background;
     // What it was given or told; a lease that nobody takes over any more goes back by itself.
     detail::lease lease;
@@ -152,16 +153,22 @@ lease origin_pool::take_for(fair_flow& flow) noexcept {
     return lease(shared_from_this(), flow, std::move(c));
 }
 
-asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline,
-                                                   asio::cancellation_type heeds) {
-    return wait_for_lease(flow, deadline, heeds, false);
+asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline, asio::cancellation_type heeds,
+                                                   connection_entry const* of) {
+    return wait_for_lease(flow, deadline, heeds, false, of);
+}
+
+void origin_pool::end_waits_of(fair_flow const& flow, connection_entry const& of) {
+    flow.each_waiting([&](fair_waiter& w) {
+        if (static_cast<waiter&>(w).of == &of) static_cast<waiter&>(w).point.notify();
+    });
 }
 
 asio::awaitable<lease_result> origin_pool::acquire_in_background(fair_flow* flow) {
     if (!turn_) turn_ = std::make_unique<serve_timer>(*this);
     // What waits for ever is in no register, and `stop` would not reach it.
     constexpr auto longest = std::chrono::hours(24);
-    return wait_for_lease(flow, later(context_->clock.now(), longest), asio::cancellation_type::all, true);
+    return wait_for_lease(flow, later(context_->clock.now(), longest), asio::cancellation_type::all, true, nullptr);
 }
 
 asio::awaitable<lease> origin_pool::dial_for(fair_flow* flow) {
@@ -196,7 +203,8 @@ void origin_pool::close_unheard_since(steady_time then) noexcept {
 }
 
 asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, steady_time deadline,
-                                                          asio::cancellation_type heeds, bool in_background) {
+                                                          asio::cancellation_type heeds, bool in_background,
+                                                          connection_entry const* of) {
     lease_result result;
     if (stopped_) {
         result.error = errc::stopped;
@@ -219,7 +227,7 @@ asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, stead
         co_return result;
     }
 
-    waiter w(*this, *flow, in_background);
+    waiter w(*this, *flow, in_background, of);
     w.enter();
     if (capped) context_->stats->site_cap_waits.add();
     serve();
@@ -314,6 +322,7 @@ void origin_pool::drop(std::unique_ptr<channel> c, close_reason why) noexcept {
     context_->stats->channels_closed[static_cast<std::size_t>(why)].add();
 }
 
+// The series jirapool_channels: nobody else moves it.
 void origin_pool::set_state(channel_state& of, channel_state to) noexcept {
     auto& stats = *context_->stats;
     auto const count = [&](channel_state s, int by) {

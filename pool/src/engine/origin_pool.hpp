@@ -18,6 +18,8 @@
 
 namespace jirapool::detail {
 
+struct connection_entry;
+
 class origin_pool;
 
 /// The right to run one exchange on a channel. Gives it back when destroyed: closed, unless `end` or `give_back` came before.
@@ -65,7 +67,6 @@ public:
     ~origin_pool();
 
     std::string const& host() const noexcept { return host_; }
-    /// Whole lines that each request to it has: Host, User-Agent.
     /// What each request says of where it goes and whose it is.
     void address(exchange_input& in) const noexcept {
         in.host = host_;
@@ -77,9 +78,12 @@ public:
     /// One that is idle, if the flow may have it at once; else none. `flow` must outlive the lease.
     lease try_acquire(fair_flow& flow) noexcept;
     /// As try_acquire, but waits. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
-    /// `heeds`: the types of cancellation that end the wait.
+    /// `heeds`: the types of cancellation that end the wait. `of`: whose call waits, if somebody's does.
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline,
-                                          asio::cancellation_type heeds = asio::cancellation_type::all);
+                                          asio::cancellation_type heeds = asio::cancellation_type::all,
+                                          connection_entry const* of = nullptr);
+    /// The connection was removed: those of its calls that wait in the flow end, as cancelled.
+    void end_waits_of(fair_flow const& flow, connection_entry const& of);
 
     /// For what no call waits for: as acquire, but a dial for it waits until params let one begin. For a day, as the turn
     /// of one site among thousands may be minutes away; `stop` ends it.
@@ -113,7 +117,7 @@ private:
     class serve_timer;
 
     asio::awaitable<lease_result> wait_for_lease(fair_flow* flow, steady_time deadline, asio::cancellation_type heeds,
-                                                 bool in_background);
+                                                 bool in_background, connection_entry const* of);
     void give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept;
     void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
 

@@ -348,7 +348,8 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
     auto const s = connections_.leave(*e);
     if (e->token) e->token->wake_all();
     connections_.note_refused(e->id, false);
-    s->site->end_waits_of(*e);
+    s->site->current().end_waits_of(*e);
+    if (auto const* const flow = s->site->known_flow_at(s->origin)) s->origin->end_waits_of(*flow, *e);
     ++removed_;
     if (removed_ >= 64 && 2 * removed_ >= sites_.size()) forget_unused();
 }

@@ -175,11 +175,17 @@ public:
     /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in
     /// two queues would be given a channel to the wrong one.
     fair_flow& flow_at(std::shared_ptr<origin_pool> const& origin) {
-        for (auto& f : flows_)
-            if (f.origin.lock() == origin) return f.flow;
+        if (auto* const known = known_flow_at(origin)) return *known;
         // What a flow remembers is of its queue alone, so it goes with it.
         flows_.remove_if([](origin_flow const& f) { return f.origin.expired(); });
         return flows_.emplace_front(origin).flow;
+    }
+
+    /// Null: it was in no queue there yet.
+    fair_flow* known_flow_at(std::shared_ptr<origin_pool> const& origin) noexcept {
+        for (auto& f : flows_)
+            if (f.origin.lock() == origin) return &f.flow;
+        return nullptr;
     }
 
 private:

@@ -240,12 +240,6 @@ void token_source::schedule() noexcept {
     }
 }
 
-void token_source::retire() noexcept {
-    retired = true;
-    current.reset();
-    refresher_.context().clock.cancel(*this);
-}
-
 void token_source::note_failure(std::string why) {
     failed_ = why.empty() ? nullptr : std::make_unique<std::string const>(std::move(why));
 }
@@ -274,6 +268,14 @@ void token_source::on_time() {
 void token_source::on_endpoint_recovered() noexcept {
     fsm.on_endpoint_recovered(refresher_.context().clock.now(), calls_wait(), refresher_.context().random);
     schedule();
+}
+
+// Its end
+
+void token_source::retire() noexcept {
+    retired = true;
+    current.reset();
+    refresher_.context().clock.cancel(*this);
 }
 
 }  // namespace jirapool::detail

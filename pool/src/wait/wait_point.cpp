@@ -98,7 +98,7 @@ asio::awaitable<wake> wait_point::wait(steady_time deadline, asio::cancellation_
     }
 }
 
-asio::awaitable<wake> wait_point::yield(asio::cancellation_type heeds) {
+asio::awaitable<wake> wait_point::give_way(asio::cancellation_type heeds) {
     auto const state = co_await asio::this_coro::cancellation_state;
     auto const cancelled = [&] {
         return (state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped();

@@ -35,7 +35,7 @@ public:
     /// `heeds`: the types of cancellation that end it.
     asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds = asio::cancellation_type::all);
     /// Lets everything that is ready have its turn. `cancelled`, as of `wait`, or `notified`.
-    asio::awaitable<wake> yield(asio::cancellation_type heeds);
+    asio::awaitable<wake> give_way(asio::cancellation_type heeds);
     /// Wakes who waits; nothing when nobody does.
     void notify() noexcept { complete(wake::notified); }
     /// The same at once: only where nothing of ours is on the stack, in a handler of the executor.

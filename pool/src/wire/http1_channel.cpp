@@ -163,7 +163,7 @@ error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
 }
 
 asio::awaitable<error_code> timed_socket::give_way() {
-    wake const why = co_await point_.yield(while_exchanging);
+    wake const why = co_await point_.give_way(while_exchanging);
     co_return why == wake::notified ? error_code() : interruption();
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <deque>
 #include <stdexcept>
 #include <vector>
@@ -19,7 +20,7 @@ constexpr steady_time t0{1000h};
 
 /// A site with calls that never run out.
 struct backlogged {
-    explicit backlogged(unsigned weight) : flow(weight), waiters(3) {}
+    explicit backlogged(std::uint16_t weight) : flow(weight), waiters(3) {}
     void fill(fair_queue& q, steady_time now) {
         for (auto& w : waiters)
             if (!w.queued()) q.push(flow, w, now);

@@ -25,6 +25,7 @@ public:
 
 private:
     friend class fair_queue;
+    friend class fair_flow;
     fair_waiter* next_ = nullptr;
     fair_waiter* previous_ = nullptr;
     fair_flow* flow_ = nullptr;
@@ -42,6 +43,11 @@ public:
     unsigned weight() const noexcept { return weight_; }
     /// Holds from its next turn on.
     void set_weight(std::uint16_t weight) noexcept { weight_ = weight; }
+    /// All that wait here, in their order. `f` takes none out.
+    template <class F>
+    void each_waiting(F f) const {
+        for (auto* w = first_; w != nullptr; w = w->next_) f(*w);
+    }
     /// It waits, and behind all flows that keep to their share.
     bool second_tier() const noexcept { return waiting_ != 0 && tier_ == tier::second; }
 

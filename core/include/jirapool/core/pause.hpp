@@ -11,7 +11,7 @@ namespace jirapool {
 
 /** Whether a scope of the limiter is closed, and who may try it: a route, a site, an app's or account's quota.
 
-    Open, until something says that it is not. Paused, until its time has come; then one call goes alone, the probe. Probing,
+    Open, until an answer closes it (`limit_scopes::on_answer`: a 429 that names it, a 503 that says when to come back). Paused, until its time has come; then one call goes alone, the probe. Probing,
     until that call's answer opens the scope or pauses it again, or until another call may try, as the probe may be lost. Pure. */
 class pause {
 public:

@@ -81,7 +81,8 @@ private:
     bool out_of_reach_ = false;
 };
 
-/** The life of one OAuth credential's access token: pure decisions, no I/O, no clock, no allocation.
+/** When one OAuth credential's access token is renewed, used and given up: pure decisions, no I/O, no clock, no allocation. Its life is
+    drawn in core/doc/0003-tokens.md.
 
     Whoever gets `use_and_refresh` or `refresh_then_wait`, or finds `refresh_due` or `overtake_due`, starts one exchange and
     keeps the generation and the failures of that moment. Once it has a channel it asks may_send, and ends there if it may not.

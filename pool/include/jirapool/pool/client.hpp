@@ -248,7 +248,7 @@ public:
                       stopped. */
     result<connection> replace(connection_config c);
 
-    /// Removes a connection: its calls that wait end with connection_removed, those on the wire finish. False says that there
+    /// Removes a connection: its calls that wait end with connection_removed, those for a permit, a token or a channel at once; those on the wire finish. False says that there
     /// was none of that id.
     bool remove(std::string_view id);
 

@@ -27,13 +27,17 @@ namespace asio = boost::asio;
 
     @par Errors      What `begin`, `write` or `end` return ends the call with that code; an exception with sink_failed. The
                      channel is closed and the request not sent again.
-    @par Limits      max_body does not hold: the sink decides. body_timeout is for each piece, min_rate for the time outside
-                     of the sink, the call's deadline for all.
-    @par Threads     A sink runs on the shard's executor, a client's own or one of a runtime's threads, and must not block it.
+    @par Limits      max_body does not hold: the sink decides. body_timeout is for each piece and begins anew behind it, min_rate
+                     for the time outside of the sink; the call's deadline is for all, the sink's time with it.
+    @par Threads     A sink runs on the shard's executor, a client's own or one of a runtime's threads, and must not block it:
+                     nothing can end a function that does not return.
+    @par Re-entry    A sink may call the client, add, replace and remove connections, and stop, drain or destroy it. A call that it
+                     waits for takes a channel beside its own; where all of an origin's channels are held by such sinks, these
+                     wait for one another until their deadlines.
     @par Lifetime    A sink is held until the call has ended, and until a `write` or `end` that was cancelled in the middle has. These
                      get terminal cancellation when the call's deadline passes, it is cancelled or its client stops; the
-                     call does not wait for them then. One that heeds no cancellation holds up the end of a runtime. A sink
-                     serves one call at a time. */
+                     call does not wait for them then. One that heeds no cancellation holds up the end of a runtime, by half
+                     a second. A sink serves one call at a time. */
 class body_sink {
 public:
     body_sink() = default;
@@ -65,7 +69,7 @@ public:
                      for with source_failed. failure::maybe_processed is false when nothing was sent yet: the first piece is
                      read before that. The channel is closed and the request not sent again.
     @par Limits      write_timeout is for each piece, less the time in the source; the call's deadline for all.
-    @par Threads, Lifetime   As for body_sink. */
+    @par Threads, Re-entry, Lifetime   As for body_sink. */
 class body_source {
 public:
     body_source() = default;
