@@ -4,6 +4,7 @@
 #include <boost/throw_exception.hpp>
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -49,7 +50,8 @@ char const* to_string(stage s) noexcept {
 
 // Never destroyed: a handler may look at its failure while the program's other objects go.
 failure::text const& failure::no_text() noexcept {
-    static text const& none = *new text;
+    alignas(text) static unsigned char room[sizeof(text)];
+    static text const& none = *::new (room) text;
     return none;
 }
 
