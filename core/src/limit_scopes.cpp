@@ -65,20 +65,25 @@ char const* to_string(limit_scope s) noexcept {
     return "unknown";
 }
 
-limit_needs::limit_needs(route_match m, quota_scopes q) noexcept
+limit_needs::limit_needs(route_match m, quota_scopes q, bool t) noexcept
     : quotas(q),
       issue(jirapool::route(m.route).writes_issue && !m.issue.empty() ? hash_of(m.issue) : 0),
-      route(m.route) {}
+      route(m.route),
+      has_token(t) {}
 
 // One route
 
 route_scope::route_scope(route_id r) noexcept : pacing_(route(r).default_rate), id_(r) {}
 
-steady_time route_scope::earliest(limit_params const& p, steady_time now, probes of) const noexcept {
+steady_time route_scope::earliest(limit_params const& p, bool has_token, steady_time now, probes of) const noexcept {
     bool const soon = of == probes::answered_soon;
     auto at = pause_.open() ? pacing_.earliest(p) : soon && pause_.probing() ? steady_time::min() : pause_.earliest();
-    // When those are sent nobody knows, but they lead to another look.
-    if (!soon && held_ > 0 && held_ >= pacing_.burst(p)) at = std::max(at, now + 1s);
+    // When those are sent nobody knows, but they lead to another look. What waits for a token holds up only who lacks one as well: another
+    // connection of the site goes on.
+    auto const of_channels = held_[static_cast<std::size_t>(held_for::channel)];
+    auto const of_tokens = has_token ? 0 : held_[static_cast<std::size_t>(held_for::token)];
+    int const held = of_channels + of_tokens;
+    if (!soon && held > 0 && held >= pacing_.burst(p)) at = std::max(at, now + 1s);
     return at;
 }
 
@@ -117,17 +122,20 @@ bool route_scope::unwell(steady_time now) const noexcept {
     return !pause_.open() && unwell_ && pause_.earliest() + unwell_memory > now;
 }
 
-void route_scope::hold() noexcept {
-    if (held_ < std::numeric_limits<std::uint16_t>::max()) ++held_;
+void route_scope::hold(held_for what) noexcept {
+    auto& held = held_[static_cast<std::size_t>(what)];
+    if (held < std::numeric_limits<std::uint16_t>::max()) ++held;
 }
 
-void route_scope::unhold() noexcept {
-    if (held_ > 0) --held_;
+void route_scope::unhold(held_for what) noexcept {
+    auto& held = held_[static_cast<std::size_t>(what)];
+    if (held > 0) --held;
 }
 
-std::uint16_t route_scope::take_held() noexcept { return std::exchange(held_, std::uint16_t{0}); }
-
-void route_scope::add_held(std::uint16_t n) noexcept { held_ = static_cast<std::uint16_t>(held_ + n); }
+void route_scope::take_held(route_scope& other) noexcept {
+    for (std::size_t i = 0; i < held_.size(); ++i)
+        held_[i] = static_cast<std::uint16_t>(held_[i] + std::exchange(other.held_[i], std::uint16_t{0}));
+}
 
 void route_scope::keep_no_burst(limit_params const& p, steady_time now) noexcept {
     if (pause_.open()) pacing_.keep_no_burst(p, now);
@@ -262,7 +270,8 @@ steady_duration limit_scopes::interval(route_id r) { return at(r).interval(*para
 
 limit_turn limit_scopes::earliest(limit_needs const& n, steady_time now, probes of) const noexcept {
     limit_turn t;
-    if (auto const* const s = find(n.route)) t.not_before(s->earliest(*params_, now, of), limit_scope::route);
+    if (auto const* const s = find(n.route))
+        t.not_before(s->earliest(*params_, n.has_token, now, of), limit_scope::route);
     if (!(of == probes::answered_soon && site_.probing())) t.not_before(site_.earliest(), limit_scope::site);
     t.not_before(issues_.earliest(n.issue), limit_scope::issue);
     // A running bulk operation ends with an answer, and answers lead to another look: no time to name.
@@ -371,12 +380,12 @@ limit_scopes::lesson limit_scopes::on_429(route_match m, quota_scopes q, limit_a
     return result;
 }
 
-void limit_scopes::on_held(route_id r) noexcept {
-    if (auto* const s = find(r)) s->hold();
+void limit_scopes::on_held(route_id r, held_for what) noexcept {
+    if (auto* const s = find(r)) s->hold(what);
 }
 
-void limit_scopes::on_sent(route_id r) noexcept {
-    if (auto* const s = find(r)) s->unhold();
+void limit_scopes::on_sent(route_id r, held_for what) noexcept {
+    if (auto* const s = find(r)) s->unhold(what);
 }
 
 void limit_scopes::on_done(route_id r) noexcept {
@@ -404,7 +413,7 @@ void limit_scopes::merge(limit_scopes const& other, bool told) {
 }
 
 void limit_scopes::absorb_in_flight(limit_scopes& other) {
-    for (auto& theirs : other.routes_) at(theirs.id()).add_held(theirs.take_held());
+    for (auto& theirs : other.routes_) at(theirs.id()).take_held(theirs);
     bulk_in_flight_ = static_cast<std::uint16_t>(bulk_in_flight_ +
                                                  std::exchange(other.bulk_in_flight_, std::uint16_t{0}));
 }

@@ -75,8 +75,8 @@ bool site_limiter::open(route_match m, quota_scopes q, steady_time now) const no
     return scopes_.params().mode != limiting::enforce || scopes_.open({m, q}, now);
 }
 
-void site_limiter::on_held(route_id route) noexcept {
-    if (scopes_.params().mode == limiting::enforce) scopes_.on_held(route);
+void site_limiter::on_held(route_id route, held_for what) noexcept {
+    if (scopes_.params().mode == limiting::enforce) scopes_.on_held(route, what);
 }
 
 void site_limiter::merge(site_limiter const& other, word w) { scopes_.merge(other.scopes_, w == word::told); }

@@ -42,7 +42,9 @@ limiter_queue::limiter_queue(limiter_queue&&) noexcept = default;
 
 limiter_queue::group* limiter_queue::find(limit_needs const& n, std::uint64_t issue) const noexcept {
     for (auto const& g : groups_)
-        if (g->needs.route == n.route && g->needs.issue == issue && g->needs.quotas == n.quotas) return g.get();
+        if (g->needs.route == n.route && g->needs.issue == issue && g->needs.has_token == n.has_token &&
+            g->needs.quotas == n.quotas)
+            return g.get();
     return nullptr;
 }
 
@@ -56,7 +58,8 @@ std::size_t limiter_queue::ahead(limiter_waiter const& w) const noexcept {
     std::size_t n = 0;
     for (auto const& g : groups_) {
         auto const& theirs = g->needs;
-        bool const same = theirs.route == w.needs_.route && theirs.quotas == w.needs_.quotas;
+        bool const same = theirs.route == w.needs_.route && theirs.has_token == w.needs_.has_token &&
+                          theirs.quotas == w.needs_.quotas;
         if (same && (theirs.issue == 0 || theirs.issue == w.needs_.issue)) n += g->before(w.priority_);
     }
     return n;
@@ -82,6 +85,8 @@ limit_turn limiter_queue::expected_turn(limiter_waiter const& w, limit_scopes& s
     std::size_t on_quotas = 0;
     for (auto const& g : groups_) {
         auto const& theirs = g->needs;
+        // Who lacks a token is overtaken by who has one.
+        if (own.has_token && !theirs.has_token) continue;
         if (theirs.quotas == own.quotas) on_quotas += g->before(w.priority_);
         // A busy issue's calls take no turn of the route before their own time.
         bool const aside = theirs.issue != 0 && theirs.issue != own.issue && s.issues().earliest(theirs.issue) > begin;

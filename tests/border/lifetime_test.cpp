@@ -1,9 +1,12 @@
 // Who goes first: a client with all that it does by itself, and its context.
 #include "wire/fixture.hpp"
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <future>
 #include <memory>
+#include <optional>
 
 using namespace jirapool;
 using namespace jirapool::wire_test;
@@ -42,6 +45,57 @@ TEST_CASE("border 3: a client is destroyed with dials, refreshes and calls under
         CHECK(io->stopped() == runs_on);
         io.reset();
     }
+}
+
+TEST_CASE("border 3: a call that ends with its context says whether Jira may have acted on it") {
+    auto world = small_world();
+    world.faulty.latency = 5s;
+    fixture f(world);
+    enum class end { runtime_in_its_handler, context_first };
+    auto const how = GENERATE(end::runtime_in_its_handler, end::context_first);
+    auto const ended_with = [&](request r, bool on_the_wire) {
+        asio::io_context elsewhere;
+        std::optional<failure> ended;
+        auto const handler = [&] {
+            return asio::bind_executor(elsewhere.get_executor(), [&](result<response> const& got) {
+                if (!got) ended = got.error();
+            });
+        };
+        auto const sent = [&, before = f.jira.snapshot().requests] { return f.jira.snapshot().requests > before; };
+        auto p = f.params;
+        if (!on_the_wire) p.connect_to = {{"", "127.0.0.1", 1}};  // nobody is there
+        if (how == end::context_first) {
+            auto io = std::make_unique<asio::io_context>(1);
+            client jira(*io, p);
+            jira.add(f.config("service-0001")).value().async_call(std::move(r), handler());
+            if (on_the_wire)
+                while (!sent()) io->run_for(10ms);
+            else io->run_for(100ms);
+            io.reset();
+            elsewhere.run();
+        } else {
+            auto const work = asio::make_work_guard(elsewhere);
+            auto jira = std::make_unique<runtime>(2, p);
+            auto const c = jira->add(f.config("service-0001")).value();
+            c.async_call(std::move(r), handler());
+            REQUIRE(eventually([&] { return on_the_wire ? sent() : c.id() != ""; }));
+            std::promise<void> gone;
+            c.async_call(request::get("not a target"), [&](result<response> const&) {
+                jira.reset();
+                gone.set_value();
+            });
+            gone.get_future().wait();
+            while (!ended && elsewhere.run_one_for(20s) > 0) {
+            }
+        }
+        REQUIRE(ended);
+        CHECK(ended->code() == errc::stopped);
+        return ended->maybe_processed();
+    };
+    auto const post = [] { return request::post("/rest/api/3/issue").json(R"({"fields":{}})"); };
+    CHECK(ended_with(post(), true));
+    CHECK_FALSE(ended_with(request::get("/rest/api/3/myself"), true));
+    CHECK_FALSE(ended_with(post(), false));
 }
 
 TEST_CASE("border 3: a client on a thread_pool is destroyed from elsewhere with all that under way") {

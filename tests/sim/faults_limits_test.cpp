@@ -124,6 +124,42 @@ TEST_CASE("faults: A5 writes to one issue in all its spellings keep its limits")
     CHECK(w.jira().violations.empty());
 }
 
+TEST_CASE("faults: A2 a connection that lacks a token keeps no permit from the others of its site") {
+    for (bool const silent : {false, true}) {
+        INFO((silent ? "the token endpoint is silent" : "the token endpoint is down"));
+        model_params m;
+        m.sites = 2;
+        (silent ? m.faults.token_stalled : m.faults.token_down) = 1;
+        engine_world w(m, {}, 35);
+        w.jira().script = [](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
+            if (host != gateway_host) return false;
+            r.answer.set_status(200);
+            return true;
+        };
+        auto const site = w.jira().config(0).cloud()->str();
+        auto const own = w.jira().config(1);
+        auto const lacking =
+            w.engine()
+                .add(make_connection_config("lacking", service_oauth(site, own.principal(), own.key().clone())).value())
+                .value();
+        auto const healthy =
+            w.engine().add(make_connection_config("healthy", service_api_token(site, secret("k"))).value()).value();
+        int ended = 0, ok = 0;
+        for (int i = 0; i < 100; ++i)
+            lacking.async_call(request::get("/rest/api/3/myself").timeout(20s),
+                               [&](result<response> const&) { ++ended; });
+        w.time().run_until(w.time().now() + 100ms);
+        REQUIRE(ended == 0);
+        for (int i = 0; i < 10; ++i)
+            healthy.async_call(request::get("/rest/api/3/myself").timeout(5s),
+                               [&](result<response> const& got) { ok += got && got->ok(); });
+        w.time().run_until(w.time().now() + 2s);
+        CHECK(ok == 10);
+        w.time().run_until(w.time().now() + 60s);
+        CHECK(ended == 100);
+    }
+}
+
 TEST_CASE("faults: A6 an account that used up its budget keeps no other account of the site waiting") {
     for (auto const* const reason :
          {"jira-cost-based", "jira-max-concurrent-threads-across-all-instances-per-tenant-per-user"}) {

@@ -14,6 +14,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <atomic>
 #include <new>
 #include <optional>
 
@@ -38,7 +39,8 @@ private:
     Lives in the call's coroutine. */
 class call_run final : slow_watch {
 public:
-    call_run(shard& s, shard_context& c, std::shared_ptr<connection_entry> e, request r, body_streams b)
+    call_run(shard& s, shard_context& c, std::shared_ptr<connection_entry> e, request r, body_streams b,
+             std::atomic<bool>* maybe_processed)
         : shard_(s),
           context_(c),
           stats_(*c.stats),
@@ -48,7 +50,8 @@ public:
           match_(classify_route(request_.method(), request_.target())),
           trace_(c.clock, stats_, request_.explains()),
           settling_(changes_something()),
-          deadline_(deadline_after(trace_.started(), request_.timeout().value_or(state_->options.timeout))) {
+          deadline_(deadline_after(trace_.started(), request_.timeout().value_or(state_->options.timeout))),
+          told_processed_(maybe_processed) {
         streams_ = b;
         if (b.sink)
             sink_ = std::make_unique<sink_stream>(std::move(b.sink), &has_what_was_asked, c.clock, c.executor,
@@ -77,8 +80,8 @@ public:
             if (site().left()) co_return co_await follow_the_site();
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
-                admit_waiter w(site().limiter, match_, request_.priority(), quotas(), *entry_, context_.clock,
-                               context_.executor);
+                admit_waiter w(site().limiter, match_, request_.priority(), quotas(), !lacks_token(), *entry_,
+                               context_.clock, context_.executor);
                 admission word;
                 step = ask_for_permit(w, word);
                 if (step == next::wait) step = co_await wait_for_permit(&w, word);
@@ -86,7 +89,6 @@ public:
             if (step != next::go_on) continue;
             step = lease_at_once();
             if (step == next::wait) {
-                hold();
                 step = co_await take_lease();
                 hold_no_more();
             }
@@ -237,13 +239,14 @@ private:
     }
 
     /// The permit waits for a token or a channel.
-    void hold() noexcept {
-        site().limiter.on_held(match_.route);
-        held_ = true;
+    void hold(held_for what) noexcept {
+        if (held_) site().limiter.on_sent(match_.route, *held_);
+        site().limiter.on_held(match_.route, what);
+        held_ = what;
     }
     void hold_no_more() noexcept {
-        if (!std::exchange(held_, false)) return;
-        site().limiter.on_sent(match_.route);
+        if (!held_) return;
+        site().limiter.on_sent(match_.route, *std::exchange(held_, std::nullopt));
         if (site().limiter.waiting() > 0) site().pump();
     }
 
@@ -256,6 +259,7 @@ private:
             co_return std::move(response_);
         }
         followed_ = true;
+        if (told_processed_ && changes_something()) *told_processed_ = true;  // whoever has it there says more
         sink_.reset();
         source_.reset();
         request_ = std::move(request_).timeout(left);
@@ -279,6 +283,8 @@ private:
     }
 
     // 3. Token
+
+    bool lacks_token() const noexcept { return entry_->token && !entry_->token->fsm.usable(context_.clock.now()); }
 
     /// Of an OAuth connection. Go on: a usable one is held now.
     asio::awaitable<next> have_token() {
@@ -338,9 +344,11 @@ private:
     asio::awaitable<next> take_lease() {
         for (;;) {
             if (entry_->token) {
+                if (lacks_token()) hold(held_for::token);
                 auto const step = co_await have_token();
                 if (step != next::go_on) co_return step;
             }
+            hold(held_for::channel);
             lease_result got = co_await state_->origin->acquire(&state_->flow(), last_useful_permit(), heeds_,
                                                                 entry_.get());
             trace_.lap(stage::lease);
@@ -399,7 +407,13 @@ private:
         // What for is counted now, not when it was planned: a limit or the deadline may have come between.
         trace_.begin_exchange(reused_, token_sent(), std::exchange(resends_for_, std::nullopt));
         settling_.on_begun();
+        tell_processed();
         return in;
+    }
+
+    /// Whoever ends the call when this is destroyed in the middle of it.
+    void tell_processed() noexcept {
+        if (told_processed_) told_processed_->store(settling_.maybe_processed(), std::memory_order_relaxed);
     }
 
     token_generation token_sent() const noexcept { return bearer_ ? bearer_->generation : 0; }
@@ -482,6 +496,7 @@ private:
         end.silent = !report.read;
         if (have_answer_) take_in_answer(end);
         auto const verdict = settling_.settle(end, means_of_resend(end), params().retries, context_.random);
+        tell_processed();
         if (verdict.over_budget) stats_.resends_over_budget.add();
         auto what = verdict.what;
         if (what == settlement::kind::deliver) return next::end;
@@ -640,7 +655,9 @@ private:
     settling settling_;
     steady_time deadline_;
     steady_time resend_at_{};
+    std::atomic<bool>* const told_processed_;  // may be null
     std::optional<resend_reason> resends_for_;
+    std::optional<held_for> held_;  // what its permit waits for
 
     lease lease_;
     std::shared_ptr<bearer const> bearer_;
@@ -654,7 +671,6 @@ private:
     unsigned lost_dials_ = 0;  // since the last exchange
     asio::cancellation_type heeds_ = asio::cancellation_type::all;
     bool permit_ = false;
-    bool held_ = false;
     bool followed_ = false;     // the site to another shard
     bool reused_ = false;       // the channel, before this exchange
     bool hedged_ = false;       // once is enough
@@ -663,12 +679,12 @@ private:
 };
 
 asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
-                                              request r, body_streams b) {
+                                              request r, body_streams b, std::atomic<bool>* maybe_processed) {
     if (e->removed) co_return about(*e, errc::connection_removed);
     if (!e->state || self->refusing_ || self->context_->clock.stopped()) co_return about(*e, errc::stopped);
     // When it was added there was no memory for that.
     if (!e->state->site && !self->begin_with(e)) co_return about(*e, lack_of_memory());
-    call_run run(*self, *self->context_, std::move(e), std::move(r), std::move(b));
+    call_run run(*self, *self->context_, std::move(e), std::move(r), std::move(b), maybe_processed);
     result<response> outcome = lack_of_memory();
     try {
         outcome = co_await run.until_done();

@@ -14,12 +14,13 @@ namespace {
 
 failure too_late(connection_entry const& e) noexcept { return about(e, errc::stopped); }
 
+// Whoever carries the entry ends with this coroutine, or behind it: so what `maybe_processed` points to is there while it runs.
 asio::awaitable<result<response>> road(std::shared_ptr<shard> s, std::shared_ptr<connection_entry> e, request r,
-                                       body_streams b) {
+                                       body_streams b, std::atomic<bool>* maybe_processed) {
     co_await asio::this_coro::throw_if_cancelled(false);
     // All types: which of them count is the call's own decision.
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_return co_await shard::call(std::move(s), std::move(e), std::move(r), std::move(b));
+    co_return co_await shard::call(std::move(s), std::move(e), std::move(r), std::move(b), maybe_processed);
 }
 
 }  // namespace
@@ -47,7 +48,7 @@ public:
     void operator()(std::exception_ptr const& e, result<response> r) {
         auto const entry = carried_.take();
         // Only lack of memory can bring one: every step of a call reports by value.
-        if (e) r = about(*entry->connection_, lack_of_memory()).with_maybe_processed(true);
+        if (e) r = about(*entry->connection_, lack_of_memory()).with_maybe_processed(entry->maybe_processed_);
         entry->complete(std::move(r));
     }
 
@@ -98,7 +99,7 @@ void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
         return;
     }
     try {
-        auto coroutine = road(s, e, std::move(c->request_), std::move(c->streams_));
+        auto coroutine = road(s, e, std::move(c->request_), std::move(c->streams_), &c->maybe_processed_);
         auto const slot = c->cancel_.slot();
         asio::co_spawn(s->executor(), std::move(coroutine), asio::bind_cancellation_slot(slot, ending(std::move(c))));
     } catch (std::bad_alloc const&) {
@@ -122,7 +123,8 @@ void call_entry::abandon() noexcept {
     let_go();
     // Where all is as it should be, only lack of memory keeps a call from being carried on.
     bool const going = !s || s->life()->gone();
-    set_result(going ? too_late(*connection_) : about(*connection_, lack_of_memory()));
+    auto why = going ? too_late(*connection_) : about(*connection_, lack_of_memory());
+    set_result(std::move(why).with_maybe_processed(maybe_processed_));
     finish_quietly();
 }
 

@@ -35,7 +35,8 @@ private:
     request request_;
     body_streams streams_;
     std::weak_ptr<shard> shard_;
-    asio::cancellation_signal cancel_;  // the shard's
+    asio::cancellation_signal cancel_;          // the shard's
+    std::atomic<bool> maybe_processed_{false};  // of the road so far, which may be destroyed at any step
 };
 
 }  // namespace jirapool::detail

@@ -79,8 +79,10 @@ public:
     void close_quota(std::uint64_t app, steady_time until) noexcept;
 
     /// The one call coroutine. At the connection's home, in a coroutine that does not throw when it is cancelled.
+    /// `maybe_processed`: says at each moment what failure::maybe_processed would say if the coroutine was destroyed then. May be null.
     static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
-                                                  request r, body_streams b);
+                                                  request r, body_streams b,
+                                                  std::atomic<bool>* maybe_processed = nullptr);
 
     /// What an answer of the connection says about limits is known from now on, on whichever shard its site is by now.
     /// `s`: of the call that it answers. @return what its headers say. May throw bad_alloc: then it is not known.

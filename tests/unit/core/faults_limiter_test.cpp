@@ -597,18 +597,18 @@ TEST_CASE("faults: A2 no more permits wait for a token or a channel than may lea
     for (int i = 0; i < 3000; ++i, now += 1ms)
         if (f.admit_one(get_myself, now)) {
             ++given;
-            f.limiter.on_held(get_myself.route);
+            f.limiter.on_held(get_myself.route, held_for::channel);
         }
     CHECK(given >= 1);
     CHECK(given <= 20);
     // Other routes have their own.
     CHECK(f.admit_one(get_issue, now));
     CHECK_FALSE(f.admit_one(get_myself, now));
-    f.limiter.on_sent(get_myself.route);
+    f.limiter.on_sent(get_myself.route, held_for::channel);
     CHECK(f.admit_one(get_myself, now));
-    f.limiter.on_held(get_myself.route);
+    f.limiter.on_held(get_myself.route, held_for::channel);
     CHECK_FALSE(f.admit_one(get_myself, now + 1s));
-    for (int i = 0; i < given; ++i) f.limiter.on_sent(get_myself.route);
+    for (int i = 0; i < given; ++i) f.limiter.on_sent(get_myself.route, held_for::channel);
     CHECK(f.admit_one(get_myself, now + 1s));
 }
 

@@ -11,6 +11,7 @@
 #include <jirapool/core/route.hpp>
 #include <jirapool/core/time.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,12 +28,16 @@ struct limit_params;
 
 /// What a call needs a permit of.
 struct limit_needs {
-    limit_needs(route_match m, quota_scopes q) noexcept;
+    limit_needs(route_match m, quota_scopes q, bool has_token = true) noexcept;
 
     quota_scopes quotas;
     std::uint64_t issue;  ///< a hash of the issue that it writes to; 0: none
     route_id route;
+    bool has_token;  ///< or needs none: who lacks one keeps no permit from it
 };
+
+/// What a permit that is not used yet waits for.
+enum class held_for : std::uint8_t { token, channel };
 
 /// What a scope is told of an answer.
 struct limit_answer {
@@ -51,7 +56,7 @@ public:
     explicit route_scope(route_id r) noexcept;
     route_id id() const noexcept { return id_; }
 
-    steady_time earliest(limit_params const& p, steady_time now, probes of) const noexcept;
+    steady_time earliest(limit_params const& p, bool has_token, steady_time now, probes of) const noexcept;
     void take(limit_params const& p, steady_time now) noexcept;
     /// What it says of the rate, whatever else it says.
     void on_answer(limit_params const& p, limit_answer const& a) noexcept;
@@ -70,10 +75,10 @@ public:
     steady_duration interval(limit_params const& p) const noexcept { return pacing_.interval(p); }
 
     /// Permits of it whose calls are not sent yet.
-    void hold() noexcept;
-    void unhold() noexcept;
-    std::uint16_t take_held() noexcept;
-    void add_held(std::uint16_t n) noexcept;
+    void hold(held_for what) noexcept;
+    void unhold(held_for what) noexcept;
+    /// Those of the other one are held here.
+    void take_held(route_scope& other) noexcept;
 
     /// The site was closed until now.
     void keep_no_burst(limit_params const& p, steady_time now) noexcept;
@@ -82,9 +87,9 @@ public:
 
 private:
     [[no_unique_address]] pacing pacing_;
-    std::uint16_t held_ = 0;
     [[no_unique_address]] jirapool::pause pause_;
-    bool unwell_ = false;  // the pause is a 503's
+    bool unwell_ = false;                  // the pause is a 503's
+    std::array<std::uint16_t, 2> held_{};  // by what for
     route_id id_;
 };
 static_assert(sizeof(route_scope) <= 48);  // each site has one for each route that it is called by
@@ -149,8 +154,8 @@ public:
 
     /// Calls of the route that go at once, whatever its scopes say, and are in flight then.
     void take_unasked(route_id r) noexcept;
-    void on_held(route_id r) noexcept;
-    void on_sent(route_id r) noexcept;
+    void on_held(route_id r, held_for what) noexcept;
+    void on_sent(route_id r, held_for what) noexcept;
     void on_done(route_id r) noexcept;
 
     limit_params const& params() const noexcept { return *params_; }

@@ -78,8 +78,8 @@ public:
     /** A permitted call waits for a token or a channel before it can be sent; `on_sent` when it waits no more. A permit is a
         moment in time: so many that are not used yet as may leave at once are held, and no more, or all would go together when
         the wait ends. Ask `release` behind on_sent. */
-    void on_held(route_id route) noexcept;
-    void on_sent(route_id route) noexcept { scopes_.on_sent(route); }
+    void on_held(route_id route, held_for what) noexcept;
+    void on_sent(route_id route, held_for what) noexcept { scopes_.on_sent(route, what); }
     /// A permitted call ended, with or without an answer.
     void on_done(route_id route) noexcept { scopes_.on_done(route); }
 

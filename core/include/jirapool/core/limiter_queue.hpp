@@ -18,7 +18,8 @@ namespace jirapool {
 class limiter_waiter {
 public:
     /// The quotas must outlive the waiter.
-    limiter_waiter(route_match m, jirapool::priority p, quota_scopes q = {}) noexcept : needs_(m, q), priority_(p) {}
+    limiter_waiter(route_match m, jirapool::priority p, quota_scopes q = {}, bool has_token = true) noexcept
+        : needs_(m, q, has_token), priority_(p) {}
     limiter_waiter(limiter_waiter const&) = delete;
     limiter_waiter& operator=(limiter_waiter const&) = delete;
 
