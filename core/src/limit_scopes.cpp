@@ -65,25 +65,30 @@ char const* to_string(limit_scope s) noexcept {
     return "unknown";
 }
 
-limit_needs::limit_needs(route_match m, quota_scopes q, bool t) noexcept
+limit_needs::limit_needs(route_match m, quota_scopes q, held_set w) noexcept
     : quotas(q),
       issue(jirapool::route(m.route).writes_issue && !m.issue.empty() ? hash_of(m.issue) : 0),
       route(m.route),
-      has_token(t) {}
+      waits_for(w) {}
 
 // One route
 
 route_scope::route_scope(route_id r) noexcept : pacing_(route(r).default_rate), id_(r) {}
 
-steady_time route_scope::earliest(limit_params const& p, bool has_token, steady_time now, probes of) const noexcept {
+// What waits for a credential's token or for a channel to a host that cannot be reached holds up only who would wait for that as well: the
+// site's other connections go on.
+bool route_scope::held_back(limit_params const& p, held_set w) const noexcept {
+    int held = 0;
+    for (std::size_t i = 0; i < held_.size(); ++i)
+        if (w.has(static_cast<held_for>(i))) held += held_[i];
+    return held > 0 && held >= pacing_.burst(p);
+}
+
+steady_time route_scope::earliest(limit_params const& p, held_set w, steady_time now, probes of) const noexcept {
     bool const soon = of == probes::answered_soon;
     auto at = pause_.open() ? pacing_.earliest(p) : soon && pause_.probing() ? steady_time::min() : pause_.earliest();
-    // When those are sent nobody knows, but they lead to another look. What waits for a token holds up only who lacks one as well: another
-    // connection of the site goes on.
-    auto const of_channels = held_[static_cast<std::size_t>(held_for::channel)];
-    auto const of_tokens = has_token ? 0 : held_[static_cast<std::size_t>(held_for::token)];
-    int const held = of_channels + of_tokens;
-    if (!soon && held > 0 && held >= pacing_.burst(p)) at = std::max(at, now + 1s);
+    // When those are sent nobody knows, but they lead to another look.
+    if (!soon && held_back(p, w)) at = std::max(at, now + 1s);
     return at;
 }
 
@@ -271,13 +276,18 @@ steady_duration limit_scopes::interval(route_id r) { return at(r).interval(*para
 limit_turn limit_scopes::earliest(limit_needs const& n, steady_time now, probes of) const noexcept {
     limit_turn t;
     if (auto const* const s = find(n.route))
-        t.not_before(s->earliest(*params_, n.has_token, now, of), limit_scope::route);
+        t.not_before(s->earliest(*params_, n.waits_for, now, of), limit_scope::route);
     if (!(of == probes::answered_soon && site_.probing())) t.not_before(site_.earliest(), limit_scope::site);
     t.not_before(issues_.earliest(n.issue), limit_scope::issue);
     // A running bulk operation ends with an answer, and answers lead to another look: no time to name.
     if (route(n.route).bulk && bulk_in_flight_ >= params_->max_bulk) t.not_before(now + 1s, limit_scope::bulk);
     n.quotas.delay(t, now);
     return t;
+}
+
+bool limit_scopes::held_back(limit_needs const& n) const noexcept {
+    auto const* const s = find(n.route);
+    return s != nullptr && s->held_back(*params_, n.waits_for);
 }
 
 void limit_scopes::take(limit_needs const& n, steady_time now) {

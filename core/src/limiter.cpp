@@ -27,7 +27,7 @@ admission site_limiter::admit(limiter_waiter& w, steady_time now, steady_time de
         return said;
     }
     auto const first = scopes_.earliest(w.needs(), now);
-    if (first.at <= now && (!queue_ || queue_->ahead(w) == 0)) {
+    if (first.at <= now && (!queue_ || queue_->ahead(w, scopes_) == 0)) {
         scopes_.take(w.needs(), now);
         return said;
     }

@@ -42,7 +42,7 @@ limiter_queue::limiter_queue(limiter_queue&&) noexcept = default;
 
 limiter_queue::group* limiter_queue::find(limit_needs const& n, std::uint64_t issue) const noexcept {
     for (auto const& g : groups_)
-        if (g->needs.route == n.route && g->needs.issue == issue && g->needs.has_token == n.has_token &&
+        if (g->needs.route == n.route && g->needs.issue == issue && g->needs.waits_for == n.waits_for &&
             g->needs.quotas == n.quotas)
             return g.get();
     return nullptr;
@@ -53,13 +53,22 @@ limiter_queue::group& limiter_queue::at(limit_needs const& n, std::uint64_t issu
     return *groups_.emplace_back(std::make_unique<group>(n, issue, now));
 }
 
+namespace {
+
+// They wait for more than a turn, and this call does not.
+bool overtakes(limit_needs const& own, limit_needs const& theirs, limit_scopes const& s) noexcept {
+    return own.waits_for != theirs.waits_for && s.held_back(theirs) && !s.held_back(own);
+}
+
+}  // namespace
+
 // Whoever waits for the same has the turn before this call, unless that one is less urgent.
-std::size_t limiter_queue::ahead(limiter_waiter const& w) const noexcept {
+std::size_t limiter_queue::ahead(limiter_waiter const& w, limit_scopes const& s) const noexcept {
     std::size_t n = 0;
     for (auto const& g : groups_) {
         auto const& theirs = g->needs;
-        bool const same = theirs.route == w.needs_.route && theirs.has_token == w.needs_.has_token &&
-                          theirs.quotas == w.needs_.quotas;
+        if (overtakes(w.needs_, theirs, s)) continue;
+        bool const same = theirs.route == w.needs_.route && theirs.quotas == w.needs_.quotas;
         if (same && (theirs.issue == 0 || theirs.issue == w.needs_.issue)) n += g->before(w.priority_);
     }
     return n;
@@ -85,8 +94,7 @@ limit_turn limiter_queue::expected_turn(limiter_waiter const& w, limit_scopes& s
     std::size_t on_quotas = 0;
     for (auto const& g : groups_) {
         auto const& theirs = g->needs;
-        // Who lacks a token is overtaken by who has one.
-        if (own.has_token && !theirs.has_token) continue;
+        if (overtakes(own, theirs, s)) continue;
         if (theirs.quotas == own.quotas) on_quotas += g->before(w.priority_);
         // A busy issue's calls take no turn of the route before their own time.
         bool const aside = theirs.issue != 0 && theirs.issue != own.issue && s.issues().earliest(theirs.issue) > begin;

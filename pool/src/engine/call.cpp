@@ -80,7 +80,7 @@ public:
             if (site().left()) co_return co_await follow_the_site();
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
-                admit_waiter w(site().limiter, match_, request_.priority(), quotas(), !lacks_token(), *entry_,
+                admit_waiter w(site().limiter, match_, request_.priority(), quotas(), may_wait_for(), *entry_,
                                context_.clock, context_.executor);
                 admission word;
                 step = ask_for_permit(w, word);
@@ -238,6 +238,10 @@ private:
         return std::move(f).with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
     }
 
+    held_set may_wait_for() const noexcept {
+        auto const channel = entry_->channel_to();
+        return lacks_token() ? held_set{held_for::token, channel} : held_set{channel};
+    }
     /// The permit waits for a token or a channel.
     void hold(held_for what) noexcept {
         if (held_) site().limiter.on_sent(match_.route, *held_);
@@ -348,7 +352,7 @@ private:
                 auto const step = co_await have_token();
                 if (step != next::go_on) co_return step;
             }
-            hold(held_for::channel);
+            hold(entry_->channel_to());
             lease_result got = co_await state_->origin->acquire(&state_->flow(), last_useful_permit(), heeds_,
                                                                 entry_.get());
             trace_.lap(stage::lease);

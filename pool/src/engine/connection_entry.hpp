@@ -70,6 +70,11 @@ struct connection_entry {
         return kind == connection_kind::personal_api_token ? host() : base_path().substr(base_path().rfind('/') + 1);
     }
 
+    /// What its calls wait for when they wait for a channel.
+    held_for channel_to() const noexcept {
+        return kind == connection_kind::personal_api_token ? held_for::host : held_for::gateway;
+    }
+
     std::string const id;
     std::string const destination;  ///< host and base path, in one text as there may be a million
     std::weak_ptr<shard_set> const shards;

@@ -81,8 +81,8 @@ bool hedge::permitted() {
     auto& limiter = state_->site->current().limiter;
     auto const now = context_->clock.now();
     std::shared_ptr<points_quota> over_sites;
-    admit_waiter w(limiter, match_, request_.priority(), home->quotas_of(*entry_, *state_, over_sites), true, *entry_,
-                   context_->clock, context_->executor);
+    admit_waiter w(limiter, match_, request_.priority(), home->quotas_of(*entry_, *state_, over_sites),
+                   {entry_->channel_to()}, *entry_, context_->clock, context_->executor);
     return limiter.admit(w, now, now).what == admission::kind::now;
 }
 

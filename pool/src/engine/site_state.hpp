@@ -28,9 +28,9 @@ class origin_pool;
 
 /// A call at the limiter.
 struct admit_waiter : limiter_waiter {
-    admit_waiter(site_limiter& l, route_match m, jirapool::priority p, quota_scopes q, bool has_token,
+    admit_waiter(site_limiter& l, route_match m, jirapool::priority p, quota_scopes q, held_set waits_for,
                  connection_entry const& e, timers& t, asio::any_io_executor const& ex)
-        : limiter_waiter(m, p, q, has_token), limiter(l), entry(e), point(t, ex) {}
+        : limiter_waiter(m, p, q, waits_for), limiter(l), entry(e), point(t, ex) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~admit_waiter() { limiter.remove(*this); }
     site_limiter& limiter;

@@ -597,19 +597,56 @@ TEST_CASE("faults: A2 no more permits wait for a token or a channel than may lea
     for (int i = 0; i < 3000; ++i, now += 1ms)
         if (f.admit_one(get_myself, now)) {
             ++given;
-            f.limiter.on_held(get_myself.route, held_for::channel);
+            f.limiter.on_held(get_myself.route, held_for::gateway);
         }
     CHECK(given >= 1);
     CHECK(given <= 20);
     // Other routes have their own.
     CHECK(f.admit_one(get_issue, now));
     CHECK_FALSE(f.admit_one(get_myself, now));
-    f.limiter.on_sent(get_myself.route, held_for::channel);
+    f.limiter.on_sent(get_myself.route, held_for::gateway);
     CHECK(f.admit_one(get_myself, now));
-    f.limiter.on_held(get_myself.route, held_for::channel);
+    f.limiter.on_held(get_myself.route, held_for::gateway);
     CHECK_FALSE(f.admit_one(get_myself, now + 1s));
-    for (int i = 0; i < given; ++i) f.limiter.on_sent(get_myself.route, held_for::channel);
+    for (int i = 0; i < given; ++i) f.limiter.on_sent(get_myself.route, held_for::gateway);
     CHECK(f.admit_one(get_myself, now + 1s));
+}
+
+TEST_CASE("faults: A2 who waits for what a call does not need keeps no permit from it, and no turn") {
+    using set = held_set;
+    struct pair {
+        set waiting;
+        held_for what;
+        set free;
+    };
+    for (auto const& [waiting, what, free] :
+         {pair{{held_for::host}, held_for::host, {held_for::gateway}},
+          pair{{held_for::gateway}, held_for::gateway, {held_for::host}},
+          pair{{held_for::token, held_for::gateway}, held_for::token, {held_for::gateway}},
+          pair{{held_for::token, held_for::gateway}, held_for::token, {held_for::host}}}) {
+        fixture f;
+        f.learn(get_myself, 100, 199, t0);
+        auto now = t0 + 10s;
+        std::deque<limiter_waiter> stuck;
+        for (int i = 0; i < 400; ++i) {
+            auto& w = stuck.emplace_back(get_myself, priority::interactive, quota_scopes(), waiting);
+            if (f.limiter.admit(w, now, now + 60s).what == admission::kind::now)
+                f.limiter.on_held(get_myself.route, what);
+        }
+        for (; auto* const w = f.limiter.release(now); now += 1ms) f.limiter.on_held(w->route(), what);
+        REQUIRE(f.limiter.waiting() > 200);
+        int gone = 0;
+        now += 2s;  // the burst that they took is paid for
+        for (auto const end = now + 2s; now < end; now += 1ms) {
+            limiter_waiter w(get_myself, priority::interactive, {}, free);
+            gone += f.limiter.admit(w, now, now + 100ms).what == admission::kind::now;
+            f.limiter.remove(w);
+            while (auto* const late = f.limiter.release(now)) f.limiter.on_held(late->route(), what);
+        }
+        // At the rate, which they have for themselves.
+        CHECK(gone >= 180);
+        for (auto& w : stuck) f.limiter.remove(w);
+    }
 }
 
 TEST_CASE(

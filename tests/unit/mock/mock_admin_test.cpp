@@ -66,7 +66,8 @@ TEST_CASE("mock admin: faults change by name, and those not named stay") {
 TEST_CASE("mock admin: faults that are none change nothing and are named") {
     app a{params()};
     for (char const* const wrong : {"error_rate=2", "latency_ms=-1", "latency_ms=x", "latency_ms=", "close_rate=nan",
-                                    "latency_ms=1e300", "error_rate=0.5&token_error_rate=1.5"}) {
+                                    "latency_ms=1e300", "error_rate=0.5&token_error_rate=1.5", "nonsense=1", "=1",
+                                    "latency_ms=1&latency_ms=2", "latency_ms=1&eror_rate=1"}) {
         INFO(wrong);
         reply const r = ask(a, std::string("POST /faults?") + wrong);
         CHECK(r.status == 400);

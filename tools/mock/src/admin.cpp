@@ -7,17 +7,21 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace jirapool::mock {
 namespace {
 
 using std::chrono::milliseconds;
+using namespace std::string_view_literals;
 
 void append_buckets(app const& a, std::string& out) {
     auto const& sites = a.world().sites();
@@ -47,6 +51,21 @@ void append_connections(app const& a, std::string& out) {
     out += "]\n";
 }
 
+/// Nullptr, or what is wrong with the names: a fault that is misspelled, or told twice, would go unnoticed.
+char const* why_bad_names(std::string_view query) {
+    std::array names = {"latency_ms"sv, "latency_jitter_ms"sv, "token_latency_ms"sv,
+                        "error_rate"sv, "token_error_rate"sv,  "close_rate"sv};
+    while (!query.empty()) {
+        auto const field = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), field.size() + 1));
+        auto const name = percent_decode(field.substr(0, field.find('=')), true);
+        auto const known = std::find(names.begin(), names.end(), name);
+        if (name.empty() || known == names.end()) return "no fault has this name, or it was given before";
+        *known = {};
+    }
+    return nullptr;
+}
+
 void change_faults(app& a, std::string_view query, reply& out) {
     faults f = a.settings().get_faults();
     bool ok = true;
@@ -71,7 +90,8 @@ void change_faults(app& a, std::string_view query, reply& out) {
     rate("error_rate", f.error_rate);
     rate("token_error_rate", f.token_error_rate);
     rate("close_rate", f.close_rate);
-    char const* const problem = ok ? why_invalid(f) : "not a number";
+    char const* problem = why_bad_names(query);
+    if (!problem) problem = ok ? why_invalid(f) : "not a number";
     if (problem) {
         out.status = 400;
         out.content_type = "text/plain";

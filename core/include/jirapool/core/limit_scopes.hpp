@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -26,18 +27,34 @@ namespace jirapool {
 
 struct limit_params;
 
+/// What a call with a permit may have to wait for before it is sent: its token, a channel to the site's own host, one to the gateway.
+enum class held_for : std::uint8_t { token, host, gateway };
+inline constexpr std::size_t held_for_count = 3;
+
+class held_set {
+public:
+    constexpr held_set(std::initializer_list<held_for> all) noexcept {
+        for (auto const h : all) bits_ |= bit(h);
+    }
+    constexpr bool has(held_for h) const noexcept { return (bits_ & bit(h)) != 0; }
+    bool operator==(held_set const&) const = default;
+
+private:
+    static constexpr std::uint8_t bit(held_for h) noexcept {
+        return static_cast<std::uint8_t>(1u << static_cast<unsigned>(h));
+    }
+    std::uint8_t bits_ = 0;
+};
+
 /// What a call needs a permit of.
 struct limit_needs {
-    limit_needs(route_match m, quota_scopes q, bool has_token = true) noexcept;
+    limit_needs(route_match m, quota_scopes q, held_set w = {held_for::gateway}) noexcept;
 
     quota_scopes quotas;
     std::uint64_t issue;  ///< a hash of the issue that it writes to; 0: none
     route_id route;
-    bool has_token;  ///< or needs none: who lacks one keeps no permit from it
+    held_set waits_for;  ///< permits that are held for something else hold it up no more
 };
-
-/// What a permit that is not used yet waits for.
-enum class held_for : std::uint8_t { token, channel };
 
 /// What a scope is told of an answer.
 struct limit_answer {
@@ -56,7 +73,9 @@ public:
     explicit route_scope(route_id r) noexcept;
     route_id id() const noexcept { return id_; }
 
-    steady_time earliest(limit_params const& p, bool has_token, steady_time now, probes of) const noexcept;
+    steady_time earliest(limit_params const& p, held_set w, steady_time now, probes of) const noexcept;
+    /// So many permits wait for what this call would wait for that it gets none.
+    bool held_back(limit_params const& p, held_set w) const noexcept;
     void take(limit_params const& p, steady_time now) noexcept;
     /// What it says of the rate, whatever else it says.
     void on_answer(limit_params const& p, limit_answer const& a) noexcept;
@@ -87,10 +106,10 @@ public:
 
 private:
     [[no_unique_address]] pacing pacing_;
-    [[no_unique_address]] jirapool::pause pause_;
-    bool unwell_ = false;                  // the pause is a 503's
-    std::array<std::uint16_t, 2> held_{};  // by what for
+    bool unwell_ = false;  // the pause is a 503's
     route_id id_;
+    [[no_unique_address]] jirapool::pause pause_;
+    std::array<std::uint16_t, held_for_count> held_{};
 };
 static_assert(sizeof(route_scope) <= 48);  // each site has one for each route that it is called by
 
@@ -141,6 +160,7 @@ public:
     explicit limit_scopes(limit_params const& p) noexcept : params_(&p) {}  ///< keeps a reference
 
     limit_turn earliest(limit_needs const& n, steady_time now, probes of = probes::may_stay_unanswered) const noexcept;
+    bool held_back(limit_needs const& n) const noexcept;
     /// May throw bad_alloc.
     void take(limit_needs const& n, steady_time now);
     struct lesson {

@@ -18,8 +18,8 @@ namespace jirapool {
 class limiter_waiter {
 public:
     /// The quotas must outlive the waiter.
-    limiter_waiter(route_match m, jirapool::priority p, quota_scopes q = {}, bool has_token = true) noexcept
-        : needs_(m, q, has_token), priority_(p) {}
+    limiter_waiter(route_match m, jirapool::priority p, quota_scopes q = {}, held_set w = {held_for::gateway}) noexcept
+        : needs_(m, q, w), priority_(p) {}
     limiter_waiter(limiter_waiter const&) = delete;
     limiter_waiter& operator=(limiter_waiter const&) = delete;
 
@@ -52,7 +52,7 @@ public:
 
     std::size_t size() const noexcept { return size_; }
     /// How many that wait for the same would go before this one.
-    std::size_t ahead(limiter_waiter const& w) const noexcept;
+    std::size_t ahead(limiter_waiter const& w, limit_scopes const& s) const noexcept;
     /// When a call that comes now will have its turn, behind all who wait for what it needs and go before it. May throw
     /// bad_alloc.
     limit_turn expected_turn(limiter_waiter const& w, limit_scopes& s, steady_time now) const;

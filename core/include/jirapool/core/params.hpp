@@ -29,7 +29,8 @@ struct limit_params {
     unsigned burst_unlearned = 3;
     /// The most calls of one site that may wait for permits; more are refused with queue_full. Each takes about 300 bytes.
     std::size_t max_waiting = 10'000;
-    /// How long a 429 that names no time pauses its scope, doubled with each one in a row, up to pause_max.
+    /// How long a 429 that names no time pauses its scope, doubled with each one in a row, up to pause_max. A time that nobody can
+    /// read is taken for 60 s, as somebody did ask for patience.
     std::chrono::milliseconds pause{1'000};
     /// The longest such pause.
     std::chrono::milliseconds pause_max{60'000};

@@ -40,7 +40,8 @@ public:
     static request patch(std::string target) { return {jirapool::method::patch, std::move(target)}; }
     static request delete_(std::string target) { return {jirapool::method::delete_, std::move(target)}; }
 
-    /// Adds a header. Host, Authorization, Cookie, Connection and the framing headers belong to the library. `Accept` takes
+    /// Adds a header. Host, User-Agent (client_params::user_agent), Authorization, Cookie, Origin, Referer, Connection and the framing
+    /// headers belong to the library, and none overrides the method: such a call ends with invalid_header. `Accept` takes
     /// the place of `application/json`; with `Accept-Encoding` the body is delivered as it comes, coded or not.
     request header(std::string name, std::string value) && {
         headers_.emplace_back(std::move(name), std::move(value));

@@ -248,8 +248,11 @@ public:
                       stopped. */
     result<connection> replace(connection_config c);
 
-    /// Removes a connection: its calls that wait end with connection_removed, those for a permit, a token or a channel at once; those on the wire finish. False says that there
-    /// was none of that id.
+    /** Removes a connection. Its calls on the wire finish. Those that wait end with connection_removed: for a permit, a token or a
+        channel at once, between two exchanges when the next one is due. One that was answered before, with 429 or 503, ends with that
+        answer instead. Throws std::bad_alloc, and has done nothing then.
+
+        @return false when there is none of that id. */
     bool remove(std::string_view id);
 
     /** Ends every pause that keeps the connection's site, its account or its app's points waiting, as if its time had come: one
