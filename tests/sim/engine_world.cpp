@@ -161,7 +161,7 @@ public:
         } else if (host == auth_host && model.happens(faults.token_certificate)) {
             result.failed_at = dial_stage::tls;
             result.error = errc::certificate_refused;
-        } else if (model.happens(faults.refused_dials)) {
+        } else if (host == model.unreachable || model.happens(faults.refused_dials)) {
             result.error = failure(errc::connect_failed).with_peer(host + " (192.0.2.1):443");
         } else {
             result.channel = std::make_unique<sim_channel>(std::move(host), world_, shard_, timers_, executor_);

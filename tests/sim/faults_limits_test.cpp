@@ -160,6 +160,33 @@ TEST_CASE("faults: A2 a connection that lacks a token keeps no permit from the o
     }
 }
 
+TEST_CASE("faults: A2 calls to a host out of reach keep no permit from those that go to its site by the gateway") {
+    model_params m;
+    m.sites = 4;
+    m.all_kinds = true;
+    m.pairs = true;
+    engine_world w(m, {}, 36);
+    // Of one site: the third goes by the gateway, the fourth to its host.
+    w.add_all();
+    w.time().run_until(w.time().now() + 10min);  // which it is known to be, and no channel is open any more
+    w.jira().unreachable = w.jira().config(3).host();
+    int ended = 0, ok = 0;
+    for (int i = 0; i < 100; ++i)
+        w.start(3, request::get("/rest/api/3/myself"), 20s, [&](result<response> const&) { ++ended; });
+    w.time().run_until(w.time().now() + 3s);
+    REQUIRE(ended < 90);
+    auto const begun = w.time().now();
+    for (int i = 0; i < 10; ++i)
+        w.start(2, request::get("/rest/api/3/myself"), 5s,
+                [&](result<response> const& got) { ok += got && got->ok(); });
+    w.time().run_until(begun + 2s);
+    CHECK(ok == 10);
+    w.time().run_until(begun + 60s);
+    CHECK(ended == 100);
+    w.finish();
+    CHECK(w.jira().violations.empty());
+}
+
 TEST_CASE("faults: A6 an account that used up its budget keeps no other account of the site waiting") {
     for (auto const* const reason :
          {"jira-cost-based", "jira-max-concurrent-threads-across-all-instances-per-tenant-per-user"}) {

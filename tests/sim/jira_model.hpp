@@ -103,6 +103,8 @@ public:
 
     /// A test's own answer in Jira's or the token endpoint's place; false: the model answers.
     std::function<bool(std::string_view host, detail::exchange_input const&, reply&)> script;
+    /// Dials to this host are refused.
+    std::string unreachable;
     /// So many token requests from now on are never answered.
     int stall_tokens = 0;
     /// The same of requests to Jira.
