@@ -3,8 +3,8 @@
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
 #include <jirapool/core/labels.hpp>
-#include <jirapool/core/limit_scope.hpp>
 #include <jirapool/core/limit_scopes.hpp>
+#include <jirapool/core/limit_turn.hpp>
 #include <jirapool/core/limiter_queue.hpp>
 #include <jirapool/core/params.hpp>
 #include <jirapool/core/quota.hpp>

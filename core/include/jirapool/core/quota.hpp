@@ -2,7 +2,7 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
-#include <jirapool/core/limit_scope.hpp>
+#include <jirapool/core/limit_turn.hpp>
 #include <jirapool/core/pause.hpp>
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/time.hpp>
