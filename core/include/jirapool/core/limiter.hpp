@@ -77,7 +77,7 @@ public:
 
     /** A permitted call waits for a token or a channel before it can be sent; `on_sent` when it waits no more. A permit is a
         moment in time: so many that are not used yet as may leave at once are held, and no more, or all would go together when
-        the wait ends. Ask `release` behind on_sent. */
+        the wait ends. Those held for what a call does not need do not count for it. Ask `release` behind on_sent. */
     void on_held(route_id route, held_for what) noexcept;
     void on_sent(route_id route, held_for what) noexcept { scopes_.on_sent(route, what); }
     /// A permitted call ended, with or without an answer.
