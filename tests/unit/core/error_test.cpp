@@ -9,6 +9,7 @@
 #include <iterator>
 #include <set>
 #include <string>
+#include <utility>
 
 using namespace jirapool;
 using namespace std::chrono_literals;
@@ -119,6 +120,42 @@ TEST_CASE("failure: describe is one line whatever a peer said") {
 TEST_CASE("failure: a code of another category is named with it") {
     failure const f(error_code(2, boost::system::generic_category()));
     CHECK(f.describe().find("[generic:2]") != std::string::npos);
+}
+
+TEST_CASE("failure: a copy is one of its own, and what was moved from or says nothing has no words") {
+    auto const whole = [] {
+        return failure(errc::timeout, "rule")
+            .with_field("field")
+            .with_connection("a connection whose id is longer than a small string")
+            .with_peer("peer")
+            .with_trace_id("trace")
+            .with_status(503)
+            .with_retry_after(1500ms)
+            .with_maybe_processed(true)
+            .at(stage::body);
+    };
+    auto const said = whole().describe();
+    failure a = whole();
+    failure b = a;
+    CHECK(b.describe() == said);
+    a = std::move(a).with_rule("another");
+    CHECK(b.describe() == said);
+    auto& same = b;
+    b = same;
+    CHECK(b.describe() == said);
+    failure c = std::move(b);
+    CHECK(c.describe() == said);
+    CHECK(b.rule().empty());  // NOLINT(bugprone-use-after-move)
+    b = c;
+    CHECK(b.describe() == said);
+    CHECK(std::move(c).rule() == "rule");
+    CHECK(c.rule().empty());  // NOLINT(bugprone-use-after-move): only that was taken
+    CHECK(c.peer() == "peer");
+    failure const silent(errc::stopped);
+    CHECK((silent.rule() + silent.field() + silent.connection() + silent.peer() + silent.trace_id()).empty());
+    CHECK(silent.explanation() == nullptr);
+    b = silent;
+    CHECK(b.describe() == silent.describe());
 }
 
 TEST_CASE("result: value() without one throws a system_error with the failure's text") {
