@@ -2,10 +2,13 @@
 
 #include "wire/fixture.hpp"
 
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <utility>
 
 namespace jirapool::border_test {
 
@@ -67,16 +70,28 @@ user_context::user_context(world& w, std::size_t index, kind k) : world_(w) {
         threads_.emplace_back([this] { run(); });
 }
 
+void user_context::left(char const* function, std::exception_ptr e) const {
+    try {
+        std::rethrow_exception(std::move(e));
+    } catch (thrown const&) {
+        return;  // what a user's handler throws goes through a client's executor, and nothing is the worse for it
+    } catch (asio::multiple_exceptions const& several) {
+        // Of handlers that ran in one turn of the context, as those of a client's calls that end together.
+        left(function, several.first_exception());
+    } catch (std::exception const& other) {
+        world_.complain(std::string("an exception that is no user's left io_context::") + function + ": " +
+                        other.what());
+    }
+}
+
 void user_context::run() {
     users_thread = true;
     auto const work = asio::make_work_guard(*io_);
     while (!io_->stopped()) {
         try {
             io_->run();
-        } catch (thrown const&) {
-            continue;  // what a user's handler throws goes through a client's executor, and nothing is the worse for it
-        } catch (std::exception const& e) {
-            world_.complain(std::string("an exception that is no user's left io_context::run: ") + e.what());
+        } catch (...) {
+            left("run", std::current_exception());
         }
     }
 }
@@ -87,10 +102,8 @@ void user_context::poll() {
         try {
             io_->restart();
             if (io_->poll() == 0) return;
-        } catch (thrown const&) {
-            continue;
-        } catch (std::exception const& e) {
-            world_.complain(std::string("an exception that is no user's left io_context::poll: ") + e.what());
+        } catch (...) {
+            left("poll", std::current_exception());
         }
     }
 }

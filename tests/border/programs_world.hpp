@@ -14,6 +14,7 @@
 
 #include <array>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,8 @@ public:
 
 private:
     void run();
+    /// An exception left this function of io_context: only the user's may.
+    void left(char const* function, std::exception_ptr e) const;
 
     world& world_;
     std::shared_ptr<context_state> state_ = std::make_shared<context_state>();

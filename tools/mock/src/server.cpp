@@ -152,7 +152,11 @@ private:
                                                                  asio::redirect_error(asio::use_awaitable, ec));
             if (workers.front()->is_stopping) co_return;
             if (!ec) {
-                asio::co_spawn(host.io, serve(&host, std::move(socket), ++accepted), rethrow);
+                // Spawned where it runs: Asio's co_spawn still reads the coroutine's cancellation state after it has
+                // posted the coroutine to another thread.
+                asio::post(host.io, [&host, number = ++accepted, s = std::move(socket)]() mutable {
+                    asio::co_spawn(host.io, serve(&host, std::move(s), number), rethrow);
+                });
                 continue;
             }
             // Out of descriptors, mostly: at once again would spin until some are back.

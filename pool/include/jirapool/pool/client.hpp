@@ -312,8 +312,9 @@ protected:
                     runs on. With the context, before or behind the client, what is in flight ends at once: a handler with an
                     executor of another context is called there, with `stopped`; those of the context itself, and those
                     without an executor, are destroyed uncalled, as Asio does it. Later calls end with `stopped`.
-    @par Exceptions What a completion handler throws leaves the executor's run(), as Asio does it; nothing of the client
-                    minds. */
+    @par Exceptions What a completion handler throws leaves the executor's run(), as Asio does it: as
+                    asio::multiple_exceptions where handlers of one turn throw, as those of calls that end together may.
+                    Nothing of the client minds. */
 class client : public connections {
 public:
     /// Makes a client on the executor. Throws std::invalid_argument when why_invalid(p) names a rule, the executor is empty, or
