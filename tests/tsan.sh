@@ -23,5 +23,10 @@ reports=$(grep -c 'WARNING: ThreadSanitizer' "$log")
 [ "$status" = 0 ] || tail -n 200 "$log" >&2
 grep -E '^threads: |^programs: [0-9]+ run' "$log"
 grep -E '^All tests passed|^test cases:' "$log"
+# For tests/figures.sh.
+[ -z "${JIRAPOOL_FIGURES:-}" ] || {
+    grep '^{"figure"' "$log"
+    printf '{"figure": "tsan_reports", "value": %s}\n' "$reports"
+}
 echo "tests/tsan.sh: $reports reports of ThreadSanitizer (${SECONDS} s)"
 exit "$status"

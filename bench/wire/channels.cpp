@@ -1,9 +1,10 @@
 // What open channels cost, and what becomes of calls when all channels die at once. One server process, one client thread.
-//   channels_bench idle [CHANNELS]    "idle NAME VALUE": bytes of each idle channel, then calls over all of them
-//   channels_bench kill [CHANNELS]    "kill NAME VALUE": all channels are reset, each with a read in flight
+//   channels_bench idle [CHANNELS]    bytes of each idle channel, then calls over all of them
+//   channels_bench kill [CHANNELS]    all channels are reset, each with a read in flight
 #include "server_process.hpp"
 
 #include "sim/counting_allocator.hpp"
+#include "support/figure.hpp"
 
 #include <jirapool/pool/client.hpp>
 
@@ -29,6 +30,11 @@ namespace {
 using wall = std::chrono::steady_clock;
 
 double seconds_since(wall::time_point t) { return std::chrono::duration<double>(wall::now() - t).count(); }
+
+void measured(char const* name, double value) {
+    std::printf("%-24s %.10g\n", name, value);
+    support::figure(name, value);
+}
 
 std::size_t resident_bytes() {
     std::FILE* const f = std::fopen("/proc/self/statm", "r");
@@ -127,15 +133,15 @@ int idle(std::size_t channels) {
     auto const used = wall::now();
     ok = ok && jira.run_until([&] { return seconds_since(used) > 12; });
     auto const open = static_cast<double>(jira.stats().channels_idle.value()) - already;
-    std::printf("idle channels %lld\n", static_cast<long long>(jira.stats().channels_idle.value()));
-    std::printf("idle own_bytes %.0f\n", static_cast<double>(sim::live_bytes() - own) / open);
-    std::printf("idle all_bytes %.0f\n", static_cast<double>(resident_bytes() - resident) / open);
+    measured("idle_channels", static_cast<double>(jira.stats().channels_idle.value()));
+    measured("idle_own_bytes", static_cast<double>(sim::live_bytes() - own) / open);
+    measured("idle_all_bytes", static_cast<double>(resident_bytes() - resident) / open);
     auto const opened = jira.stats().channels_opened.value();
     auto const before = jira.ended();
     for (int i = 0; ok && i < 2; ++i) ok = jira.round(target);
-    std::printf("idle calls %zu\n", jira.ended() - before);
-    std::printf("idle failed %zu\n", jira.failed());
-    std::printf("idle dialled_anew %.0f\n", static_cast<double>(jira.stats().channels_opened.value() - opened));
+    measured("idle_calls", static_cast<double>(jira.ended() - before));
+    measured("idle_failed", static_cast<double>(jira.failed()));
+    measured("idle_dialled_anew", static_cast<double>(jira.stats().channels_opened.value() - opened));
     return ok ? 0 : 1;
 }
 
@@ -187,17 +193,17 @@ int kill(std::size_t channels) {
         auto const n = std::count_if(ends.begin(), ends.end(), [&](double t) { return t >= from && t < to; });
         return static_cast<double>(n) / (to - from);
     };
-    std::printf("kill channels %zu\n", channels);
-    std::printf("kill dialing_max %lld\n", static_cast<long long>(jira.most_dialing()));
-    std::printf("kill recovery_ms %.0f\n", recovery * 1e3);
-    std::printf("kill ideal_ms %.0f\n", ideal * 1e3);
-    std::printf("kill recovery_of_ideal %.2f\n", recovery / ideal);
-    std::printf("kill rate_of_before %.3f\n",
-                rate(killed + recovery + 0.5, killed + recovery + 2.5) / rate(killed - 1.5, killed));
-    std::printf("kill resends %llu\n", static_cast<unsigned long long>(
-                                           s.resends[static_cast<std::size_t>(resend_reason::channel_lost)].value()));
-    std::printf("kill calls %zu\n", jira.ended());
-    std::printf("kill lost %zu\n", jira.failed());
+    measured("kill_channels", static_cast<double>(channels));
+    measured("kill_dialing_max", static_cast<double>(jira.most_dialing()));
+    measured("kill_recovery_ms", recovery * 1e3);
+    measured("kill_ideal_ms", ideal * 1e3);
+    measured("kill_recovery_of_ideal", recovery / ideal);
+    measured("kill_rate_of_before",
+             rate(killed + recovery + 0.5, killed + recovery + 2.5) / rate(killed - 1.5, killed));
+    measured("kill_resends",
+             static_cast<double>(s.resends[static_cast<std::size_t>(resend_reason::channel_lost)].value()));
+    measured("kill_calls", static_cast<double>(jira.ended()));
+    measured("kill_lost", static_cast<double>(jira.failed()));
     return ok ? 0 : 1;
 }
 

@@ -6,6 +6,8 @@
 // differences those of each round, as the machine may be twice as fast in the next one.
 #include "server_process.hpp"
 
+#include "support/figure.hpp"
+
 #include <sys/wait.h>
 #include <unistd.h>
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <vector>
 
 using namespace jirapool::bench;
@@ -95,8 +98,20 @@ int main(int argc, char** argv) {
             of_beast.push_back(took[0][i] / took[2][i]);
             saved.push_back(took[3][i] - took[0][i]);
         }
-        std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f %.1f %.2f\n", kib, ours, bare, beast, median(std::move(of_bare)),
-                    median(std::move(of_beast)), crossing, median(std::move(saved)));
+        auto const to_bare = median(std::move(of_bare));
+        auto const to_beast = median(std::move(of_beast));
+        auto const not_crossed = median(std::move(saved));
+        std::printf("wire %zu %.1f %.1f %.1f %.2f %.2f %.1f %.2f\n", kib, ours, bare, beast, to_bare, to_beast,
+                    crossing, not_crossed);
+        auto const figure = [kib](char const* name, double value) {
+            jirapool::support::figure("bench_" + std::to_string(kib) + "k_" + name, value);
+        };
+        figure("ours_us", ours);
+        figure("bare_us", bare);
+        figure("beast_us", beast);
+        figure("ours_of_bare", to_bare);
+        figure("ours_of_beast", to_beast);
+        figure("saved_on_the_shard_us", not_crossed);
         std::fflush(stdout);
     }
     return failed ? 1 : 0;

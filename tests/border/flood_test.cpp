@@ -329,8 +329,8 @@ void check_flood(std::string const& name, tls_server::script const& gateway, req
         return std::max(0.0, slowest - alone);
     });
     CHECK(late <= most_late_ms);
-    support::figure(("flood_" + name + "_victim_max_ms").c_str(), slowest);
-    support::figure(("flood_" + name + "_victim_late_ms").c_str(), late);
+    support::figure("flood_" + name + "_victim_max_ms", slowest);
+    support::figure("flood_" + name + "_victim_late_ms", late);
 
     auto again = r;
     neighbours both(gateway);
@@ -339,7 +339,7 @@ void check_flood(std::string const& name, tls_server::script const& gateway, req
     double const destroyed = both.destroy();
     CHECK(destroyed <= 1000);
     CHECK(flooded.wait_for(0s) == std::future_status::ready);
-    support::figure(("flood_" + name + "_destroyed_ms").c_str(), destroyed);
+    support::figure("flood_" + name + "_destroyed_ms", destroyed);
 }
 
 }  // namespace

@@ -91,8 +91,8 @@ TEST_CASE("border 1: a call raced with a timer by awaitable operators, over runt
     std::printf("border 1: %llu rounds, the call first in %llu, RSS %.1f MB, grown by %.2f MB\n",
                 static_cast<unsigned long long>(n.rounds), static_cast<unsigned long long>(n.calls_won),
                 static_cast<double>(after) / 1e6, static_cast<double>(grown) / 1e6);
-    support::figure("border_race_rounds", static_cast<double>(n.rounds));
-    support::figure("border_race_rss_growth_mb", static_cast<double>(grown) / 1e6);
+    support::figure("race_rounds", static_cast<double>(n.rounds));
+    support::figure("race_rss_growth_mb", static_cast<double>(grown) / 1e6);
     CHECK(n.rounds >= rounds);
     CHECK(n.calls_won > 0);
     CHECK(n.calls_won < n.rounds);
@@ -134,8 +134,8 @@ TEST_CASE("border 5: four threads call in a loop while the runtime is destroyed"
     }
     auto const s = std::chrono::duration<double>(slowest).count();
     std::printf("border 5: %llu calls, slowest ~runtime %.3f s\n", static_cast<unsigned long long>(begun_in_all), s);
-    support::figure("border_destructor_s", s);
-    support::figure("border_calls_never_completed", static_cast<double>(never));
+    support::figure("destructor_under_calls_s", s);
+    support::figure("calls_never_completed", static_cast<double>(never));
     CHECK(never == 0);
 #ifdef NDEBUG
     CHECK(s <= 1.0);

@@ -27,6 +27,9 @@ fuzz_one() {
     executions=$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")
     printf '%-20s %12s executions %6s s %6s inputs  %s\n' "$target" "${executions:-0}" "$seconds" \
         "$(find "$found" -type f | wc -l)" "$verdict"
+    # For tests/figures.sh.
+    [ -z "${JIRAPOOL_FIGURES:-}" ] ||
+        printf '{"figure": "fuzz_%s_executions", "value": %s}\n' "$target" "${executions:-0}"
     [ "$verdict" = holds ] && return
     touch "$scratch/broken"
     tail -n 40 "$log" >&2

@@ -112,8 +112,9 @@ TEST_CASE("sim: figures of a hog at 50 times its share", "[.figures]") {
         worst.jain = std::min(worst.jain, f.jain);
         worst.use = std::min(worst.use, f.use);
     }
-    std::printf("hog_quiet_p99_ratio %.3f\nhog_jain %.4f\nhog_use %.3f\n", worst.quiet_p99_ratio, worst.jain,
-                worst.use);
+    figure("hog_quiet_p99_ratio", worst.quiet_p99_ratio);
+    figure("hog_jain", worst.jain);
+    figure("hog_use", worst.use);
     CHECK(worst.quiet_p99_ratio <= 1.2);
     CHECK(worst.jain >= 0.99);
     CHECK(worst.use >= 0.95);

@@ -48,7 +48,7 @@ TEST_CASE("faults: C1 a swallowed read of 30 s ends well within 5") {
     // What swallowed one may have swallowed all that were idle beside it; the token endpoint's are another's.
     CHECK(w.stats().channels_closed[static_cast<std::size_t>(close_reason::broken)].value() >= 4);
     double const took = std::chrono::duration<double>(w.time().now() - begun).count();
-    figure("faults_swallowed_read_seconds", took);
+    figure("swallowed_read_seconds", took);
     CHECK(took <= 5);
     w.finish();
     CHECK(w.jira().violations.empty());
@@ -73,7 +73,7 @@ TEST_CASE("faults: C1 in normal traffic hardly anything is hedged, and in none m
         }
         w.time().run_until(w.time().now() + 40s);
         auto const share = static_cast<double>(hedges(w)) / 40'000;
-        figure(bad ? "faults_hedges_share_when_bad" : "faults_hedges_share", share);
+        figure(bad ? "hedges_share_when_bad" : "hedges_share", share);
         CHECK(share > 0);
         CHECK(share <= (bad ? 0.0125 : 0.001));
         w.finish();

@@ -58,8 +58,8 @@ TEST_CASE("faults: A3 a bucket of 5 to 100 beside an advertised 100 a second is 
             auto const u = run_bucket(size, whole_seconds);
             auto const name = "bucket_" + std::to_string(size) + (whole_seconds ? "_whole_seconds" : "");
             INFO(name << ": used " << u.share << ", limited " << u.limited);
-            figure((name + "_use").c_str(), u.share);
-            figure((name + "_429_share").c_str(), u.limited);
+            figure(name + "_use", u.share);
+            figure(name + "_429_share", u.limited);
             CHECK(u.share >= (whole_seconds ? 0.8 : 0.9));
             CHECK(u.limited <= 0.005);
             worst_429 = std::max(worst_429, u.limited);

@@ -54,7 +54,7 @@ TEST_CASE("faults: A1 calls that wait at a host's site wait on at the site of it
         CHECK(w.totals.succeeded == 1200);
         CHECK(w.totals.ended() == 1200);
         auto const limited = static_cast<double>(w.jira().limited - limited_before) / 1200;
-        figure(("faults_name_known_late_429_share_" + std::to_string(shards)).c_str(), limited);
+        figure("name_known_late_429_share_" + std::to_string(shards), limited);
         CHECK(limited <= 0.005);
         w.finish();
         CHECK(joined(w.jira().violations) == "");
@@ -139,7 +139,7 @@ TEST_CASE("faults: A2 calls that waited for their token do not go in one burst")
         CHECK(w.totals.succeeded == w.totals.started);
         auto const share = static_cast<double>(w.jira().limited - limited) /
                            static_cast<double>(w.jira().requests - requests);
-        figure(("faults_token_wait_429_share_" + std::to_string(wait.count()) + "s").c_str(), share);
+        figure("token_wait_429_share_" + std::to_string(wait.count()) + "s", share);
         CHECK(share <= 0.005);
         w.finish();
         CHECK(joined(w.jira().violations) == "");

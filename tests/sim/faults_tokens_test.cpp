@@ -93,8 +93,8 @@ TEST_CASE("faults: B1 one silent token request is overtaken, and the call that w
             w.start(0, request::get(myself), deadline, [&](result<response> const&) { ended = w.time().now(); });
         pass(w, 60s);
         CHECK(w.totals.succeeded == 18);
-        figure("faults_silent_token_call_seconds", std::chrono::duration<double>(ended - begun).count());
-        figure("faults_silent_token_requests", static_cast<double>(w.jira().token_requests));
+        figure("silent_token_call_seconds", std::chrono::duration<double>(ended - begun).count());
+        figure("silent_token_requests", static_cast<double>(w.jira().token_requests));
         CHECK(ended - begun <= 2s);
         CHECK(w.jira().token_requests == 2);
         w.finish();
@@ -181,9 +181,8 @@ TEST_CASE("faults: G1 a service of 300 connections is well again as soon as its 
         repaired = w.time().now();
         run(60s);
         pass(w, 60s);
-        figure(silent ? "faults_token_silence_exchanges_over_usual" : "faults_token_outage_exchanges_over_usual",
-               during / in_30s);
-        figure(silent ? "faults_token_silence_failed_later_than_5s" : "faults_token_outage_failed_later_than_5s",
+        figure(silent ? "token_silence_exchanges_over_usual" : "token_outage_exchanges_over_usual", during / in_30s);
+        figure(silent ? "token_silence_failed_later_than_5s" : "token_outage_failed_later_than_5s",
                static_cast<double>(failed_late));
         CHECK(during <= 2 * in_30s);
         CHECK(failed_late == 0);
@@ -216,7 +215,7 @@ TEST_CASE("faults: F1 credentials whose tokens are always refused renew ever mor
         pass(w, 1s);
     }
     auto const renewals = static_cast<double>(w.jira().token_requests - before) / 50;
-    figure("faults_refused_tokens_renewals_per_20min", renewals);
+    figure("refused_tokens_renewals_per_20min", renewals);
     CHECK(renewals <= 14);
     CHECK(renewals >= 4);
     CHECK(told == 50);
@@ -324,7 +323,7 @@ TEST_CASE("faults: G2 a dial that failed is no resend, and reads outlive an outa
     run(20s);
     pass(w, 20s);
     auto const failed = static_cast<double>(w.totals.failed - before.failed);
-    figure("faults_refused_dials_failed_reads", failed / static_cast<double>(w.totals.started - before.started));
+    figure("refused_dials_failed_reads", failed / static_cast<double>(w.totals.started - before.started));
     CHECK(failed <= 0.01 * static_cast<double>(w.totals.started - before.started));
     CHECK(w.stats().resends_over_budget.value() == 0);
     CHECK(w.stats().resends[static_cast<std::size_t>(resend_reason::channel_lost)].value() == 0);
@@ -399,8 +398,8 @@ TEST_CASE("faults: G7 ten thousand connections added at once are a trickle of ex
         pass(w, 20s);
         CHECK(most_in_a_second(w.jira().token_request_times) <= 100);
         CHECK(most_in_a_second(w.jira().dial_times) <= 50);
-        figure("faults_start_exchanges_per_second", static_cast<double>(w.jira().token_requests) / 20);
-        figure("faults_start_dials_per_second", static_cast<double>(w.jira().dial_times.size()) / 20);
+        figure("start_exchanges_per_second", static_cast<double>(w.jira().token_requests) / 20);
+        figure("start_dials_per_second", static_cast<double>(w.jira().dial_times.size()) / 20);
         CHECK(w.jira().token_requests >= 1'700);
         CHECK(w.jira().dial_times.size() >= 850);
 
@@ -414,7 +413,7 @@ TEST_CASE("faults: G7 ten thousand connections added at once are a trickle of ex
             pass(w, 50ms);
         }
         pass(w, 5s);
-        figure("faults_start_slowest_call_seconds", std::chrono::duration<double>(slowest).count());
+        figure("start_slowest_call_seconds", std::chrono::duration<double>(slowest).count());
         CHECK(w.totals.succeeded == 400);
         // A dial to the token endpoint, an exchange, a dial to Jira, a call, and its turn among other calls.
         CHECK(slowest <= 60ms + 20ms + 60ms + 20ms + 40ms);

@@ -91,7 +91,7 @@ TEST_CASE("sim: bytes of idle connections and sites at ten thousand, a hundred t
     for (auto const& [count, name] :
          {std::pair(10'000, "10k"), std::pair(100'000, "100k"), std::pair(1'000'000, "1M")}) {
         auto const b = measure(static_cast<std::size_t>(count));
-        support::figure((std::string("bytes_per_idle_connection_") + name).c_str(), b.connection);
-        support::figure((std::string("bytes_per_idle_site_") + name).c_str(), b.site);
+        support::figure(std::string("bytes_per_idle_connection_") + name, b.connection);
+        support::figure(std::string("bytes_per_idle_site_") + name, b.site);
     }
 }

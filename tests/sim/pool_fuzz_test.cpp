@@ -1,5 +1,6 @@
 // Random steps over the real origin_pool in virtual time; after each one the pool is held against a model that counts.
 #include "support/catch.hpp"
+#include "support/figure.hpp"
 
 #include "pool_world.hpp"
 
@@ -497,8 +498,8 @@ TEST_CASE("origin_pool: a million random steps", "[.figures]") {
     // 1000000000 takes half an hour.
     char const* const wanted = std::getenv("JIRAPOOL_POOL_STEPS");
     auto const broken = fuzz(wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 1'000'000, covered);
-    std::printf("pool_fuzz_steps %llu\npool_fuzz_cpu_s %.1f\npool_fuzz_violations %d\n",
-                static_cast<unsigned long long>(covered.steps),
-                static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC, broken.empty() ? 0 : 1);
+    support::figure("pool_fuzz_steps", static_cast<double>(covered.steps));
+    support::figure("pool_fuzz_cpu_s", static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC);
+    support::figure("pool_fuzz_violations", broken.empty() ? 0 : 1);
     CHECK(broken == "");
 }

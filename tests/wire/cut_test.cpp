@@ -1,3 +1,4 @@
+#include "support/figure.hpp"
 #include "wire_client.hpp"
 
 #include <array>
@@ -145,6 +146,11 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
             CHECK(end.error().stage() == (c.at == 0 ? stage::first_byte : stage::body));
         }
         CHECK(duplicates == 0);
+        support::figure("cut_faults", 1);
+        support::figure("cut_cuts", static_cast<double>(cuts.size()));
+        if (what != fault::stall)
+            support::figure("cut_reads_lost", static_cast<double>(cuts.size()) / 2 - static_cast<double>(came_through));
+        support::figure("cut_writes_sent_twice", duplicates);
         std::printf("cut %s: %zu cuts, %d reads came through, %d writes sent twice, %llu channels, %.1f s\n", name,
                     cuts.size(), came_through, duplicates, static_cast<unsigned long long>(channels),
                     std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());

@@ -1,4 +1,5 @@
 #include "support/compressed.hpp"
+#include "support/figure.hpp"
 #include "support/peak_memory.hpp"
 #include "wire_client.hpp"
 
@@ -127,6 +128,9 @@ TEST_CASE("hostile: whatever a server sends, it ends early, in little memory, by
         CHECK(report.received <= a.most_read);
         CHECK(memory < most_memory);
         CHECK(took < 10);
+        support::figure("hostile_answers", 1);
+        support::figure("hostile_peak_mib", memory);
+        if (std::string_view(a.what).ends_with("bomb")) support::figure("hostile_bomb_peak_mib", memory);
         std::printf("hostile %s: %.3f MiB read, %.1f MiB more memory, %.2f s, %s\n", a.what,
                     static_cast<double>(report.received) / (1 << 20), memory, took, report.error.rule().c_str());
     }
@@ -138,6 +142,7 @@ TEST_CASE("hostile: the bombs are ten gigabytes, in a few megabytes of gzip and 
          {std::pair(test::gzip_bomb(), 11'000'000u), std::pair(test::brotli_bomb(), 1'000'000u)}) {
         auto const size = b.begin.size() + b.again.size() * (ten_gigabytes / b.zeros_each);
         CHECK(size < limit);
+        support::figure("hostile_bomb_bytes_for_10_gb", static_cast<double>(size));
         std::printf("hostile bomb: 10 GB from %zu bytes\n", size);
     }
 }

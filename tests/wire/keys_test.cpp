@@ -1,6 +1,7 @@
 // What belongs together: a channel or a TLS session to its host and its client's TLS setting, a credential to its connection.
 // Random worlds, and a server that knows who may say what to whom. JIRAPOOL_FUZZ_SEED replays one.
 #include "fixture.hpp"
+#include "support/figure.hpp"
 #include "tls_server.hpp"
 
 #include <jirapool/core/random.hpp>
@@ -353,6 +354,8 @@ TEST_CASE("keys: no request on a channel or session of another key, no credentia
     }
     std::printf("keys: %zu requests, %zu connections, %zu resumed, %zu calls refused\n", requests, connections, resumed,
                 refused);
+    support::figure("keys_requests", static_cast<double>(requests));
+    support::figure("keys_resumed_sessions", static_cast<double>(resumed));
     if (replay != nullptr) return;
     CHECK(requests > 1000);
     CHECK(resumed > 50);

@@ -1,5 +1,6 @@
 // What the n-th step of a call may do to it: be cancelled there, lack memory, or lose the client. For every n there is.
 #include "failing_allocator.hpp"
+#include "support/figure.hpp"
 #include "wire_client.hpp"
 
 #include <jirapool/pool/client.hpp>
@@ -159,6 +160,7 @@ void cancel_at_each_step(asio::cancellation_type type, bool warm) {
     CHECK(n >= 3);
     // On an open channel the request is written in the first step, which total cancellation may not undo.
     if (type == asio::cancellation_type::terminal || !warm) CHECK(cancelled > 0);
+    support::figure("nth_cancelled_calls", cancelled);
     std::printf("nth cancelled (%s, %s channel): %d steps, %d cancelled\n",
                 type == asio::cancellation_type::total ? "total" : "terminal", warm ? "reused" : "new", n, cancelled);
 }
@@ -207,6 +209,7 @@ void fail_each_allocation(bool warm, bool oauth) {
         CHECK(jira.posts() <= before + 2);
     }
     CHECK(failures + refused > 0);
+    support::figure("nth_failed_allocations", static_cast<double>(n - 2));
     std::printf("nth allocation (%s, %s channel): %zu allocations, %d calls failed, %d could not begin\n",
                 oauth ? "oauth" : "service", warm ? "reused" : "new", n - 2, failures, refused);
 }
@@ -280,6 +283,7 @@ TEST_CASE("border 5: what a user does with a client survives the failure of any 
             else CHECK(c.outcome->error().code() == errc::stopped);
             failed += reached ? 1 : 0;
         }
+        support::figure("allocations_failed", static_cast<double>(n - 2));
         std::printf("nth registry (%s): %zu allocations, %zu times refused\n", step.name, n - 2, refused);
     }
     CHECK(failed > 30);

@@ -1,4 +1,5 @@
 #include "fixture.hpp"
+#include "support/figure.hpp"
 
 #include <jirapool/metrics/collector.hpp>
 
@@ -117,6 +118,8 @@ TEST_CASE("threads: calls go from each of four shards into each other one and co
                                        [&](auto const& w) { return w.first != here && w.first != w.second; });
     CHECK(between == shards * (shards - 1));
     CHECK(r.crossed() > calls / 4);
+    support::figure("tsan_calls_crossed_shards", static_cast<double>(r.crossed()));
+    support::figure("tsan_ways_between_shards", static_cast<double>(between));
     std::printf("threads: %zu of %zu calls crossed shards, %td ways\n", r.crossed(), calls, between);
     auto const s = f.jira.snapshot();
     CHECK(s.isolation_violations == 0);

@@ -1,3 +1,4 @@
+#include "support/figure.hpp"
 #include "wire_client.hpp"
 
 #include <cstdio>
@@ -107,6 +108,8 @@ TEST_CASE("tls: a server that is not right is refused in words of its own, withi
         said.insert(dialed.error.rule());
         std::printf("tls server %s: %s\n", bad.what, dialed.error.rule().c_str());
     }
+    support::figure("tls_refused_servers", static_cast<double>(bad_servers().size()));
+    support::figure("tls_distinct_errors", static_cast<double>(said.size()));
     // Both old versions are one: the client says no, whichever it is.
     CHECK(said.size() == bad_servers().size() - 1);
 }

@@ -259,9 +259,11 @@ def main():
         killed += bool(by)
         word = f"killed by {by}" if by else "SURVIVED" if error == "" else f"DOES NOT COMPILE\n{error}"
         print(f"{m.name:<40} {word} ({time.monotonic() - started:.0f} s)", flush=True)
-    print(f"mutants_seconds {time.monotonic() - begun:.0f}")
-    print(f"mutants_count {tried}")
-    print(f"mutants_killed {killed}")
+    print(f"mutants: {killed} of {tried} killed ({time.monotonic() - begun:.0f} s)")
+    if os.environ.get("JIRAPOOL_FIGURES"):  # for tests/figures.sh
+        prefix = "border_mutants" if arguments.border else "mutants"
+        for name, value in (("count", tried), ("survived", tried - killed)):
+            print(f'{{"figure": "{prefix}_{name}", "value": {value}}}')
     return 0 if killed == tried else 1
 
 
