@@ -148,8 +148,8 @@ TEST_CASE("failure: a copy is one of its own, and what was moved from or says no
     CHECK(b.rule().empty());  // NOLINT(bugprone-use-after-move)
     b = c;
     CHECK(b.describe() == said);
+    // NOLINTBEGIN(bugprone-use-after-move): only the rule is taken
     CHECK(std::move(c).rule() == "rule");
-    // NOLINTBEGIN(bugprone-use-after-move): only the rule was taken
     CHECK(c.rule().empty());
     CHECK(c.peer() == "peer");
     // NOLINTEND(bugprone-use-after-move)
