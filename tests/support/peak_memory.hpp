@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/sanitized.hpp"
+
 #include <sys/resource.h>
 #include <fstream>
 #include <string>
@@ -7,18 +9,7 @@
 namespace jirapool::test {
 
 // A sanitizer keeps what was freed, and notes of its own.
-#ifdef __has_feature
-#define JIRAPOOL_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define JIRAPOOL_SANITIZED 1
-#else
-#define JIRAPOOL_SANITIZED 0
-#endif
-#if JIRAPOOL_SANITIZED
-inline constexpr bool peak_means_something = false;
-#else
-inline constexpr bool peak_means_something = true;
-#endif
+inline constexpr bool peak_means_something = !sanitized;
 
 /// The process' memory at the most, in MiB, since the last `forget_peak`.
 inline double peak_mib() {
