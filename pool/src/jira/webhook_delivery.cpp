@@ -3,16 +3,16 @@
 #include <jirapool/core/json_text.hpp>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <simdjson.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <limits>
 #include <new>
 #include <system_error>
+#include <utility>
 
 namespace jirapool {
 
@@ -27,7 +27,7 @@ constexpr std::size_t most_body = 25u << 20;
 constexpr std::size_t longest_identifier = 255;
 
 failure refused(char const* field, int status, char const* rule) {
-    return failure(errc::protocol_error, rule).with_field(field).with_status(status);
+    return failure(errc::invalid_argument, rule).with_field(field).with_status(status);
 }
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
@@ -55,14 +55,16 @@ struct header_values {
 using digest = std::array<unsigned char, 32>;
 
 digest hmac(std::string_view body, secret const& key) {
-    static constexpr char none[] = "";
     digest d{};
     auto const k = key.reveal();
-    unsigned size = 0;
-    // OpenSSL takes a null key for the one of an earlier call.
-    if (HMAC(EVP_sha256(), k.empty() ? none : k.data(), static_cast<int>(k.size()),
-             reinterpret_cast<unsigned char const*>(body.data()), body.size(), d.data(), &size) == nullptr)
+    std::size_t size = 0;
+    // A null pointer would be no key, and no body.
+    auto const* const text = reinterpret_cast<unsigned char const*>(body.empty() ? "" : body.data());
+    if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, k.empty() ? "" : k.data(), k.size(), text, body.size(),
+                  d.data(), d.size(), &size) == nullptr) {
+        ERR_clear_error();
         throw std::bad_alloc();
+    }
     return d;
 }
 
@@ -93,33 +95,68 @@ unsigned number_or_0(std::string_view text) noexcept {
     return ec == std::errc() && end == text.data() + text.size() ? n : 0;
 }
 
-/// A string, or a number as digits; empty when it is neither.
-std::string text_of(simdjson::dom::element const& object, char const* key) {
-    simdjson::dom::element e;
-    std::string_view text;
-    std::int64_t number = 0;
-    if (object[key].get(e)) return {};
-    if (!e.get(text)) return std::string(text);
-    return e.get(number) ? std::string() : std::to_string(number);
+namespace ondemand = simdjson::ondemand;
+
+/// Whether the value is there, as far as memory goes: a delivery that was proved is not refused for want of it.
+bool good(simdjson::error_code e) {
+    if (e == simdjson::MEMALLOC) throw std::bad_alloc();
+    return e == simdjson::SUCCESS;
 }
 
-/// False: no JSON object that names its event.
-bool read_body(std::string_view body, webhook_delivery& out) {
-    auto const text = json_text(body);
-    simdjson::dom::parser parser;
-    simdjson::dom::element doc;
-    if (parser.parse(text.data(), text.size()).get(doc) || !doc.is_object()) return false;
-    std::string_view event;
-    if (doc["webhookEvent"].get(event) || event.empty()) return false;
-    out.event = event;
+/// A string, or a whole number as digits; else `out` stays as it is.
+void read_text(ondemand::value v, std::string& out) {
+    std::string_view text;
+    std::int64_t number = 0;
+    ondemand::json_type type{};
+    if (!good(v.type().get(type))) return;
+    if (type == ondemand::json_type::string && good(v.get_string().get(text))) out = text;
+    else if (type == ondemand::json_type::number && good(v.get_int64().get(number))) out = std::to_string(number);
+}
+
+void read_issue(ondemand::value v, webhook_delivery& out) {
+    ondemand::object issue;
+    if (!good(v.get_object().get(issue))) return;
+    ondemand::value part;
+    if (good(issue.find_field_unordered("id").get(part))) read_text(part, out.issue_id);
+    if (good(issue.find_field_unordered("key").get(part))) read_text(part, out.issue_key);
+}
+
+void read_timestamp(ondemand::value v, webhook_delivery& out) {
     std::int64_t at = 0;
-    if (!doc["timestamp"].get(at)) out.timestamp = wall_time(std::chrono::milliseconds(at));
-    simdjson::dom::element issue;
-    if (!doc["issue"].get(issue) && issue.is_object()) {
-        out.issue_id = text_of(issue, "id");
-        out.issue_key = text_of(issue, "key");
+    constexpr auto most =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds::max()).count();
+    if (good(v.get_int64().get(at)) && at <= most && at >= -most)
+        out.timestamp = wall_time(std::chrono::milliseconds(at));
+}
+
+/// False: no JSON object that names its event. Numbers, texts and depths of what is not read here are not looked at: a delivery
+/// that was proved is not lost for what some field of somebody's holds.
+bool read_body(webhook_delivery& out) {
+    out.body.reserve(out.body.size() + simdjson::SIMDJSON_PADDING);
+    auto const text = json_text(out.body);
+    auto const room = out.body.capacity() - (out.body.size() - text.size());
+    ondemand::parser parser;
+    ondemand::document doc;
+    ondemand::object object;
+    if (!good(parser.iterate(simdjson::padded_string_view(text.data(), text.size(), room)).get(doc)) ||
+        !good(doc.get_object().get(object)))
+        return false;
+    bool issue = false, timestamp = false;
+    for (auto field : object) {
+        std::string_view key;
+        ondemand::value value;
+        if (!good(field.error())) return false;
+        // One that no text can be made of is none of those that are read.
+        bool const known = good(field.unescaped_key().get(key));
+        if (!good(field.value().get(value))) return false;
+        if (!known) continue;
+        std::string_view event;
+        if (key == "webhookEvent" && out.event.empty() && good(value.get_string().get(event))) out.event = event;
+        else if (key == "timestamp" && !std::exchange(timestamp, true)) read_timestamp(value, out);
+        else if (key == "issue" && !std::exchange(issue, true)) read_issue(value, out);
     }
-    return true;
+    // Nothing follows.
+    return doc.current_location().error() == simdjson::OUT_OF_BOUNDS && !out.event.empty();
 }
 
 }  // namespace
@@ -129,9 +166,10 @@ std::string webhook_signature(std::string_view body, secret const& signing_secre
 }
 
 result<webhook_delivery> read_webhook_delivery(webhook_request const& r, secret const& signing_secret) {
-    // OpenSSL counts a key's bytes in an int.
-    if (signing_secret.empty() || signing_secret.size() > std::numeric_limits<int>::max())
-        return failure(errc::invalid_argument, "must not be empty: anybody could sign").with_field("signing_secret");
+    auto const key = signing_secret.reveal();
+    // HMAC fills a key up with NULs.
+    if (key.find_first_not_of('\0') == key.npos)
+        return refused("signing_secret", 500, "must not be empty, nor all NULs: anybody could sign");
     if (r.method != "POST") return refused("method", 405, "only POST is a delivery");
     if (r.body.size() > most_body) return refused("body", 413, "must be at most 25 MiB");
     header_values const signature(r, signature_header);
@@ -143,49 +181,42 @@ result<webhook_delivery> read_webhook_delivery(webhook_request const& r, secret 
 
     header_values const identifier(r, identifier_header);
     if (identifier.count > 1) return refused(identifier_header, 400, "must come once");
-    if (identifier.first.size() > longest_identifier)
-        return refused(identifier_header, 400, "must have at most 255 bytes");
+    bool const visible = std::all_of(identifier.first.begin(), identifier.first.end(),
+                                     [](char c) { return c > ' ' && c <= '~'; });
+    if (identifier.first.size() > longest_identifier || !visible)
+        return refused(identifier_header, 400, "must be at most 255 visible characters of ASCII");
     webhook_delivery out;
-    if (!read_body(r.body, out)) return refused("body", 400, "must be a JSON object with a webhookEvent");
+    out.body = r.body;
+    if (!read_body(out)) return refused("body", 400, "must be a JSON object with a webhookEvent");
     out.id = identifier.first;
     out.retry = number_or_0(header_values(r, retry_header).first);
-    out.body = r.body;
     return out;
 }
 
 bool webhook_window::is_new(std::string_view id, steady_time now) {
     if (id.empty() || most_ == 0 || longest_ <= steady_duration::zero()) return true;
-    if (auto const found = seen_.find(id); found != seen_.end()) {
-        if (now < later(found->second.at, longest_)) return false;
+    auto const over = [&](seen const& s) { return now >= later(s.at, longest_); };
+    if (auto const found = by_id_.find(id); found != by_id_.end()) {
+        if (!over(*found->second)) return false;
         forget(id);
     }
-    while (!in_order_.empty()) {
-        auto const oldest = seen_.find(in_order_.front().second);
-        bool const counts = oldest != seen_.end() && oldest->second.number == in_order_.front().first;
-        if (counts && in_order_.size() < most_ && now < later(oldest->second.at, longest_)) break;
-        drop_oldest();
+    in_order one;
+    one.push_back({std::string(id), now});
+    by_id_.emplace(one.front().id, one.begin());
+    seen_.splice(seen_.end(), one);
+    while (seen_.size() > most_ || over(seen_.front())) {
+        by_id_.erase(seen_.front().id);
+        seen_.pop_front();
     }
-    in_order_.emplace_back(next_, id);
-    try {
-        seen_.emplace(id, seen{now, next_});
-    } catch (...) {
-        in_order_.pop_back();
-        throw;
-    }
-    ++next_;
     return true;
 }
 
-void webhook_window::drop_oldest() noexcept {
-    auto const& [number, id] = in_order_.front();
-    auto const found = seen_.find(id);
-    if (found != seen_.end() && found->second.number == number) seen_.erase(found);
-    in_order_.pop_front();
-}
-
-void webhook_window::forget(std::string_view id) {
-    auto const found = seen_.find(id);
-    if (found != seen_.end()) seen_.erase(found);
+void webhook_window::forget(std::string_view id) noexcept {
+    auto const found = by_id_.find(id);
+    if (found == by_id_.end()) return;
+    auto const place = found->second;
+    by_id_.erase(found);
+    seen_.erase(place);
 }
 
 }  // namespace jirapool

@@ -6,8 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <deque>
+#include <list>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,70 +35,80 @@ class webhook_delivery {
 public:
     /// X-Atlassian-Webhook-Identifier: the same over retries, unique in the tenant. Empty when there is none.
     std::string id;
-    unsigned retry = 0;  ///< X-Atlassian-Webhook-Retry: 0 for the first try, and where it is unreadable
-    std::string event;   ///< "webhookEvent", such as "jira:issue_updated"
-    std::optional<wall_time>
-        timestamp;          ///< when it happened. Jira promises no order: what is older than the last one is late
-    std::string issue_id;   ///< empty where the event is of no issue, as it may also be for comments
-    std::string issue_key;  ///< likewise
-    std::string body;       ///< the JSON as it came
+    /// X-Atlassian-Webhook-Retry, of several the first: 0 for the first try, and where it is unreadable.
+    unsigned retry = 0;
+    /// "webhookEvent", such as "jira:issue_updated".
+    std::string event;
+    /// "timestamp": when it happened. Jira promises no order: what is older than the last one is late. None where it is no whole
+    /// number of milliseconds, or one that system_clock cannot hold.
+    std::optional<wall_time> timestamp;
+    /// "issue": its "id" and "key", when they are strings or whole numbers. Empty where the event is of no issue, as it may also be
+    /// for comments.
+    std::string issue_id;
+    std::string issue_key;
+    /// The JSON as it came. Of a name that is there twice the first is read above.
+    std::string body;
 };
 
 /// X-Hub-Signature of a body, "sha256=…" with 64 hexadecimal digits: HMAC-SHA256 (RFC 2104) by the webhook's secret. It is what
-/// tests of a receiver send.
+/// tests of a receiver send. It takes any secret, also those that read_webhook_delivery refuses. May throw std::bad_alloc.
 std::string webhook_signature(std::string_view body, secret const& signing_secret);
 
 /** Reads a delivery after its signature was proved.
 
-    The signature is looked at before the body is parsed, and compares in constant time. It is of the body alone: what
-    headers say (`id`, `retry`) may be anybody's.
+    The signature is looked at before the body is parsed, and compares in constant time. It is of the body alone: what headers say
+    (`id`, `retry`) may be anybody's, and who saw a delivery can send it again under any id, which its `timestamp` tells.
 
-    @par Errors   invalid_argument: the secret is empty, so that anybody could sign. protocol_error: failure::field names what
-                  broke a rule, and failure::status is the status to answer with. Jira delivers again on 408, 409, 425, 429 and
-                  5xx only, so what is refused here comes no second time:
+    @par Errors   invalid_argument: failure::field names what breaks a rule, and failure::status is the status to answer with.
+                  Jira delivers again on 408, 409, 425, 429 and 5xx only, so what is refused here comes no second time:
                   - "method", 405: only POST is a delivery.
-                  - "body", 413: more than 25 MiB, which Jira does not send. 400: no JSON object with a "webhookEvent".
+                  - "body", 413: more than 25 MiB, which Jira does not send. 400: no JSON object with a "webhookEvent" that is a
+                    string and not empty. What it does not read of the body it does not judge.
                   - "X-Hub-Signature", 401: none, several, of another method than sha256, or not the body's.
-                  - "X-Atlassian-Webhook-Identifier", 400: several, or more than 255 bytes.
-    May throw std::bad_alloc.
+                  - "X-Atlassian-Webhook-Identifier", 400: several, or not at most 255 visible characters of ASCII.
+                  - "signing_secret", 500: nothing, or nothing but NULs, which signs alike: anybody could sign. The mistake is the
+                    receiver's own, and Jira delivers again.
+    May throw std::bad_alloc: answer 500 then.
     @par Threads  Any. */
 result<webhook_delivery> read_webhook_delivery(webhook_request const& r, secret const& signing_secret);
 
 /** Which deliveries came already, so that each is handled once: a window over the newest of one webhook's ids.
 
-    Jira tries five more times within some 75 minutes (core/doc/jira-cloud.md, 7.2).
+    Jira tries five more times within some 75 minutes (core/doc/jira-cloud.md, 7.2). A try that comes while an earlier one is being
+    handled is not new either: it must not be answered 200 before that one has succeeded, or what fails is lost.
 
     @par Threads  One at a time. */
 class webhook_window {
 public:
-    /// Remembers at most so many ids, each for so long. With 0 or less of either it remembers none.
+    /// Remembers at most so many ids, the newest, each for so long from when it was first seen. With 0 of either, or less, it
+    /// remembers none.
     explicit webhook_window(std::size_t most = 10'000, std::chrono::seconds longest = std::chrono::hours(2)) noexcept
         : most_(most), longest_(saturated(longest)) {}
+    webhook_window(webhook_window&&) noexcept = default;
+    webhook_window& operator=(webhook_window&&) noexcept = default;
+    webhook_window(webhook_window const&) = delete;
+    webhook_window& operator=(webhook_window const&) = delete;
+    ~webhook_window() = default;
 
-    /// True when the id was not seen within the window; it is then. Always true for an empty one, which tells nothing. May throw
-    /// std::bad_alloc, and has not seen it then.
+    /// True when the id is not remembered; it is from now on. Always true for an empty one, which tells nothing. May throw
+    /// std::bad_alloc, and changes nothing then.
     bool is_new(std::string_view id, steady_time now);
     /// Handling it failed, and Jira was asked to deliver it again: its next try is new.
-    void forget(std::string_view id);
-    /// How many ids it remembers.
+    void forget(std::string_view id) noexcept;
+    /// How many ids it remembers. Those whose time is over leave when a new one comes.
     std::size_t size() const noexcept { return seen_.size(); }
 
 private:
     struct seen {
+        std::string id;
         steady_time at;
-        std::uint64_t number;
     };
-    struct hash : std::hash<std::string_view> {
-        using is_transparent = void;
-    };
-
-    void drop_oldest() noexcept;
+    using in_order = std::list<seen>;
 
     std::size_t most_;
     steady_duration longest_;
-    std::unordered_map<std::string, seen, hash, std::equal_to<>> seen_;
-    std::deque<std::pair<std::uint64_t, std::string>> in_order_;  // forgotten ones among them
-    std::uint64_t next_ = 0;
+    in_order seen_;  // the oldest first
+    std::unordered_map<std::string_view, in_order::iterator> by_id_;
 };
 
 }  // namespace jirapool
