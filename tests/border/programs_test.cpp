@@ -206,7 +206,7 @@ void report(std::uint64_t seed, program const& p, outcome const& o) {
     auto const patience = std::chrono::seconds(number_of("JIRAPOOL_PROGRAMS_SHRINK", 20));
     auto const shortest = again.good ? p : shrink(p, times, patience);
     auto const last = again.good ? o : often(shortest, times);
-    std::printf("programs: the program of JIRAPOOL_PROGRAMS_SEED=%llu fails%s\n%s%s\n",
+    std::printf("programs: the program of JIRAPOOL_PROGRAMS_SEED=%llu fails%s\n%sIt fails with: %s\n",
                 static_cast<unsigned long long>(seed), again.good ? ", though not when it is run again" : "",
                 to_text(shortest).c_str(), (last.good ? (again.good ? o : again) : last).why.c_str());
     std::fflush(stdout);
