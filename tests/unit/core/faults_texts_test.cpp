@@ -168,6 +168,10 @@ TEST_CASE("faults: B5 a byte order mark in front of JSON says nothing, at whiche
     // One, and in front.
     CHECK_FALSE(read_token_answer(200, mark + mark + R"({"access_token":"a"})").ok());
     CHECK_FALSE(
+        read_tenant_info(200, mark + mark + R"({"cloudId":"11111111-2222-3333-4444-555555555555"})").has_value());
+    CHECK_FALSE(parse_connections(mark + mark + "[]", system_secrets()).has_value());
+    CHECK_FALSE(parse_connections(mark + mark + mark + "[]", system_secrets()).has_value());
+    CHECK_FALSE(
         read_tenant_info(200, R"({)" + mark + R"("cloudId":"11111111-2222-3333-4444-555555555555"})").has_value());
     for (auto const* const part : {"\xef", "\xef\xbb", "\xef\xbb\xbf"}) {
         CHECK_FALSE(read_token_answer(200, part).ok());

@@ -176,10 +176,10 @@ TEST_CASE("webhook delivery: what breaks a rule is refused with its field and th
             check_refused(s, "X-Atlassian-Webhook-Identifier", 400);
         }
     }
-    for (auto const& body :
-         {std::string(), std::string("null"), std::string("[]"), std::string("{}"), std::string("{"),
-          std::string(R"({"webhookEvent":1})"), std::string(R"({"webhookEvent":""})"),
-          std::string("{\"webhookEvent\":\"\xff\"}"), issue_updated + "}", issue_updated + issue_updated})
+    for (auto const& body : {std::string(), std::string("null"), std::string("[]"), std::string("{}"), std::string("{"),
+                             std::string(R"({"webhookEvent":1})"), std::string(R"({"webhookEvent":""})"),
+                             std::string("{\"webhookEvent\":\"\xff\"}"), "\xef\xbb\xbf\xef\xbb\xbf" + issue_updated,
+                             issue_updated + "}", issue_updated + issue_updated})
         check_refused(sent(body), "body", 400);
     check_refused(sent(std::string(26u << 20, ' ')), "body", 413);
 
