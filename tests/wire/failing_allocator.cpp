@@ -6,23 +6,32 @@
 namespace {
 
 thread_local std::size_t left = 0;  // 0: none fails
+thread_local bool of_nothrow = false;
 
 void* checked(void* p) {
     if (p == nullptr) throw std::bad_alloc();
     return p;
 }
 
-void count() {
-    if (left == 0) return;
+/// Whether this is the allocation that fails.
+bool counted_out() noexcept {
+    if (left == 0) return false;
     --left;
-    if (left == 0) throw std::bad_alloc();
+    return left == 0;
+}
+
+void count() {
+    if (counted_out()) throw std::bad_alloc();
 }
 
 }  // namespace
 
 namespace jirapool::wire_test {
 
-failing_allocation::failing_allocation(std::size_t n) noexcept { left = n; }
+failing_allocation::failing_allocation(std::size_t n, bool nothrow_too) noexcept {
+    left = n;
+    of_nothrow = nothrow_too;
+}
 failing_allocation::~failing_allocation() { left = 0; }
 bool failing_allocation::failed() const noexcept { return left == 0; }
 
@@ -39,8 +48,11 @@ void* operator new(std::size_t size, std::align_val_t align) {
     return checked(std::aligned_alloc(a, (size + a - 1) / a * a));
 }
 void* operator new[](std::size_t size, std::align_val_t align) { return operator new(size, align); }
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
-void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+    if (of_nothrow && counted_out()) return nullptr;
+    return std::malloc(size);
+}
+void* operator new[](std::size_t size, std::nothrow_t const& t) noexcept { return operator new(size, t); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }

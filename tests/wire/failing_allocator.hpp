@@ -7,7 +7,8 @@ namespace jirapool::wire_test {
 /// operator new of this thread throws bad_alloc at the n-th allocation from here, once, while this lives.
 class failing_allocation {
 public:
-    explicit failing_allocation(std::size_t n) noexcept;
+    /// `nothrow_too`: those of operator new(nothrow) count as well, and give nullptr.
+    explicit failing_allocation(std::size_t n, bool nothrow_too = false) noexcept;
     ~failing_allocation();
     failing_allocation(failing_allocation const&) = delete;
     failing_allocation& operator=(failing_allocation const&) = delete;

@@ -11,6 +11,7 @@
 #include <array>
 #include <charconv>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -103,30 +104,47 @@ bool good(simdjson::error_code e) {
     return e == simdjson::SUCCESS;
 }
 
-/// A string, or a whole number as digits; else `out` stays as it is.
-void read_text(ondemand::value v, std::string& out) {
-    std::string_view text;
-    std::int64_t number = 0;
-    ondemand::json_type type{};
-    if (!good(v.type().get(type))) return;
-    if (type == ondemand::json_type::string && good(v.get_string().get(text))) out = text;
-    else if (type == ondemand::json_type::number && good(v.get_int64().get(number))) out = std::to_string(number);
-}
+/// What one string or number is. Not by ondemand's own functions: where its buffer for texts lacked memory it writes all the same.
+class scalar_reader {
+public:
+    std::optional<std::string_view> text(ondemand::value v) {
+        std::string_view t;
+        return read(v) && good(element_.get(t)) ? std::optional(t) : std::nullopt;
+    }
+    std::optional<std::int64_t> number(ondemand::value v) {
+        std::int64_t n = 0;
+        return read(v) && good(element_.get(n)) ? std::optional(n) : std::nullopt;
+    }
+    /// A string, or a whole number as digits.
+    std::string text_or_number(ondemand::value v) {
+        if (auto const t = text(v)) return std::string(*t);
+        auto const n = number(v);
+        return n ? std::to_string(*n) : std::string();
+    }
 
-void read_issue(ondemand::value v, webhook_delivery& out) {
+private:
+    bool read(ondemand::value v) {
+        auto const token = v.raw_json_token();
+        return good(parser_.parse(token.data(), token.size()).get(element_));
+    }
+
+    simdjson::dom::parser parser_;
+    simdjson::dom::element element_;
+};
+
+void read_issue(ondemand::value v, scalar_reader& scalars, webhook_delivery& out) {
     ondemand::object issue;
     if (!good(v.get_object().get(issue))) return;
     ondemand::value part;
-    if (good(issue.find_field_unordered("id").get(part))) read_text(part, out.issue_id);
-    if (good(issue.find_field_unordered("key").get(part))) read_text(part, out.issue_key);
+    if (good(issue.find_field_unordered("id").get(part))) out.issue_id = scalars.text_or_number(part);
+    if (good(issue.find_field_unordered("key").get(part))) out.issue_key = scalars.text_or_number(part);
 }
 
-void read_timestamp(ondemand::value v, webhook_delivery& out) {
-    std::int64_t at = 0;
+void read_timestamp(ondemand::value v, scalar_reader& scalars, webhook_delivery& out) {
     constexpr auto most =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds::max()).count();
-    if (good(v.get_int64().get(at)) && at <= most && at >= -most)
-        out.timestamp = wall_time(std::chrono::milliseconds(at));
+    auto const at = scalars.number(v);
+    if (at && *at <= most && *at >= -most) out.timestamp = wall_time(std::chrono::milliseconds(*at));
 }
 
 /// False: no JSON object that names its event. Numbers, texts and depths of what is not read here are not looked at: a delivery
@@ -141,19 +159,15 @@ bool read_body(webhook_delivery& out) {
     if (!good(parser.iterate(simdjson::padded_string_view(text.data(), text.size(), room)).get(doc)) ||
         !good(doc.get_object().get(object)))
         return false;
+    scalar_reader scalars;
     bool issue = false, timestamp = false;
     for (auto field : object) {
-        std::string_view key;
+        ondemand::raw_json_string key;
         ondemand::value value;
-        if (!good(field.error())) return false;
-        // One that no text can be made of is none of those that are read.
-        bool const known = good(field.unescaped_key().get(key));
-        if (!good(field.value().get(value))) return false;
-        if (!known) continue;
-        std::string_view event;
-        if (key == "webhookEvent" && out.event.empty() && good(value.get_string().get(event))) out.event = event;
-        else if (key == "timestamp" && !std::exchange(timestamp, true)) read_timestamp(value, out);
-        else if (key == "issue" && !std::exchange(issue, true)) read_issue(value, out);
+        if (!good(field.key().get(key)) || !good(field.value().get(value))) return false;
+        if (key == "webhookEvent" && out.event.empty()) out.event = scalars.text(value).value_or(std::string_view());
+        else if (key == "timestamp" && !std::exchange(timestamp, true)) read_timestamp(value, scalars, out);
+        else if (key == "issue" && !std::exchange(issue, true)) read_issue(value, scalars, out);
     }
     // Nothing follows.
     return doc.current_location().error() == simdjson::OUT_OF_BOUNDS && !out.event.empty();
