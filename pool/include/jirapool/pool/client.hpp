@@ -305,7 +305,8 @@ protected:
     The client makes a strand of its executor for itself, unless `executor_is_serial` says that this is not needed: where one
     thread runs the executor, or where it is a strand already. Then calls that are awaited on it cross nothing, and lack of memory
     ends calls as `call` says. As long as a client exists it has work outstanding (renewing tokens), so `io_context::run`
-    returns only after `stop`.
+    returns only after `stop`. A coroutine that races a call with Asio's awaitable operators (`call || timer`) must itself run on
+    one thread or a strand, whatever the client has: they are not made for two branches that end on two threads at once.
 
     @par Lifetime   The client, its executor's context, handles, calls and their signals may be destroyed in any order and from
                     any handler, the client's own too. With the client, calls in flight end with `stopped`, as its executor
