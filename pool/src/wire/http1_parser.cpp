@@ -1,5 +1,7 @@
 #include "wire/http1_parser.hpp"
 
+#include "wire/plain_head.hpp"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 
@@ -61,7 +63,10 @@ std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec
     if (in_body_ && has_coding_) return put_chunk(bytes, ec);
     // RFC 9112, section 4, wants the space behind the status also where no reason follows it, and so does Beast.
     constexpr std::size_t bare_line = std::string_view("HTTP/1.1 200").size();
-    if (head_ > 0 || in_body_ || size <= bare_line || data[bare_line] != '\r') return put_beast(bytes, ec);
+    if (head_ > 0 || in_body_ || size <= bare_line || data[bare_line] != '\r') {
+        auto const used = got_some() ? 0 : put_plain_head(bytes, ec);
+        return used > 0 ? used : put_beast(bytes, ec);
+    }
     if (size == bare_line + 1) {
         ec = http::error::need_more;
         look_ahead(bytes, ec);
@@ -73,6 +78,16 @@ std::size_t http1_parser::put(char const* data, std::size_t size, error_code& ec
     head.insert(bare_line, " ");
     auto const used = put_beast(head, ec);
     return used > bare_line ? used - 1 : used;
+}
+
+/// A whole head that is plain; 0: it is not.
+std::size_t http1_parser::put_plain_head(std::string_view bytes, error_code& ec) {
+    plain_head head;
+    if (!head.read(bytes, limits_.max_head, limits_.max_headers, out_)) return 0;
+    has_fields_ = true;
+    put_beast(head.framing(), ec);
+    fields_ = head.fields();
+    return head_ = head.size();
 }
 
 std::size_t http1_parser::put_beast(std::string_view bytes, error_code& ec) {
@@ -200,7 +215,7 @@ void http1_parser::on_field_impl(field f, string_view name, string_view value, e
     count_field(name, value, ec);
     if (ec) return;
     read_framing(f, std_view(value), ec);
-    if (!ec) out_.add_header(std_view(name), std_view(value));
+    if (!ec && !has_fields_) out_.add_header(std_view(name), std_view(value));
 }
 
 void http1_parser::read_framing(field f, std::string_view value, error_code& ec) noexcept {

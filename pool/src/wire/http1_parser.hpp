@@ -83,6 +83,7 @@ private:
     static std::string_view std_view(string_view s) noexcept { return {s.data(), s.size()}; }
 
     void refuse(char const* rule, error_code& ec, errc code = errc::protocol_error) noexcept;
+    std::size_t put_plain_head(std::string_view bytes, error_code& ec);
     std::size_t put_beast(std::string_view bytes, error_code& ec);
     std::size_t put_chunk(std::string_view bytes, error_code& ec);
     void read_chunk_size(std::string_view line, error_code& ec) noexcept;
@@ -126,6 +127,7 @@ private:
     std::unique_ptr<content_decoder> decoder_;
     http1_expectation expected_;
     content_coding coding_ = content_coding::identity;
+    bool has_fields_ = false;  // the response does, of a plain head: Beast gets only those that it judges
     bool http10_ = false;
     bool has_length_ = false;
     bool has_coding_ = false;

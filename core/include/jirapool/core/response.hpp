@@ -123,6 +123,14 @@ public:
         maybe_processed_before_ = maybe_processed_before;
     }
     void add_header(std::string_view name, std::string_view value);
+    /// Many at once, out of one text: `place_header` for each, by where its name and value are in the text, then `set_head` with
+    /// that, which is copied whole.
+    void place_header(std::size_t name, std::size_t name_size, std::size_t value, std::size_t value_size) {
+        if (fields_.empty()) fields_.reserve(32);
+        fields_.push_back({{static_cast<std::uint32_t>(name), static_cast<std::uint32_t>(name_size)},
+                           {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value_size)}});
+    }
+    void set_head(std::string_view text) { head_ = text; }
     void remove_headers(std::string_view name) noexcept;
     padded_buffer& mutable_body() noexcept { return body_; }
     void clear() noexcept;
