@@ -102,6 +102,14 @@ public:
         at_ += lowered.size();
         return true;
     }
+    /// The next three bytes in lower case as one number; 0 when there are not so many.
+    unsigned peek_three() const noexcept {
+        if (end_ - at_ < 3) return 0;
+        unsigned all = 0;
+        for (int i = 0; i < 3; ++i) all = all << 8 | static_cast<unsigned char>(lower(at_[i]));
+        return all;
+    }
+    void skip_three() noexcept { at_ += 3; }
     void expect(char lowered) noexcept { ok_ = skip(lowered) && ok_; }
     void expect(std::string_view lowered) noexcept { ok_ = skip(lowered) && ok_; }
     /// One digit or more; what no int holds fails.
@@ -140,14 +148,26 @@ std::optional<wall_time> make_time(int year, unsigned month, int day, int hour, 
            seconds(second);
 }
 
+/// Three letters as one number.
+constexpr unsigned three(std::string_view lowered) noexcept {
+    return static_cast<unsigned>(lowered[0]) << 16 | static_cast<unsigned>(lowered[1]) << 8 |
+           static_cast<unsigned>(lowered[2]);
+}
+
+/// Which of the names comes next, and skips it; `count` when none does.
+template <std::size_t count>
+std::size_t skip_one_of(scanner& s, unsigned const (&names)[count]) noexcept {
+    auto const found = static_cast<std::size_t>(std::find(names, names + count, s.peek_three()) - names);
+    if (found < count) s.skip_three();
+    return found;
+}
+
 /// 1 to 12, 0 when it is none.
 unsigned month_name(scanner& s) noexcept {
-    constexpr std::string_view names[] = {"jan", "feb", "mar", "apr", "may", "jun",
-                                          "jul", "aug", "sep", "oct", "nov", "dec"};
-    for (unsigned i = 0; i < 12; ++i) {
-        if (s.skip(names[i])) return i + 1;
-    }
-    return 0;
+    constexpr unsigned names[] = {three("jan"), three("feb"), three("mar"), three("apr"), three("may"), three("jun"),
+                                  three("jul"), three("aug"), three("sep"), three("oct"), three("nov"), three("dec")};
+    auto const month = skip_one_of(s, names);
+    return month < std::size(names) ? static_cast<unsigned>(month) + 1 : 0;
 }
 
 /// A zone's name or offset, up to the end of the text: what to take off a time of that zone. Without one, or with one that is
@@ -531,12 +551,12 @@ rate_headers read_rate_headers(response const& r, wall_time now) noexcept {
 
 std::optional<wall_time> parse_http_date(std::string_view text) noexcept {
     // The day's name must be one, but need not be the date's: it adds nothing that we use.
-    constexpr std::string_view days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+    constexpr unsigned days[] = {three("mon"), three("tue"), three("wed"), three("thu"),
+                                 three("fri"), three("sat"), three("sun")};
     constexpr std::string_view rests[] = {"day", "sday", "nesday", "rsday", "day", "urday", "day"};
     scanner s(text);
-    std::size_t weekday = 0;
-    while (weekday < 7 && !s.skip(days[weekday])) ++weekday;
-    if (weekday == 7) return std::nullopt;
+    auto const weekday = skip_one_of(s, days);
+    if (weekday == std::size(days)) return std::nullopt;
 
     if (s.skip(' ')) {  // Sun Nov  6 08:49:37 1994
         unsigned const month = month_name(s);

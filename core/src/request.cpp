@@ -94,11 +94,13 @@ constexpr char const* why_invalid_escapes(std::string_view path) noexcept {
     return nullptr;
 }
 
-char const* why_invalid_path(std::string_view path) noexcept {
+/// `may_have_dots`: one is in it, or an escape that may be one.
+char const* why_invalid_path(std::string_view path, bool may_have_dots) noexcept {
     constexpr auto dots = "target must have no . or .. segment in any encoding";
     auto const both_slashes = [](char a, char b) { return a == '/' && b == '/'; };
     if (std::adjacent_find(path.begin(), path.end(), both_slashes) != path.end())
         return "target must have no empty segment (//)";
+    if (!may_have_dots) return nullptr;
     bool const escaped = path.find('%') != std::string_view::npos;
     if (escaped)
         if (char const* rule = why_invalid_escapes(path)) return rule;
@@ -122,6 +124,8 @@ enum target_byte : std::uint8_t {
     not_printable = 1,
     not_of_uris = 2,  // RFC 3986 has no place for it
     ends_path = 4,    // # and backslash
+    escape = 8,
+    dot = 16,
 };
 constexpr auto target_bytes = [] {
     std::array<std::uint8_t, 256> all{};
@@ -129,6 +133,8 @@ constexpr auto target_bytes = [] {
         if (c <= 0x20 || c >= 0x7f) all[c] = not_printable;
     for (char const c : "\"<>[]^`{|}"sv) all[static_cast<unsigned char>(c)] = not_of_uris;
     for (char const c : "#\\"sv) all[static_cast<unsigned char>(c)] = ends_path;
+    all['%'] = escape;
+    all['.'] = dot;
     return all;
 }();
 
@@ -143,8 +149,9 @@ char const* why_invalid_target(std::string_view target) noexcept {
     // do not agree on what these are (Tomcat answers 400, others decode what they see).
     if (met & not_of_uris) return "target must be percent-encoded: RFC 3986 allows no \" < > [ ] ^ ` { | } in it";
     if (met & ends_path) return "target must contain no # or backslash";
-    if (has_malformed_escape(target)) return "target must have two hexadecimal digits behind each %";
-    return why_invalid_path(target.substr(0, target.find('?')));
+    bool const escaped = (met & escape) != 0;
+    if (escaped && has_malformed_escape(target)) return "target must have two hexadecimal digits behind each %";
+    return why_invalid_path(target.substr(0, target.find('?')), escaped || (met & dot) != 0);
 }
 
 // RFC 9110, section 5.6.2.

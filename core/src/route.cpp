@@ -52,7 +52,6 @@ constexpr std::size_t longest_literal = 64;
 
 /// The segment as it is without the escapes that it need not have; itself when none of it is a literal's.
 std::string_view unescaped(std::string_view segment, std::array<char, longest_literal>& room) noexcept {
-    if (segment.find('%') == std::string_view::npos) return segment;
     std::size_t size = 0;
     for (auto rest = segment; !rest.empty();) {
         if (size == room.size()) return segment;
@@ -116,6 +115,7 @@ route_match classify_route(method m, std::string_view target) noexcept {
     std::size_t turn_count = 0;
     std::uint16_t here = 0;
     std::size_t depth = 0;
+    bool const escaped = target.find('%') != std::string_view::npos;
     for (;;) {
         node const& n = nodes[here];
         if (depth == count) {
@@ -127,7 +127,7 @@ route_match classify_route(method m, std::string_view target) noexcept {
             here = none;
         } else {
             std::array<char, longest_literal> room;
-            here = find_literal(n, unescaped(segments[depth], room));
+            here = find_literal(n, escaped ? unescaped(segments[depth], room) : segments[depth]);
             if (here == none) {
                 here = n.parameter;
             } else if (n.parameter != none) {

@@ -4,10 +4,8 @@
 #include "engine/drain_entry.hpp"
 #include "engine/engine.hpp"
 
-#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/system_executor.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <exception>
@@ -49,31 +47,6 @@ asio::any_io_executor executor_of(engine const& e) { return executor_of(*e.shard
 
 std::string const& connection::id() const noexcept { return entry_->id; }
 connection_kind connection::kind() const noexcept { return entry_->kind; }
-
-asio::awaitable<result<response>> connection::await_call(connection self, request r, body_streams b) {
-    auto const ex = co_await asio::this_coro::executor;
-    auto const state = co_await asio::this_coro::cancellation_state;
-    std::shared_ptr<detail::shard> home;
-    if (auto const all = self.entry_->shards.lock(); all && !all->ended)
-        home = all->shards[self.entry_->home.load(std::memory_order_acquire)];
-    // A cancellation that came before is not this call's, and only an operation of its own does not see it.
-    if (!home || !home->runs_on(ex) || state.cancelled() != asio::cancellation_type::none) {
-        home.reset();
-        co_return co_await self.async_call(std::move(r), std::move(b), asio::use_awaitable);
-    }
-
-    bool const throws = co_await asio::this_coro::throw_if_cancelled();
-    co_await asio::this_coro::throw_if_cancelled(false);
-    result<response> answer = detail::lack_of_memory();
-    try {
-        answer = co_await detail::shard::call(std::move(home), self.entry_, std::move(r), std::move(b));
-    } catch (std::bad_alloc const&) {
-        // It could not even begin.
-        answer = detail::about(*self.entry_, detail::lack_of_memory());
-    }
-    co_await asio::this_coro::throw_if_cancelled(throws);
-    co_return answer;
-}
 
 asio::awaitable<result<response>> connection::call(request r) const {
     return await_call(*this, std::move(r), body_streams());

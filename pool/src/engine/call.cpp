@@ -39,7 +39,7 @@ private:
     Lives in the call's coroutine. */
 class call_run final : slow_watch {
 public:
-    call_run(shard& s, shard_context& c, std::shared_ptr<connection_entry> e, request r, body_streams b,
+    call_run(shard& s, shard_context& c, std::shared_ptr<connection_entry> e, request&& r, body_streams&& b,
              std::atomic<bool>* maybe_processed)
         : shard_(s),
           context_(c),
@@ -69,15 +69,21 @@ public:
         shard_.on_call_ended();
     }
 
-    /// All but the counting: `finish` does that, whatever this ends with.
-    asio::awaitable<result<response>> until_done() {
+    /// All but the counting: `outcome` does that, whatever this ends with.
+    asio::awaitable<void> until_done() {
         errc code{};
-        if (char const* const rule = why_not(code)) co_return fail({code, rule}, stage::check);
+        if (char const* const rule = why_not(code)) {
+            failure_ = fail({code, rule}, stage::check);
+            co_return;
+        }
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         state_->origin->hedges().on_call(params().retries.hedge_percent / 100, most_hedges);
         for (auto step = next::again; step != next::end;) {
-            if (site().left()) co_return co_await follow_the_site();
+            if (site().left()) {
+                co_await follow_the_site();
+                co_return;
+            }
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
                 admit_waiter w(site().limiter, match_, request_.priority(), quotas(), may_wait_for(), *entry_,
@@ -105,27 +111,33 @@ public:
             step = settle(report);
             if (step == next::wait) step = co_await back_off();
         }
-        if (!have_answer_) co_return std::move(failure_);
-        tell_of_exchanges();
-        co_return std::move(response_);
     }
 
-    /// What until_done ends with when it throws bad_alloc.
-    failure without_memory() noexcept {
+    /// When until_done threw bad_alloc.
+    void without_memory() noexcept {
         // The channel goes with it, if there is one: nobody knows how far it came.
         lease_.close(close_reason::abandoned);
-        return fail(lack_of_memory(), trace_.last_stage());
+        have_answer_ = false;
+        failure_ = fail(lack_of_memory(), trace_.last_stage());
     }
 
-    void finish(result<response>& outcome) {
+    /// What the call ends with. Once, behind until_done.
+    result<response> outcome() noexcept {
+        if (have_answer_ && !followed_) tell_of_exchanges();
+        auto outcome = have_answer_ ? result<response>(std::move(response_)) : result<response>(std::move(failure_));
         if (followed_) {
-            trace_.add_what_followed(outcome);
+            try {
+                trace_.add_what_followed(outcome);
+            } catch (std::bad_alloc const&) {
+                // What it ended with matters more than why it took so long.
+            }
         } else {
             // An exchange's end is the call's, but for the microsecond in which it was settled.
             if (trace_.last_stage() != stage::body) trace_.lap(trace_.last_stage());
             trace_.count(entry_->kind, outcome);
         }
         trace_.explain(outcome);
+        return outcome;
     }
 
 private:
@@ -255,12 +267,11 @@ private:
     }
 
     /// It is another shard's now, and so is this call, with what is left of its time.
-    asio::awaitable<result<response>> follow_the_site() {
+    asio::awaitable<void> follow_the_site() {
         auto const left = std::chrono::floor<std::chrono::milliseconds>(deadline_ - context_.clock.now());
         if (left <= left.zero()) {
-            if (!have_answer_) co_return interrupted(wake::timeout, stage::admit);
-            tell_of_exchanges();
-            co_return std::move(response_);
+            if (!have_answer_) failure_ = interrupted(wake::timeout, stage::admit);
+            co_return;
         }
         followed_ = true;
         if (told_processed_ && changes_something()) *told_processed_ = true;  // whoever has it there says more
@@ -273,13 +284,14 @@ private:
         if (there) {
             there->set_exchanges(settling_.exchanges() + there->exchanges(),
                                  maybe_done || there->maybe_processed_before());
+            response_ = std::move(*there);
+            have_answer_ = true;
         } else if (have_answer_ && there.error().stage() < stage::write) {
             tell_of_exchanges();
-            there = std::move(response_);
-        } else if (maybe_done) {
-            there = std::move(there.error()).with_maybe_processed(true);
+        } else {
+            failure_ = maybe_done ? std::move(there.error()).with_maybe_processed(true) : std::move(there.error());
+            have_answer_ = false;
         }
-        co_return there;
     }
 
     void give_permit_back() noexcept {
@@ -338,7 +350,7 @@ private:
     next lease_at_once() {
         auto const* const token = entry_->token.get();
         if (token != nullptr && !token->fsm.at_rest(trace_.last())) return next::wait;
-        lease_ = state_->origin->try_acquire(state_->flow());
+        lease_ = state_->origin->try_acquire(state_->flow(), trace_.last());
         if (!lease_) return next::wait;
         if (token != nullptr) bearer_ = token->current;
         return next::go_on;
@@ -682,21 +694,69 @@ private:
     bool waited_for_token_ = false;
 };
 
+namespace {
+
+/// What the call ends with before it began; with no code, `run` is there.
+failure begin_run(std::optional<call_run>& run, shard& s, std::shared_ptr<connection_entry> const& e, request&& r,
+                  body_streams&& b, std::atomic<bool>* maybe_processed = nullptr) {
+    if (auto why = s.why_no_call(*e); why.code()) return why;
+    // When it was added there was no memory for that.
+    if (!e->state->site && !s.begin_with(e)) return about(*e, lack_of_memory());
+    run.emplace(s, *s.context(), e, std::move(r), std::move(b), maybe_processed);
+    return {};
+}
+
+}  // namespace
+
 asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
                                               request r, body_streams b, std::atomic<bool>* maybe_processed) {
-    if (e->removed) co_return about(*e, errc::connection_removed);
-    if (!e->state || self->refusing_ || self->context_->clock.stopped()) co_return about(*e, errc::stopped);
-    // When it was added there was no memory for that.
-    if (!e->state->site && !self->begin_with(e)) co_return about(*e, lack_of_memory());
-    call_run run(*self, *self->context_, std::move(e), std::move(r), std::move(b), maybe_processed);
-    result<response> outcome = lack_of_memory();
+    co_await asio::this_coro::throw_if_cancelled(false);
+    // All types: which of them count is the call's own decision.
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    std::optional<call_run> run;
+    failure why;
     try {
-        outcome = co_await run.until_done();
+        why = begin_run(run, *self, e, std::move(r), std::move(b), maybe_processed);
+        if (run) co_await run->until_done();
     } catch (std::bad_alloc const&) {
-        outcome = run.without_memory();
+        if (!run) throw;  // the entry says so
+        run->without_memory();
     }
-    run.finish(outcome);
-    co_return outcome;
+    if (!run) co_return std::move(why);
+    co_return run->outcome();
 }
 
 }  // namespace jirapool::detail
+
+namespace jirapool {
+
+// The road is driven in the caller's own coroutine where the call's shard is: a border between them is a microsecond or two.
+asio::awaitable<result<response>> connection::await_call(connection self, request r, body_streams b) {
+    auto const ex = co_await asio::this_coro::executor;
+    auto const state = co_await asio::this_coro::cancellation_state;
+    std::shared_ptr<detail::shard> home;
+    if (auto const all = self.entry_->shards.lock(); all && !all->ended)
+        home = all->shards[self.entry_->home.load(std::memory_order_acquire)];
+    // A cancellation that came before is not this call's, and only an operation of its own does not see it.
+    if (!home || !home->runs_on(ex) || state.cancelled() != asio::cancellation_type::none) {
+        home.reset();
+        co_return co_await self.async_call(std::move(r), std::move(b), asio::use_awaitable);
+    }
+
+    bool const throws = co_await asio::this_coro::throw_if_cancelled();
+    co_await asio::this_coro::throw_if_cancelled(false);
+    std::optional<detail::call_run> run;
+    failure why;
+    try {
+        why = detail::begin_run(run, *home, self.entry_, std::move(r), std::move(b));
+        if (run) co_await run->until_done();
+    } catch (std::bad_alloc const&) {
+        if (run) run->without_memory();
+        else why = detail::about(*self.entry_, detail::lack_of_memory());
+    }
+    co_await asio::this_coro::throw_if_cancelled(throws);
+    if (!run) co_return std::move(why);
+    co_return run->outcome();
+}
+
+}  // namespace jirapool

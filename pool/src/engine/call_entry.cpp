@@ -1,9 +1,7 @@
 #include "engine/call_entry.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include <exception>
 #include <new>
@@ -13,15 +11,6 @@ namespace jirapool::detail {
 namespace {
 
 failure too_late(connection_entry const& e) noexcept { return about(e, errc::stopped); }
-
-// Whoever carries the entry ends with this coroutine, or behind it: so what `maybe_processed` points to is there while it runs.
-asio::awaitable<result<response>> road(std::shared_ptr<shard> s, std::shared_ptr<connection_entry> e, request r,
-                                       body_streams b, std::atomic<bool>* maybe_processed) {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    // All types: which of them count is the call's own decision.
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    co_return co_await shard::call(std::move(s), std::move(e), std::move(r), std::move(b), maybe_processed);
-}
 
 }  // namespace
 
@@ -99,7 +88,8 @@ void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
         return;
     }
     try {
-        auto coroutine = road(s, e, std::move(c->request_), std::move(c->streams_), &c->maybe_processed_);
+        // Whoever carries the entry ends with the coroutine, or behind it: what it points to is there while it runs.
+        auto coroutine = shard::call(s, e, std::move(c->request_), std::move(c->streams_), &c->maybe_processed_);
         auto const slot = c->cancel_.slot();
         asio::co_spawn(s->executor(), std::move(coroutine), asio::bind_cancellation_slot(slot, ending(std::move(c))));
     } catch (std::bad_alloc const&) {

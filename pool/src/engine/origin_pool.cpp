@@ -139,17 +139,17 @@ origin_pool::state origin_pool::look() const noexcept {
     return {open(), idle_.size(), count_of(channel_state::dialing), queue_.size(), queue_.ready(), brake_->scheduled()};
 }
 
-lease origin_pool::try_acquire(fair_flow& flow) noexcept {
-    auto taken = take_for(flow);
+lease origin_pool::try_acquire(fair_flow& flow, steady_time now) noexcept {
+    auto taken = take_for(flow, now);
     serve();  // also when what was idle turned out to be dead: `min_idle` is missing then
     return taken;
 }
 
-lease origin_pool::take_for(fair_flow& flow) noexcept {
+lease origin_pool::take_for(fair_flow& flow, steady_time now) noexcept {
     if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
     auto c = take_idle();
     if (!c) return {};
-    queue_.grant(flow, context_->clock.now());
+    queue_.grant(flow, now);
     return lease(shared_from_this(), flow, std::move(c));
 }
 
@@ -212,7 +212,7 @@ asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, stead
     }
     auto const self = shared_from_this();
     used_ = true;
-    result.lease = take_for(*flow);
+    result.lease = take_for(*flow, context_->clock.now());
     if (result.lease) {
         serve();
         co_return result;

@@ -76,7 +76,7 @@ public:
     retry_budget& hedges() noexcept { return hedges_; }
 
     /// One that is idle, if the flow may have it at once; else none. `flow` must outlive the lease.
-    lease try_acquire(fair_flow& flow) noexcept;
+    lease try_acquire(fair_flow& flow, steady_time now) noexcept;
     /// As try_acquire, but waits. Errors: queue_full, timeout, cancelled, stopped, or why dialling failed.
     /// `heeds`: the types of cancellation that end the wait. `of`: whose call waits, if somebody's does.
     asio::awaitable<lease_result> acquire(fair_flow* flow, steady_time deadline,
@@ -121,7 +121,7 @@ private:
     void give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept;
     void close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept;
 
-    lease take_for(fair_flow& flow) noexcept;
+    lease take_for(fair_flow& flow, steady_time now) noexcept;
     /// Why one that waited has no channel yet.
     failure none_in_time() const;
     std::unique_ptr<channel> take_idle() noexcept;

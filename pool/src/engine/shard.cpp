@@ -269,8 +269,9 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
     auto const taken = doubted ? of_account_alone(said, status) : said;
     learn_quotas(e, s, taken);
     std::shared_ptr<points_quota> over_sites;
-    auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now,
-                                               context_->clock.wall(), context_->random);
+    auto const server = taken.date ? *taken.date : context_->clock.wall();
+    auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now, server,
+                                               context_->random);
     if (lesson.pause != limit_reason::none) {
         if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
         else site.on_believed_pause(now);

@@ -78,11 +78,16 @@ public:
     /// An app's quota over all its sites is used up: nothing of it before `until`.
     void close_quota(std::uint64_t app, steady_time until) noexcept;
 
-    /// The one call coroutine. At the connection's home, in a coroutine that does not throw when it is cancelled.
-    /// `maybe_processed`: says at each moment what failure::maybe_processed would say if the coroutine was destroyed then. May be null.
+    /// Why no call of the connection begins; no code: it may.
+    failure why_no_call(connection_entry const& e) const noexcept {
+        if (e.removed) return about(e, errc::connection_removed);
+        if (!e.state || refusing_ || context_->clock.stopped()) return about(e, errc::stopped);
+        return {};
+    }
+    /// A call from elsewhere, at the connection's home. May throw bad_alloc before it began.
+    /// `maybe_processed`: says at each moment what failure::maybe_processed would say if the coroutine was destroyed then.
     static asio::awaitable<result<response>> call(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e,
-                                                  request r, body_streams b,
-                                                  std::atomic<bool>* maybe_processed = nullptr);
+                                                  request r, body_streams b, std::atomic<bool>* maybe_processed);
 
     /// What an answer of the connection says about limits is known from now on, on whichever shard its site is by now.
     /// `s`: of the call that it answers. @return what its headers say. May throw bad_alloc: then it is not known.

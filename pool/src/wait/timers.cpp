@@ -22,48 +22,48 @@ timers::timers(engine_clock const& clock, std::unique_ptr<alarm> a) : clock_(clo
 }
 
 timers::~timers() {
-    for (auto* const t : heap_) t->queue_ = nullptr;
+    for (auto const& p : heap_) p.what->queue_ = nullptr;
 }
 
-void timers::place(std::size_t i, timed* t) noexcept {
-    heap_[i] = t;
-    t->index_ = static_cast<std::uint32_t>(i);
+void timers::put(std::size_t i, place const& p) noexcept {
+    heap_[i] = p;
+    p.what->index_ = static_cast<std::uint32_t>(i);
 }
 
 void timers::sift_up(std::size_t i) noexcept {
-    auto* const t = heap_[i];
+    auto const moved = heap_[i];
     while (i > 0) {
         auto const parent = (i - 1) / 2;
-        if (heap_[parent]->at_ <= t->at_) break;
-        place(i, heap_[parent]);
+        if (heap_[parent].at <= moved.at) break;
+        put(i, heap_[parent]);
         i = parent;
     }
-    place(i, t);
+    put(i, moved);
 }
 
 void timers::sift_down(std::size_t i) noexcept {
-    auto* const t = heap_[i];
+    auto const moved = heap_[i];
     for (;;) {
         auto child = 2 * i + 1;
         if (child >= heap_.size()) break;
-        if (child + 1 < heap_.size() && heap_[child + 1]->at_ < heap_[child]->at_) ++child;
-        if (t->at_ <= heap_[child]->at_) break;
-        place(i, heap_[child]);
+        if (child + 1 < heap_.size() && heap_[child + 1].at < heap_[child].at) ++child;
+        if (moved.at <= heap_[child].at) break;
+        put(i, heap_[child]);
         i = child;
     }
-    place(i, t);
+    put(i, moved);
 }
 
 void timers::take_out(timed& t) noexcept {
     auto const i = t.index_;
-    auto* const last = heap_.back();
+    auto const last = heap_.back();
     heap_.pop_back();
     if (t.has_room_) ++room_;
     t.queue_ = nullptr;
-    if (last == &t) return;
-    place(i, last);
+    if (last.what == &t) return;
+    put(i, last);
     sift_up(i);
-    sift_down(last->index_);
+    sift_down(last.what->index_);
 }
 
 void timers::grow() {
@@ -92,14 +92,13 @@ void timers::set(timed& t, steady_time at) {
         return;
     }
     if (t.queue_ != nullptr) {
-        t.at_ = at;
+        heap_[t.index_].at = at;
         sift_up(t.index_);
         sift_down(t.index_);
     } else {
-        heap_.push_back(&t);
+        heap_.push_back({at, &t});
         if (t.has_room_) --room_;
         t.queue_ = this;
-        t.at_ = at;
         t.index_ = static_cast<std::uint32_t>(heap_.size() - 1);
         sift_up(t.index_);
     }
@@ -136,15 +135,15 @@ void timers::run_due() {
     private:
         timers& timers_;
     } const rearming(*this);
-    while (!heap_.empty() && heap_.front()->at_ <= now) {
-        auto& t = *heap_.front();
+    while (!heap_.empty() && heap_.front().at <= now) {
+        auto& t = *heap_.front().what;
         take_out(t);
         t.on_time();
     }
 }
 
 void timers::rearm() noexcept {
-    armed_ = heap_.empty() ? clock_.now() + idle_alarm : heap_.front()->at_;
+    armed_ = heap_.empty() ? clock_.now() + idle_alarm : heap_.front().at;
     alarm_->arm(armed_);
     // The request may have armed it just before.
     if (stop_requested_) alarm_->arm(clock_.now());
@@ -159,7 +158,7 @@ void timers::stop() {
     if (std::exchange(stopped_, true)) return;
     alarm_->disarm();
     while (!heap_.empty()) {
-        auto& t = *heap_.back();
+        auto& t = *heap_.back().what;
         take_out(t);
         t.on_stop();
     }
@@ -168,7 +167,7 @@ void timers::stop() {
 void timers::abandon() noexcept {
     stopped_ = true;
     while (!heap_.empty()) {
-        auto& t = *heap_.back();
+        auto& t = *heap_.back().what;
         take_out(t);
         t.on_abandoned();
     }

@@ -38,7 +38,6 @@ private:
     timers* queue_ = nullptr;
     std::uint32_t index_ = 0;
     bool has_room_ = false;
-    steady_time at_{};
 };
 
 /** Everything of a shard that waits for a time: a heap over one alarm, so that a call arms no timer of its own.
@@ -72,17 +71,22 @@ public:
 
 private:
     friend class timer_room;
+    /// With its time beside it: a heap that asked its members would read memory all over the shard.
+    struct place {
+        steady_time at;
+        timed* what;
+    };
     void grow();
     void run_due();
     void rearm() noexcept;
     void sift_up(std::size_t i) noexcept;
     void sift_down(std::size_t i) noexcept;
-    void place(std::size_t i, timed* t) noexcept;
+    void put(std::size_t i, place const& p) noexcept;
     void take_out(timed& t) noexcept;
 
     engine_clock const& clock_;
     std::unique_ptr<alarm> alarm_;
-    std::vector<timed*> heap_;
+    std::vector<place> heap_;
     std::size_t room_ = 0;  // places that timer_rooms hold for who is not scheduled
     steady_time armed_ = steady_time::max();
     bool running_ = false;

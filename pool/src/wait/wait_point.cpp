@@ -1,7 +1,5 @@
 #include "wait/wait_point.hpp"
 
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -27,11 +25,6 @@ private:
 
 wait_point::~wait_point() = default;
 
-void wait_point::start(handler h) noexcept {
-    handler_.emplace(std::move(h));
-    woken_ = posted_ = false;
-}
-
 void wait_point::complete(wake w) noexcept {
     if (!handler_ || std::exchange(woken_, true)) return;
     why_ = w;
@@ -54,12 +47,9 @@ void wait_point::notify_here() {
 }
 
 void wait_point::resume() {
-    auto h = std::move(*handler_);
-    handler_.reset();
     // Here, not in `complete`, which may run inside the slot's own handler.
-    auto slot = asio::get_associated_cancellation_slot(h);
-    if (slot.is_connected()) slot.clear();
-    std::move(h)(why_);
+    if (slot_.is_connected()) std::exchange(slot_, {}).clear();
+    handler_.call(why_);
 }
 
 void wait_point::on_time() {
@@ -68,34 +58,26 @@ void wait_point::on_time() {
 }
 
 void wait_point::on_abandoned() noexcept {
-    if (!handler_) return;
     // Destroying the handler destroys the coroutine and with it this object.
-    auto const h = std::move(*handler_);
-    handler_.reset();
+    handler_.destroy();
+}
+
+bool wait_point::begin(asio::cancellation_state const& state, asio::cancellation_type heeds) {
+    // A coroutine that was cancelled while it ran has no pending operation to be told so.
+    if ((state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped()) return false;
+    timers_.make_room();
+    slot_ = state.slot();
+    if (slot_.is_connected())
+        slot_.assign([this, heeds](asio::cancellation_type t) {
+            if ((t & heeds) != asio::cancellation_type::none) complete(wake::cancelled);
+        });
+    return true;
 }
 
 asio::awaitable<wake> wait_point::wait(steady_time deadline, asio::cancellation_type heeds) {
-    // A coroutine that was cancelled while it ran has no pending operation to be told so.
     auto const state = co_await asio::this_coro::cancellation_state;
-    if ((state.cancelled() & heeds) != asio::cancellation_type::none || timers_.stopped()) co_return wake::cancelled;
-    timers_.make_room();
-    auto slot = state.slot();
-    if (slot.is_connected())
-        slot.assign([this, heeds](asio::cancellation_type t) {
-            if ((t & heeds) != asio::cancellation_type::none) complete(wake::cancelled);
-        });
-    try {
-        wake const w = co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
-            [this, deadline](handler h) {
-                start(std::move(h));
-                timers_.set(*this, deadline);
-            },
-            asio::use_awaitable);
-        co_return w;
-    } catch (std::bad_alloc const&) {
-        if (slot.is_connected()) slot.clear();
-        throw;
-    }
+    if (!begin(state, heeds)) co_return wake::cancelled;
+    co_return co_await until(deadline);
 }
 
 asio::awaitable<wake> wait_point::give_way(asio::cancellation_type heeds) {
@@ -105,12 +87,7 @@ asio::awaitable<wake> wait_point::give_way(asio::cancellation_type heeds) {
     };
     if (cancelled()) co_return wake::cancelled;
     timers_.make_room();  // for a wake-up that cannot be posted
-    co_await asio::async_initiate<asio::use_awaitable_t<> const, void(wake)>(
-        [this](handler h) {
-            start(std::move(h));
-            complete(wake::notified);
-        },
-        asio::use_awaitable);
+    co_await asio::async_initiate<asio::deferred_t const, void(wake)>(suspension{this, {}, true}, asio::deferred);
     co_return cancelled() ? wake::cancelled : wake::notified;
 }
 

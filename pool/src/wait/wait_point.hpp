@@ -5,11 +5,16 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/cancellation_type.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/deferred.hpp>
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <new>
+#include <type_traits>
+#include <utility>
 
 namespace jirapool::detail {
 
@@ -19,6 +24,39 @@ enum class wake : std::uint8_t {
     notified,  ///< read the state: that says what happened
     timeout,
     cancelled,  ///< the operation, or the shard stops
+};
+
+/// The handler of a wait, of whatever type, in place: a coroutine that is suspended has nobody to tell that memory lacks.
+class wait_handler {
+public:
+    wait_handler() = default;
+    wait_handler(wait_handler const&) = delete;
+    wait_handler& operator=(wait_handler const&) = delete;
+    ~wait_handler() { end(nullptr); }
+
+    template <class Handler>
+    void emplace(Handler h) noexcept {
+        static_assert(sizeof(Handler) <= sizeof(room_) && std::is_nothrow_move_constructible_v<Handler>);
+        ::new (static_cast<void*>(room_)) Handler(std::move(h));
+        end_ = [](void* at, wake const* w) {
+            auto& kept = *static_cast<Handler*>(at);
+            auto moved = std::move(kept);
+            kept.~Handler();
+            if (w != nullptr) std::move(moved)(*w);
+        };
+    }
+    explicit operator bool() const noexcept { return end_ != nullptr; }
+    /// Empty before the handler runs, which may destroy this.
+    void call(wake w) { end(&w); }
+    void destroy() noexcept { end(nullptr); }
+
+private:
+    void end(wake const* w) {
+        if (auto const f = std::exchange(end_, nullptr)) f(room_, w);
+    }
+
+    alignas(void*) std::byte room_[4 * sizeof(void*)];
+    void (*end_)(void*, wake const*) = nullptr;
 };
 
 /** Where one coroutine waits for another to notify it, for a deadline, or for its cancellation, whatever comes first.
@@ -34,6 +72,16 @@ public:
 
     /// `heeds`: the types of cancellation that end it.
     asio::awaitable<wake> wait(steady_time deadline, asio::cancellation_type heeds = asio::cancellation_type::all);
+    /** `wait` in two steps, without a coroutine of its own, which the wait for an answer would pay with each call:
+        `if (point.begin(co_await asio::this_coro::cancellation_state, heeds)) why = co_await point.until(deadline);`
+
+        @return false: the coroutine is cancelled already, or the shard stops. True: `until` must follow, and cannot fail. */
+    bool begin(asio::cancellation_state const& state, asio::cancellation_type heeds);
+    auto until(steady_time deadline) noexcept {
+        return asio::async_initiate<asio::deferred_t const, void(wake)>(suspension{this, deadline, false},
+                                                                        asio::deferred);
+    }
+
     /// Lets everything that is ready have its turn. `cancelled`, as of `wait`, or `notified`.
     asio::awaitable<wake> give_way(asio::cancellation_type heeds);
     /// Wakes who waits; nothing when nobody does.
@@ -42,10 +90,20 @@ public:
     void notify_here();
 
 private:
-    using handler = asio::async_result<asio::use_awaitable_t<>, void(wake)>::handler_type;
     class resumption;
+    struct suspension {
+        template <class Handler>
+        void operator()(Handler&& h) const noexcept {
+            point->handler_.emplace(std::forward<Handler>(h));
+            point->woken_ = point->posted_ = false;
+            if (in_turn) point->complete(wake::notified);
+            else point->timers_.set(*point, deadline);
+        }
+        wait_point* point;
+        steady_time deadline;
+        bool in_turn;  ///< in place of the deadline: behind all that is ready
+    };
 
-    void start(handler h) noexcept;
     void complete(wake w) noexcept;
     void resume();
     void on_time() override;
@@ -54,7 +112,8 @@ private:
 
     timers& timers_;
     asio::any_io_executor executor_;
-    std::optional<handler> handler_;
+    wait_handler handler_;
+    asio::cancellation_slot slot_;
     wake why_{};
     bool woken_ = false;
     bool posted_ = false;

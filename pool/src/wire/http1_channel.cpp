@@ -7,6 +7,9 @@
 
 #include <jirapool/core/secret.hpp>
 
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/this_coro.hpp>
+
 #include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
@@ -186,7 +189,8 @@ http1_channel::~http1_channel() { wipe(outgoing_); }
 
 bool http1_channel::alive() noexcept {
     looked_ = false;
-    if (spoken_ || timers_.now() >= usable_until) return false;
+    // Most servers promise nothing, and a look at the clock is 30 ns.
+    if (spoken_ || (usable_until != steady_time::max() && timers_.now() >= usable_until)) return false;
     char byte;
     auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
@@ -301,12 +305,32 @@ void http1_channel::forget_outgoing() noexcept {
     if (outgoing_.capacity() > inline_body) outgoing_.shrink_to_fit();
 }
 
+/// The next exchange of the shard reads into the same bytes, but until then they would hold a token.
+void http1_channel::forget_incoming(exchange_input const& in) noexcept {
+    if (in.secret_answer) wipe(scratch_.data(), scratch_.size());
+}
+
 /// A step of a body that streams: how it went is how the exchange did.
 bool http1_channel::goes_on(stream_step step, exchange_report* report) noexcept {
     if (step.goes_on()) return true;
     report->error = std::move(step.error);
     report->caller_failed = step.of_caller;
     return false;
+}
+
+/// Of the source of the body.
+asio::awaitable<bool> http1_channel::next_piece(exchange_input const* in, std::string_view* piece,
+                                                exchange_report* report) {
+    auto next = co_await in->source->next(in->deadline);
+    *piece = next.data;
+    co_return goes_on(std::move(next.step), report);
+}
+
+/// What there is of the body, to its sink.
+asio::awaitable<bool> http1_channel::pass_on(exchange_input const* in, response* out, bool last,
+                                             exchange_report* report) {
+    stream_step passed = co_await in->sink->pass(out, reader_.coding(), last, in->deadline);
+    co_return goes_on(std::move(passed), report);
 }
 
 /// What did not go with the head. `piece`: what was read of the source already.
@@ -322,9 +346,7 @@ asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::s
         auto const status = send_some(piece, report);
         sent = co_await send(status, piece, in->deadline, deadline_after(timers_.now(), wire_.write_timeout), report);
         if (!sent || in->source->left() == 0) break;
-        auto next = co_await in->source->next(in->deadline);
-        piece = next.data;
-        sent = goes_on(std::move(next.step), report);
+        sent = co_await next_piece(in, &piece, report);
     }
     co_return sent;
 }
@@ -376,106 +398,141 @@ asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in,
     co_return true;
 }
 
-asio::awaitable<bool> http1_channel::read(exchange_input const* in, response* out, exchange_report* report) {
-    reader_.begin(*out, expectation(*in));
-    auto until = deadline_after(report->written, wire_.first_byte_timeout);
-    char const* limit = "no answer began within wire_params::first_byte_timeout";
-    auto slow_at = in->slow != nullptr ? later(report->written, in->slow_after) : steady_time::max();
-    rate_floor rate(0, {}, report->written);
+/** Reads the answer, step by step; the exchange's coroutine does the waiting between them. */
+class http1_channel::answer_reading {
+public:
+    answer_reading(http1_channel& c, exchange_input const& in, response& out, exchange_report& report)
+        : channel_(c),
+          in_(in),
+          out_(out),
+          report_(report),
+          until_(deadline_after(report.written, c.wire_.first_byte_timeout)),
+          slow_at_(in.slow != nullptr ? later(report.written, in.slow_after) : steady_time::max()),
+          rate_(0, {}, report.written),
+          now_(report.written),
+          turn_ends_(now_ + longest_turn) {
+        c.reader_.begin(out, c.expectation(in));
+    }
 
-    // Nothing can be there yet: wait first, and save a system call that would say so.
-    auto wait_for = tcp::socket::wait_read;
-    bool wait = true;
-    auto now = report->written;
-    auto turn_ends = now + longest_turn;
-    for (;;) {
-        auto const unpassed = reader_.streams() ? out->body().size() : 0;
-        if (unpassed >= sink_stream::enough || (wait && unpassed > 0)) {
-            auto const begun = timers_.now();
-            stream_step passed = co_await in->sink->pass(out, reader_.coding(), false, in->deadline);
-            if (!goes_on(std::move(passed), report)) co_return false;
-            // The server is not to blame for the time that the sink took.
-            now = timers_.now();
-            rate.extend(now - begun);
-            until = deadline_after(now, wire_.body_timeout);
+    /// A part of the body is there that its sink should have now.
+    bool has_for_sink() const noexcept {
+        auto const unpassed = channel_.reader_.streams() ? out_.body().size() : 0;
+        return unpassed >= sink_stream::enough || (waits_ && unpassed > 0);
+    }
+    /// The server is not to blame for the time that the sink took.
+    void on_passed(steady_time begun) noexcept {
+        now_ = channel_.timers_.now();
+        rate_.extend(now_ - begun);
+        until_ = deadline_after(now_, channel_.wire_.body_timeout);
+    }
+
+    /// Also while there is always something to read: what keeps coming hides no deadline, and holds up nobody else's call.
+    error_code over() const noexcept {
+        if (channel_.interrupted_) return errc::cancelled;
+        if (now_ >= last()) return errc::timeout;
+        return {};
+    }
+    bool waits() const noexcept { return waits_; }
+    tcp::socket::wait_type waits_for() const noexcept { return wait_for_; }
+    steady_time wake_at() const noexcept { return std::min({last(), rate_.look_at(), slow_at_}); }
+    bool turn_is_over() const noexcept { return now_ >= turn_ends_; }
+    void on_woken() noexcept {
+        now_ = channel_.timers_.now();
+        turn_ends_ = now_ + longest_turn;
+    }
+
+    /// Whether there is something to read now, something to wait for, or the end.
+    enum class next : std::uint8_t { read, look_again, end };
+
+    /// `ec`: of the wait.
+    next judge(error_code const& ec) {
+        if (ec == errc::timeout && now_ >= slow_at_ && !report_.read && now_ < last()) {
+            slow_at_ = steady_time::max();
+            in_.slow->on_slow();
         }
-        auto const last = std::min(in->deadline, until);
-        error_code ec;
-        // Also while there is always something to read: what keeps coming hides no deadline, and holds up nobody else's call.
-        if (interrupted_) {
-            ec = errc::cancelled;
-        } else if (now >= last) {
-            ec = errc::timeout;
-        } else if (wait) {
-            auto const wake_at = std::min({last, rate.look_at(), slow_at});
-            socket_->begin(wait_for);
-            wake const why = co_await socket_->point().wait(wake_at, while_exchanging);
-            ec = socket_->end(wait_for, why);
-            now = timers_.now();
-            turn_ends = now + longest_turn;
-        } else if (now >= turn_ends) {
-            ec = co_await socket_->give_way();
-            now = timers_.now();
-            turn_ends = now + longest_turn;
+        if (ec && (ec != errc::timeout || now_ >= last())) {
+            fail(channel_.late(ec, in_.deadline, limit_));
+            return next::end;
         }
-        if (ec == errc::timeout && now >= slow_at && !report->read && now < last) {
-            slow_at = steady_time::max();
-            in->slow->on_slow();
+        if (rate_.too_slow(now_)) {
+            fail({errc::timeout, "the answer comes slower than wire_params::min_rate"});
+            return next::end;
         }
-        if (ec && (ec != errc::timeout || now >= last)) {
-            report->error = late(ec, in->deadline, limit).at(report->read ? stage::body : stage::first_byte);
-            co_return false;
-        }
-        if (rate.too_slow(now)) {
-            report->error =
-                failure(errc::timeout, "the answer comes slower than wire_params::min_rate").at(stage::body);
-            co_return false;
-        }
-        if (ec) continue;
-        auto const kept = reader_.restore(scratch_.data());
+        return ec ? next::look_again : next::read;
+    }
+
+    /// What is there, a record at the most.
+    next read() {
+        auto& reader = channel_.reader_;
+        auto& scratch = channel_.scratch_;
+        auto const kept = reader.restore(scratch.data());
         std::size_t got = 0;
-        auto const status = tls_->read(scratch_.data() + kept, scratch_.size() - kept, got);
-        wait = status == tls_status::want_read || status == tls_status::want_write;
-        if (wait) {
-            wait_for = status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write;
-            continue;
+        auto const status = channel_.tls_->read(scratch.data() + kept, scratch.size() - kept, got);
+        waits_ = status == tls_status::want_read || status == tls_status::want_write;
+        if (waits_) {
+            wait_for_ = status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write;
+            return next::look_again;
         }
-        auto next = http1_reader::step::failed;
-        if (status == tls_status::again) {
-            next = http1_reader::step::more;
-        } else if (status == tls_status::done) {
-            if (!report->read) {
-                report->first_byte = now;
-                until = deadline_after(now, wire_.body_timeout);
-                limit = "the answer was not whole within wire_params::body_timeout";
-                rate = rate_floor(wire_.min_rate, saturated(wire_.min_rate_window), now);
-            }
-            report->read = true;
-            report->received += got;
-            rate.add(got);
-            next = reader_.put(scratch_.data(), kept + got);
+        auto step = http1_reader::step::more;
+        if (status == tls_status::done) {
+            on_bytes(got);
+            step = reader.put(scratch.data(), kept + got);
         } else if (status == tls_status::closed) {
             // Only close_notify proves that a body without a length is whole.
-            next = reader_.end();
+            step = reader.end();
+        } else if (status != tls_status::again) {
+            fail(channel_.ended(status, " before the answer was whole"));
+            return next::end;
+        }
+        if (step == http1_reader::step::more) {
+            now_ = channel_.timers_.now();
+            return next::look_again;
+        }
+        if (step == http1_reader::step::failed) {
+            fail(failure(reader.error()));
         } else {
-            report->error =
-                ended(status, " before the answer was whole").at(report->read ? stage::body : stage::first_byte);
-            co_return false;
+            channel_.keep(now_, &report_);
+            whole_ = true;
         }
-        if (next == http1_reader::step::more) {
-            now = timers_.now();
-            continue;
-        }
-        if (next == http1_reader::step::failed) {
-            report->error = failure(reader_.error()).at(report->read ? stage::body : stage::first_byte);
-            co_return false;
-        }
-        keep(now, report);
-        stream_step passed;
-        if (reader_.streams()) passed = co_await in->sink->pass(out, reader_.coding(), true, in->deadline);
-        co_return goes_on(std::move(passed), report);
+        return next::end;
     }
-}
+
+    /// What is left of the body is its sink's.
+    bool ends_in_sink() const noexcept { return whole_ && channel_.reader_.streams(); }
+
+private:
+    steady_time last() const noexcept { return std::min(in_.deadline, until_); }
+
+    void fail(failure f) { report_.error = std::move(f).at(report_.read ? stage::body : stage::first_byte); }
+
+    void on_bytes(std::size_t n) noexcept {
+        auto const& wire = channel_.wire_;
+        if (!report_.read) {
+            report_.first_byte = now_;
+            until_ = deadline_after(now_, wire.body_timeout);
+            limit_ = "the answer was not whole within wire_params::body_timeout";
+            rate_ = rate_floor(wire.min_rate, saturated(wire.min_rate_window), now_);
+        }
+        report_.read = true;
+        report_.received += n;
+        rate_.add(n);
+    }
+
+    http1_channel& channel_;
+    exchange_input const& in_;
+    response& out_;
+    exchange_report& report_;
+    steady_time until_;
+    char const* limit_ = "no answer began within wire_params::first_byte_timeout";
+    steady_time slow_at_;
+    rate_floor rate_;
+    // Nothing can be there yet: wait first, and save a system call that would say so.
+    tcp::socket::wait_type wait_for_ = tcp::socket::wait_read;
+    bool waits_ = true;
+    bool whole_ = false;
+    steady_time now_;
+    steady_time turn_ends_;
+};
 
 void http1_channel::interrupt() noexcept {
     interrupted_ = true;
@@ -490,9 +547,8 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     // Before anything is sent: most sources that fail do so at once, as a file that is not there.
     std::string_view piece;
     if (in->source != nullptr && in->source->left() > 0) {
-        auto first = co_await in->source->next(in->deadline);
-        if (!goes_on(std::move(first.step), &report)) co_return report;
-        piece = first.data;
+        bool const there = co_await next_piece(in, &piece, &report);
+        if (!there) co_return report;
         looked_ = false;
     }
     // Between two answers nobody may say anything: a byte that is there now would be taken for this request's answer.
@@ -515,14 +571,39 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
     if (!written) written = co_await send(status, head, in->deadline, until, &report);
     forget_outgoing();
     if (written && more) written = co_await write_body(in, piece, until, &report);
-    if (written) {
-        report.written = timers_.now();
-        co_await read(in, out, &report);
-    } else {
+    if (!written) {
         co_await read_early_answer(in, out, &report);
+        forget_incoming(*in);
+        co_return report;
     }
-    // The next exchange of the shard reads into the same bytes, but until then they would hold a token.
-    if (in->secret_answer) wipe(scratch_.data(), scratch_.size());
+    report.written = timers_.now();
+    answer_reading answer(*this, *in, *out, report);
+    // Here, and not in a coroutine of its own: each call is in here for nearly all of its time.
+    for (auto next = answer_reading::next::look_again; next != answer_reading::next::end;) {
+        if (answer.has_for_sink()) {
+            auto const begun = timers_.now();
+            bool const passed = co_await pass_on(in, out, false, &report);
+            if (!passed) break;
+            answer.on_passed(begun);
+        }
+        error_code ec = answer.over();
+        if (!ec && answer.waits()) {
+            auto const state = co_await asio::this_coro::cancellation_state;
+            wake why = wake::cancelled;
+            socket_->begin(answer.waits_for());
+            if (socket_->point().begin(state, while_exchanging))
+                why = co_await socket_->point().until(answer.wake_at());
+            ec = socket_->end(answer.waits_for(), why);
+            answer.on_woken();
+        } else if (!ec && answer.turn_is_over()) {
+            ec = co_await socket_->give_way();
+            answer.on_woken();
+        }
+        next = answer.judge(ec);
+        if (next == answer_reading::next::read) next = answer.read();
+    }
+    if (answer.ends_in_sink()) co_await pass_on(in, out, true, &report);
+    forget_incoming(*in);
     co_return report;
 }
 

@@ -78,6 +78,8 @@ public:
     void rest() noexcept override;
 
 private:
+    class answer_reading;
+
     bool silent() noexcept;
     void keep(steady_time now, exchange_report* report) noexcept;
     void compose(exchange_input const& in);
@@ -86,10 +88,12 @@ private:
     asio::awaitable<bool> send(tls_status so_far, std::string_view data, steady_time deadline, steady_time until,
                                exchange_report* report);
     static bool goes_on(stream_step step, exchange_report* report) noexcept;
+    asio::awaitable<bool> next_piece(exchange_input const* in, std::string_view* piece, exchange_report* report);
+    asio::awaitable<bool> pass_on(exchange_input const* in, response* out, bool last, exchange_report* report);
     asio::awaitable<bool> write_body(exchange_input const* in, std::string_view piece, steady_time until,
                                      exchange_report* report);
     void forget_outgoing() noexcept;
-    asio::awaitable<bool> read(exchange_input const* in, response* out, exchange_report* report);
+    void forget_incoming(exchange_input const& in) noexcept;
     asio::awaitable<bool> read_early_answer(exchange_input const* in, response* out, exchange_report* report);
     http1_expectation expectation(exchange_input const& in) const noexcept;
     failure ended(tls_status status, char const* when) const;
