@@ -236,7 +236,7 @@ TEST_CASE("dialer: sockets send at once, and probe a silent peer as the params s
     auto const option = [&](int level, int name) {
         int value = -1;
         socklen_t size = sizeof value;
-        CHECK(::getsockopt(socket->socket().native_handle(), level, name, &value, &size) == 0);
+        CHECK(::getsockopt(socket->descriptor(), level, name, &value, &size) == 0);
         return value;
     };
     CHECK(option(IPPROTO_TCP, TCP_NODELAY) != 0);
@@ -257,7 +257,7 @@ TEST_CASE("dialer: what was sent and not acknowledged has a limit, unless it is 
         REQUIRE(socket);
         int value = -1;
         socklen_t size = sizeof value;
-        CHECK(::getsockopt(socket->socket().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size) == 0);
+        CHECK(::getsockopt(socket->descriptor(), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size) == 0);
         CHECK(value == expected);
     }
     client_params p;

@@ -64,6 +64,14 @@ void set_up(tcp::socket& s, wire_params const& wire) noexcept {
     s.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
+std::optional<tcp::endpoint> peer_of(int descriptor) noexcept {
+    tcp::endpoint peer;
+    auto size = static_cast<socklen_t>(peer.capacity());
+    if (::getpeername(descriptor, peer.data(), &size) != 0) return std::nullopt;
+    peer.resize(size);
+    return peer;
+}
+
 failure not_resolved(std::string const& host, char const* why) {
     return {errc::resolve_failed, "could not resolve " + host + ": " + why};
 }
@@ -77,6 +85,7 @@ tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_
       context_(std::move(context)),
       params_(std::move(params)),
       names_(std::move(names)),
+      poller_(std::make_shared<poller>(executor_)),
       scratch_(params_->wire.max_head) {
     if (names_) return;
     ares_resolver::settings s;
@@ -219,17 +228,13 @@ asio::awaitable<std::unique_ptr<timed_socket>> tls_dialer::connect(endpoints to,
     run->waiter = nullptr;
     std::unique_ptr<timed_socket> socket;
     if (run->winner) {
-        // Registered anew: a socket that connected stays registered for EPOLLOUT, and then each wait for an answer is woken once
-        // more, at once, because the socket can be written to.
-        tcp::socket fresh(executor_);
+        // Asio connected it; from here on the poller watches it.
+        auto& winner = *run->sockets[*run->winner];
+        set_up(winner, params_->wire);
         error_code ec;
-        auto const descriptor = run->sockets[*run->winner]->release(ec);
-        if (!ec) take(fresh, to[*run->winner].protocol(), descriptor, ec);
+        auto const descriptor = winner.release(ec);
+        if (!ec) socket = timed_socket::make(descriptor, poller_, timers_, executor_, ec);
         stopped_by = ec;
-        if (!ec) {
-            socket = std::make_unique<timed_socket>(timers_, std::move(fresh));
-            set_up(socket->socket(), params_->wire);
-        }
     }
     if (!socket) interrupt(*result, stopped_by, errc::connect_failed, over_connect);
     co_return socket;
@@ -250,8 +255,9 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
         if (timers_.now() >= deadline) ec = errc::timeout;
         else if (status == tls_status::again) ec = co_await socket->give_way();
         else
-            ec = co_await socket->wait(
-                status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, deadline);
+            ec = co_await socket->wait(status == tls_status::want_read ? timed_socket::direction::read
+                                                                       : timed_socket::direction::write,
+                                       deadline);
         if (ec) {
             interrupt(*result, ec, errc::tls_failed, over_tls);
             co_return false;
@@ -283,7 +289,7 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
         co_return result;
     }
 
-    auto tls = std::make_unique<tls_stream>(*context_, socket->socket().native_handle(), host, sessions_[host]);
+    auto tls = std::make_unique<tls_stream>(*context_, socket->descriptor(), host, sessions_[host]);
     bool const secure = co_await shake_hands(socket.get(), tls.get(), &result);
     result.took[2] = timers_.now() - at_tls;
     if (!secure) {
@@ -293,9 +299,7 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
 
     // Only now: an address that takes connections and has another's certificate is no place to come back to.
     if (params_->wire.stale_addresses.count() > 0 && override_of(host) == nullptr) {
-        error_code ec;
-        auto const winner = socket->socket().remote_endpoint(ec);
-        if (!ec) keep(host, std::move(found), winner);
+        if (auto const winner = peer_of(socket->descriptor())) keep(host, std::move(found), *winner);
     }
 
     result.error = {};

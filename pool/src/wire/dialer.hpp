@@ -52,6 +52,7 @@ private:
     std::shared_ptr<tls_context const> context_;
     std::shared_ptr<client_params const> params_;
     std::unique_ptr<name_resolver> names_;
+    std::shared_ptr<poller> const poller_;
     read_scratch scratch_;
     // By host; all else that a session depends on, the TLS setting, is the same for all of a dialer. References stay valid.
     std::unordered_map<std::string, session_slot> sessions_;

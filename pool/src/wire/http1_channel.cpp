@@ -3,7 +3,6 @@
 #include "exchange/rate_floor.hpp"
 #include "exchange/sink_stream.hpp"
 #include "exchange/source_stream.hpp"
-#include "wait/handler_memory.hpp"
 
 #include <jirapool/core/secret.hpp>
 
@@ -18,7 +17,7 @@
 
 namespace jirapool::detail {
 
-using asio::ip::tcp;
+using direction = timed_socket::direction;
 
 namespace {
 
@@ -115,67 +114,6 @@ void put_head(Out& out, exchange_input const& in, bool compression) noexcept {
 
 }  // namespace
 
-/// A wait of Asio for the descriptor. It is not cancelled when nobody waits for it any more: the next one will.
-struct timed_socket::readiness {
-    class handler {
-    public:
-        using allocator_type = handler_allocator<>;
-
-        explicit handler(std::shared_ptr<readiness> r) noexcept : readiness_(std::move(r)) {}
-        allocator_type get_allocator() const noexcept { return allocator_type(readiness_->memory); }
-        void operator()(error_code const& ec) {
-            readiness_->pending = false;
-            readiness_->result = ec;
-            if (readiness_->waiter != nullptr) readiness_->waiter->notify_here();
-        }
-
-    private:
-        std::shared_ptr<readiness> readiness_;
-    };
-
-    wait_point* waiter = nullptr;
-    bool pending = false;
-    error_code result;
-    handler_memory memory;
-};
-
-timed_socket::timed_socket(timers& t, tcp::socket s)
-    : socket_(std::move(s)), timers_(t), point_(t, socket_.get_executor()), read_(std::make_shared<readiness>()) {}
-
-timed_socket::~timed_socket() {
-    read_->waiter = nullptr;
-    if (write_) write_->waiter = nullptr;
-}
-
-void timed_socket::begin(tcp::socket::wait_type what) {
-    auto& slot = readiness_of(what);
-    if (!slot) slot = std::make_shared<readiness>();
-    if (!slot->pending) {
-        socket_.async_wait(what, readiness::handler(slot));
-        slot->pending = true;
-    }
-    slot->waiter = &point_;
-}
-
-error_code timed_socket::end(tcp::socket::wait_type what, wake why) noexcept {
-    auto& ready = *readiness_of(what);
-    ready.waiter = nullptr;
-    // What happened before the interruption counts.
-    if (!ready.pending) return ready.result;
-    return why == wake::timeout ? error_code(errc::timeout) : interruption();
-}
-
-asio::awaitable<error_code> timed_socket::give_way() {
-    wake const why = co_await point_.give_way(while_exchanging);
-    co_return why == wake::notified ? error_code() : interruption();
-}
-
-asio::awaitable<error_code> timed_socket::wait(tcp::socket::wait_type what, steady_time deadline) {
-    begin(what);
-    wake const why = co_await point_.wait(deadline, while_exchanging);
-    co_return end(what, why);
-}
-
 http1_channel::http1_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
                              wire_params const& wire, read_scratch& scratch)
     : socket_(std::move(socket)),
@@ -192,7 +130,7 @@ bool http1_channel::alive() noexcept {
     // Most servers promise nothing, and a look at the clock is 30 ns.
     if (spoken_ || (usable_until != steady_time::max() && timers_.now() >= usable_until)) return false;
     char byte;
-    auto const n = ::recv(socket_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    auto const n = ::recv(socket_->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
     else looked_ = n > 0 && silent();
     return looked_;
@@ -287,9 +225,7 @@ asio::awaitable<bool> http1_channel::send(tls_status status, std::string_view da
         error_code ec;
         if (timers_.now() >= last) ec = errc::timeout;
         else if (status == tls_status::again) ec = co_await socket_->give_way();
-        else
-            ec = co_await socket_->wait(
-                status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write, last);
+        else ec = co_await socket_->wait(status == tls_status::want_read ? direction::read : direction::write, last);
         if (ec) {
             report->error =
                 late(ec, deadline, "the request was not taken within wire_params::write_timeout").at(stage::write);
@@ -433,7 +369,7 @@ public:
         return {};
     }
     bool waits() const noexcept { return waits_; }
-    tcp::socket::wait_type waits_for() const noexcept { return wait_for_; }
+    direction waits_for() const noexcept { return wait_for_; }
     steady_time wake_at() const noexcept { return std::min({last(), rate_.look_at(), slow_at_}); }
     bool turn_is_over() const noexcept { return now_ >= turn_ends_; }
     void on_woken() noexcept {
@@ -470,7 +406,7 @@ public:
         auto const status = channel_.tls_->read(scratch.data() + kept, scratch.size() - kept, got);
         waits_ = status == tls_status::want_read || status == tls_status::want_write;
         if (waits_) {
-            wait_for_ = status == tls_status::want_read ? tcp::socket::wait_read : tcp::socket::wait_write;
+            wait_for_ = status == tls_status::want_read ? direction::read : direction::write;
             return next::look_again;
         }
         auto step = http1_reader::step::more;
@@ -527,7 +463,7 @@ private:
     steady_time slow_at_;
     rate_floor rate_;
     // Nothing can be there yet: wait first, and save a system call that would say so.
-    tcp::socket::wait_type wait_for_ = tcp::socket::wait_read;
+    direction wait_for_ = direction::read;
     bool waits_ = true;
     bool whole_ = false;
     steady_time now_;
@@ -588,12 +524,13 @@ asio::awaitable<exchange_report> http1_channel::exchange(exchange_input const* i
         }
         error_code ec = answer.over();
         if (!ec && answer.waits()) {
-            auto const state = co_await asio::this_coro::cancellation_state;
-            wake why = wake::cancelled;
-            socket_->begin(answer.waits_for());
-            if (socket_->point().begin(state, while_exchanging))
-                why = co_await socket_->point().until(answer.wake_at());
-            ec = socket_->end(answer.waits_for(), why);
+            if (!socket_->begin(answer.waits_for())) {
+                auto const state = co_await asio::this_coro::cancellation_state;
+                wake why = wake::cancelled;
+                if (socket_->point().begin(state, while_exchanging))
+                    why = co_await socket_->point().until(answer.wake_at());
+                ec = socket_->end(answer.waits_for(), why);
+            }
             answer.on_woken();
         } else if (!ec && answer.turn_is_over()) {
             ec = co_await socket_->give_way();

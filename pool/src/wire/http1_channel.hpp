@@ -2,55 +2,17 @@
 
 #include "exchange/channel.hpp"
 #include "wait/timers.hpp"
-#include "wait/wait_point.hpp"
 #include "wire/http1_parser.hpp"
+#include "wire/timed_socket.hpp"
 #include "wire/tls.hpp"
 
 #include <jirapool/pool/params.hpp>
-
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/ip/tcp.hpp>
 
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace jirapool::detail {
-
-/// A socket whose waits end at a deadline and when the shard stops. No timer of its own is armed for that.
-class timed_socket {
-public:
-    timed_socket(timers& t, asio::ip::tcp::socket s);
-    ~timed_socket();
-    timed_socket(timed_socket const&) = delete;
-    timed_socket& operator=(timed_socket const&) = delete;
-
-    asio::ip::tcp::socket& socket() noexcept { return socket_; }
-
-    /// One at a time. Errors: errc::timeout, errc::cancelled (the operation), errc::stopped, or the system's.
-    asio::awaitable<error_code> wait(asio::ip::tcp::socket::wait_type what, steady_time deadline);
-
-    /// The three parts of `wait`, for where a coroutine more would tell: begin, point().wait, end with what that gave.
-    void begin(asio::ip::tcp::socket::wait_type what);
-    wait_point& point() noexcept { return point_; }
-    error_code end(asio::ip::tcp::socket::wait_type what, wake why) noexcept;
-
-    /// Lets the shard's others have their turn. Errors: cancelled or stopped, meanwhile.
-    asio::awaitable<error_code> give_way();
-
-private:
-    struct readiness;
-    error_code interruption() const noexcept { return timers_.stopped() ? errc::stopped : errc::cancelled; }
-    std::shared_ptr<readiness>& readiness_of(asio::ip::tcp::socket::wait_type what) noexcept {
-        return what == asio::ip::tcp::socket::wait_read ? read_ : write_;
-    }
-
-    asio::ip::tcp::socket socket_;
-    timers& timers_;
-    wait_point point_;
-    std::shared_ptr<readiness> read_;   // a wait for it may outlive this
-    std::shared_ptr<readiness> write_;  // hardly ever used
-};
 
 /// Bytes that one shard reads into: idle channels hold no buffer. Room for a head that is not understood yet and two records.
 class read_scratch {

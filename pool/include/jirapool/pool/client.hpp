@@ -319,7 +319,7 @@ protected:
 class client : public connections {
 public:
     /// Makes a client on the executor. Throws std::invalid_argument when why_invalid(p) names a rule, the executor is empty, or
-    /// the CA file cannot be read, and boost::system::system_error when no descriptor is left for the timer.
+    /// the CA file cannot be read, and boost::system::system_error when no descriptor is left for its timer and epoll.
     explicit client(asio::any_io_executor executor, client_params p = {});
     /// Makes a client on the executor of an io_context or thread_pool, as above.
     template <class ExecutionContext>
