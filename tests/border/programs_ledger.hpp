@@ -34,6 +34,8 @@ struct context_state {
     std::atomic<bool> going{false};
     /// Not once it is going.
     std::function<bool()> runs_here;
+    /// Runs one handler of an io_context.
+    std::function<void()> poll_one;
     asio::any_io_executor plain;
     asio::any_io_executor serial;  ///< one handler at a time
     /// An exception that leaves a handler ends the process: Asio's thread_pool has nobody to catch it.

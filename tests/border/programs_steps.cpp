@@ -182,7 +182,7 @@ bool server_up(world& w, step const& /*s*/) {
 // clang-format off
 step_kind const kinds[] = {
     // call: handle, form, shape, reaction, signal and patience in ms, context, manner of its streams, started elsewhere
-    {"call",              60, {handle_slots, 10, 18, 11, 4, context_slots, 13, 2}, start_call},
+    {"call",              60, {handle_slots, 10, 18, 12, 4, context_slots, 13, 2}, start_call},
     {"emit",              14, {signal_slots, 4, 2, 2}, emit},
     {"renew_signal",       5, {signal_slots, 2, 2}, renew_signal},
     {"await_an_end",      10, {4}, await_an_end},
@@ -195,7 +195,7 @@ step_kind const kinds[] = {
     {"destroy_host",       2, {host_slots}, destroy_host},
     {"stop",               1, {host_slots}, stop},
     // drain: host, form, context, patience, reaction
-    {"drain",              2, {host_slots, 3, context_slots, 5, 11}, start_drain},
+    {"drain",              2, {host_slots, 3, context_slots, 5, 12}, start_drain},
     {"add",               10, {handle_slots, host_slots, 9}, add},
     {"replace",            4, {host_slots, 9}, replace},
     {"remove",             3, {host_slots, 9}, remove},

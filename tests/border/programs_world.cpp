@@ -66,6 +66,7 @@ user_context::user_context(world& w, std::size_t index, kind k) : world_(w) {
     plain_is_serial_ = k != kind::two_threads;
     state_->serial = plain_is_serial_ ? state_->plain : asio::any_io_executor(asio::make_strand(*io_));
     state_->runs_here = [p = io_.get()] { return p->get_executor().running_in_this_thread(); };
+    state_->poll_one = [p = io_.get()] { p->poll_one(); };
     for (auto n = k == kind::polled ? 0 : k == kind::one_thread ? 1 : 2; n > 0; --n)
         threads_.emplace_back([this] { run(); });
 }

@@ -76,8 +76,8 @@ void poller::arm() {
 }
 
 void poller::run() {
-    // What a turn left over in the middle of which this is, as a handler of the user's polls his context.
-    tell();
+    // In the middle of another turn, as a handler of the user's polls his context: what that one has still to tell is told here.
+    tell_again();
     auto const n = ::epoll_wait(epoll_.native_handle(), ready_.data(), static_cast<int>(ready_.size()), 0);
     next_ = 0;
     count_ = n > 0 ? static_cast<std::size_t>(n) : 0;
@@ -105,7 +105,7 @@ void poller::tell() {
     }
 }
 
-/// Those that were not told, as one before them threw: epoll looks at them once more.
+/// Those that are still to be told, though their turn has ended, or another one begun: epoll looks at them once more.
 void poller::tell_again() noexcept {
     for (; next_ < count_; ++next_) {
         auto event = ready_[next_];

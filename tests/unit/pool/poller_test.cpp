@@ -169,6 +169,33 @@ TEST_CASE("poller: who is told runs the executor in the middle") {
     }
 }
 
+TEST_CASE("poller: who is told runs the executor in the middle, and throws there, behind it or both") {
+    bool const there = GENERATE(true, false);
+    bool const behind = GENERATE(true, false);
+    fixture f;
+    auto all = f.ends(100);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        all[i]->say();
+        all[i]->then = [&f, polls = i % 3 == 0, there, behind] {
+            if (polls) f.io.poll();
+            if (polls ? behind : there) throw std::runtime_error("the user's");
+        };
+    }
+    for (bool more = true; more;) {
+        try {
+            f.turn();
+            more = false;
+        } catch (std::runtime_error const&) {
+            continue;
+        }
+    }
+    for (auto const& e : all) CHECK(e->told_to_read == 1);
+    all.back()->say();
+    all.back()->then = nullptr;
+    f.turn();
+    CHECK(all.back()->told_to_read == 2);
+}
+
 TEST_CASE("poller: it ends before its context, behind it, and in the middle of a turn") {
     std::optional<fixture> f(std::in_place);
     auto all = f->ends(3);
