@@ -126,11 +126,7 @@ public:
         if (have_answer_ && !followed_) tell_of_exchanges();
         auto outcome = have_answer_ ? result<response>(std::move(response_)) : result<response>(std::move(failure_));
         if (followed_) {
-            try {
-                trace_.add_what_followed(outcome);
-            } catch (std::bad_alloc const&) {
-                // What it ended with matters more than why it took so long.
-            }
+            trace_.add_what_followed(outcome);
         } else {
             // An exchange's end is the call's, but for the microsecond in which it was settled.
             if (trace_.last_stage() != stage::body) trace_.lap(trace_.last_stage());
@@ -289,7 +285,8 @@ private:
         } else if (have_answer_ && there.error().stage() < stage::write) {
             tell_of_exchanges();
         } else {
-            failure_ = maybe_done ? std::move(there.error()).with_maybe_processed(true) : std::move(there.error());
+            failure_ = there.error();
+            if (maybe_done) failure_ = std::move(failure_).with_maybe_processed(true);
             have_answer_ = false;
         }
     }

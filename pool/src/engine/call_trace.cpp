@@ -70,12 +70,16 @@ void call_trace::count(connection_kind k, result<response> const& outcome) noexc
         if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
 }
 
-void call_trace::add_what_followed(result<response> const& outcome) {
+void call_trace::add_what_followed(result<response> const& outcome) noexcept {
     if (!explanation_) return;
-    auto const there = outcome ? outcome->explanation() : outcome.error().explanation();
-    auto const since = clock_.now() - last_;
-    spend(stage::admit, there ? since - there->total() : since);
-    if (there) explanation_->append(*there);
+    try {
+        auto const there = outcome ? outcome->explanation() : outcome.error().explanation();
+        auto const since = clock_.now() - last_;
+        spend(stage::admit, there ? since - there->total() : since);
+        if (there) explanation_->append(*there);
+    } catch (std::bad_alloc const&) {
+        return;  // what it ended with matters more than why it took so long
+    }
 }
 
 void call_trace::give(result<response>& outcome) noexcept {

@@ -41,7 +41,7 @@ public:
     /// The call has ended on this shard: counts it.
     void count(connection_kind k, result<response> const& outcome) noexcept;
     /// It went on elsewhere, where it was counted and explained since the last lap.
-    void add_what_followed(result<response> const& outcome);
+    void add_what_followed(result<response> const& outcome) noexcept;
     /// Gives the explanation, if one was asked for, with the outcome.
     void explain(result<response>& outcome) noexcept {
         if (explanation_) give(outcome);

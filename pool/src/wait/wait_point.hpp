@@ -41,7 +41,7 @@ public:
         end_ = [](void* at, wake const* w) {
             auto& kept = *static_cast<Handler*>(at);
             auto moved = std::move(kept);
-            kept.~Handler();
+            kept.~Handler();  // NOLINT(bugprone-use-after-move): what is left of it
             if (w != nullptr) std::move(moved)(*w);
         };
     }
