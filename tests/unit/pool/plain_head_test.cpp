@@ -35,7 +35,8 @@ reading read(std::string_view bytes, std::size_t first) {
     reading r;
     http1_reader reader(limits);
     reader.begin(r.out, http1_expectation());
-    r.last = reader.put(bytes.data(), first);
+    auto const begin_of_it = bytes.substr(0, first);
+    r.last = reader.put(begin_of_it.data(), begin_of_it.size());
     if (r.last == http1_reader::step::more && first < bytes.size()) {
         std::vector<char> kept(reader.max_kept() + bytes.size());
         auto const begin = reader.restore(kept.data());
