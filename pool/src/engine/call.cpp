@@ -128,8 +128,7 @@ public:
         if (followed_) {
             trace_.add_what_followed(outcome);
         } else {
-            // An exchange's end is the call's, but for the microsecond in which it was settled.
-            if (trace_.last_stage() != stage::body) trace_.lap(trace_.last_stage());
+            trace_.end();
             trace_.count(entry_->kind, outcome);
         }
         trace_.explain(outcome);

@@ -14,9 +14,20 @@ call_trace::call_trace(timers& clock, shard_stats& stats, bool explains)
 
 void call_trace::lap(stage s, limit_scope scope, std::uint32_t ahead) {
     auto const now = clock_.now();
-    spend(s, now - last_, scope, ahead);
+    auto const took = now - last_;
     last_ = now;
     last_stage_ = s;
+    spend(s, took, scope, ahead);
+}
+
+void call_trace::end() noexcept {
+    // An exchange's end is the call's, but for the microsecond in which it was settled.
+    if (last_stage_ == stage::body) return;
+    try {
+        lap(last_stage_);
+    } catch (std::bad_alloc const&) {
+        return;  // a step less in the explanation: what the call ended with matters more
+    }
 }
 
 void call_trace::spend(stage s, steady_duration d, limit_scope scope, std::uint32_t ahead) {

@@ -32,6 +32,9 @@ public:
     /// All time since the last lap was spent in this stage. `ahead`: calls that waited for permits before this one.
     void lap(stage s, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0);
 
+    /// The last lap, before `count`.
+    void end() noexcept;
+
     /// `resend`: why it is not the call's first.
     void begin_exchange(bool reused, token_generation token, std::optional<resend_reason> resend);
     void end_exchange(exchange_report const& report, int status);

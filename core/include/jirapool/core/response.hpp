@@ -124,7 +124,7 @@ public:
     }
     void add_header(std::string_view name, std::string_view value);
     /// Many at once, out of one text: `place_header` for each, by where its name and value are in the text, then `set_head` with
-    /// that, which is copied whole.
+    /// that, which is copied whole. Before that none may be asked for; the places must lie in the text, of less than 4 GiB.
     void place_header(std::size_t name, std::size_t name_size, std::size_t value, std::size_t value_size) {
         if (fields_.empty()) fields_.reserve(32);
         fields_.push_back({{static_cast<std::uint32_t>(name), static_cast<std::uint32_t>(name_size)},
