@@ -76,10 +76,13 @@ public:
 
     /// Begins a call; `outcome` has a value once it ended.
     void begin(asio::cancellation_slot slot = {}) {
+        begin(request::post("/rest/api/3/issue").json("{}").timeout(5000ms), slot);
+    }
+    void begin(request r, asio::cancellation_slot slot = {}) {
         outcome.reset();
-        connection_->async_call(request::post("/rest/api/3/issue").json("{}").timeout(5000ms),
-                                asio::bind_cancellation_slot(slot,
-                                                             [this](result<response> r) { outcome = std::move(r); }));
+        connection_->async_call(std::move(r), asio::bind_cancellation_slot(slot, [this](result<response> o) {
+                                    outcome = std::move(o);
+                                }));
     }
     /// One handler, when there is one within the longest that a call may take.
     bool step() { return io_->run_one_for(10s) == 1; }
@@ -301,6 +304,32 @@ TEST_CASE("nth: a call survives the failure of any allocation, or ends with it, 
     fail_each_allocation(false, false);
     fail_each_allocation(true, false);
     fail_each_allocation(false, true);
+}
+
+TEST_CASE("nth: a call that explains itself and is refused survives the failure of any allocation") {
+    gateway jira;
+    stepped_client c(jira.port());
+    c.add_service();
+    std::size_t n = 1;
+    for (bool reached = true; reached; ++n) {
+        INFO("allocation " << n << " failed");
+        auto refused = request::get("no path").explain();
+        failing_allocation const failing(n);
+        bool begun = false;
+        try {
+            c.begin(std::move(refused));
+            begun = true;
+        } catch (std::bad_alloc const&) {
+            begun = false;  // it could not begin
+        }
+        if (begun) c.finish();
+        reached = failing.failed();
+        if (!begun) continue;
+        REQUIRE(c.outcome);
+        CHECK_FALSE(c.outcome->has_value());
+    }
+    CHECK(n > 5);
+    c.check_clean();
 }
 
 TEST_CASE("nth: a client is destroyed at any step of a call, and its context runs on or goes too") {

@@ -124,12 +124,14 @@ public:
     /// What the call ends with. Once, behind until_done.
     result<response> outcome() noexcept {
         if (have_answer_ && !followed_) tell_of_exchanges();
+        auto const how = have_answer_ ? outcome_of(response_.status()) : outcome_of(failure_.code());
+        auto const where = failure_.stage();  // now: the error of a result is a copy, which takes memory
         auto outcome = have_answer_ ? result<response>(std::move(response_)) : result<response>(std::move(failure_));
         if (followed_) {
             trace_.add_what_followed(outcome);
         } else {
             trace_.end();
-            trace_.count(entry_->kind, outcome);
+            trace_.count(entry_->kind, how, where);
         }
         trace_.explain(outcome);
         return outcome;

@@ -72,10 +72,9 @@ void call_trace::take_hedge(exchange_report const& report, token_generation toke
     explanation_->begin_exchange(false, token);
 }
 
-void call_trace::count(connection_kind k, result<response> const& outcome) noexcept {
-    auto const o = outcome ? outcome_of(outcome->status()) : outcome_of(outcome.error().code());
+void call_trace::count(connection_kind k, outcome o, stage at) noexcept {
     stats_.calls[static_cast<std::size_t>(k)][static_cast<std::size_t>(o)].add();
-    if (o == outcome::timeout) stats_.timeouts[static_cast<std::size_t>(outcome.error().stage())].add();
+    if (o == outcome::timeout) stats_.timeouts[static_cast<std::size_t>(at)].add();
     stats_.call_duration.observe(last_ - started_);
     for (std::size_t i = 0; i < stage_count; ++i)
         if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);

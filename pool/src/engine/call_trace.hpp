@@ -42,7 +42,7 @@ public:
     void take_hedge(exchange_report const& report, token_generation token);
 
     /// The call has ended on this shard: counts it.
-    void count(connection_kind k, result<response> const& outcome) noexcept;
+    void count(connection_kind k, outcome o, stage at) noexcept;
     /// It went on elsewhere, where it was counted and explained since the last lap.
     void add_what_followed(result<response> const& outcome) noexcept;
     /// Gives the explanation, if one was asked for, with the outcome.
