@@ -55,6 +55,23 @@ void slow_answers(fixture& f, std::chrono::milliseconds by) {
     f.jira.set_faults(slow);
 }
 
+/// An executor of a user's own, of an io_context's, that runs what may run at once on whatever thread has it.
+class straight_executor {
+public:
+    explicit straight_executor(asio::io_context& io) noexcept : io_(io.get_executor()) {}
+    asio::execution_context& query(asio::execution::context_t) const noexcept { return io_.context(); }
+    auto require(asio::execution::blocking_t::never_t never) const { return asio::require(io_, never); }
+    template <class F>
+    void execute(F&& f) const {
+        auto now = std::forward<F>(f);
+        now();
+    }
+    friend bool operator==(straight_executor const&, straight_executor const&) = default;
+
+private:
+    asio::io_context::executor_type io_;
+};
+
 bool ready(std::future<result<response>> const& f) { return f.wait_for(10s) == std::future_status::ready; }
 
 }  // namespace
@@ -320,6 +337,7 @@ TEST_CASE("border 11: an io_context is destroyed before its client, with calls u
     for (int i = 0; i < 3; ++i) {
         c.async_call(get_myself(), count(called));
         c.async_call(get_myself(), asio::bind_executor(*io, count(called_there)));
+        c.async_call(get_myself(), asio::bind_executor(straight_executor(*io), count(called_there)));
         c.async_call(get_myself(), asio::bind_executor(other, [called_elsewhere, &wrong](result<response> r) {
                          ++*called_elsewhere;
                          if (!r && r.error().code() != errc::stopped) wrong = r.error().describe();
