@@ -373,19 +373,19 @@ limit_scopes::lesson limit_scopes::on_429(route_match m, quota_scopes q, limit_a
     auto const reason = a.said.reason;
     bool const of_issue = reason == limit_reason::issue_write && !m.issue.empty();
     bool const of_account = reason == limit_reason::account_cost || reason == limit_reason::account_calls;
-    auto* const quota = q.named_by(reason);
+    bool const of_quota = q.keep(reason);
     // An account that nobody keeps and another product's limit pause what was refused, and nothing of anybody else's.
     bool const of_route = reason == limit_reason::burst || reason == limit_reason::other_product ||
-                          (of_account && quota == nullptr);
+                          (of_account && !of_quota);
     int const in_a_row = of_route ? s.pause().in_a_row() : of_issue ? 0 : site_.in_a_row();
 
     lesson result;
     result.pause = reason == limit_reason::none ? limit_reason::unknown : reason;
-    result.until = a.now + wait_after_429(a, in_a_row, quota != nullptr, random);
+    result.until = a.now + wait_after_429(a, in_a_row, of_quota, random);
     result.near_limit = a.said.near_limit;
     if (of_issue) issues_.close(m.issue, result.until, a.now);
     else if (of_route) s.close(result.until, reason == limit_reason::burst);
-    else if (quota) quota->close(result.until, a.now);
+    else if (of_quota) q.close(reason, result.until, a.now);
     else site_.begin(result.until);
     return result;
 }

@@ -103,6 +103,34 @@ TEST_CASE("sim: a quota of an app over its sites closes all of them, on every sh
     CHECK(w.jira().violations.empty());
 }
 
+TEST_CASE("sim: shards share an app's quota over its sites: all of it is used, spread to the end of the hour") {
+    model_params m;
+    m.sites = 20;
+    m.sites_per_app = 20;
+    m.get_rate = 100;
+    m.global_quota = 4000;  // 2000 calls an hour at two points each
+    engine_world w(m, {}, 18, 4);
+    w.add_all();
+    w.time().run_until(w.time().now() + 5s);
+    auto const begun = w.time().now();
+    // One call a second would be 3600 an hour; now and then one site has them all.
+    std::size_t n = 0;
+    std::vector<std::uint64_t> accepted;  // up to each ten minutes
+    for (auto now = begun; now < begun + 3h; now += 1s) {
+        w.time().run_until(now);
+        if ((now - begun) % 10min == 0s) accepted.push_back(w.jira().accepted);
+        bool const one_site = (now - begun) / 10min % 2 == 1;
+        w.start(one_site ? 7 : n++ % 20, request::get("/rest/api/3/myself"), 60s);
+    }
+    w.time().run_until(begun + 3h + 2min);
+    CHECK(static_cast<double>(w.totals.succeeded) >= 0.97 * 3 * 2000);
+    // From 80 % of use on, 400 calls are left for some 2000 s.
+    for (std::size_t i = 1; i < accepted.size(); ++i) CHECK(accepted[i] - accepted[i - 1] >= 100);
+    CHECK(w.jira().limited <= 3);
+    w.finish();
+    CHECK(w.jira().violations.empty());
+}
+
 TEST_CASE("sim: in shadow mode calls go as they come, and what they would have waited for is counted") {
     model_params m;
     m.sites = 1;

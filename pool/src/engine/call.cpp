@@ -675,7 +675,7 @@ private:
 
     lease lease_;
     std::shared_ptr<bearer const> bearer_;
-    std::shared_ptr<points_quota> over_sites_;  // what a wait for a permit refers to
+    std::shared_ptr<budget_share> over_sites_;  // what a wait for a permit refers to
     std::unique_ptr<sink_stream> sink_;
     std::unique_ptr<source_stream> source_;
     response response_;

@@ -46,9 +46,11 @@ engine::engine(std::vector<shard_environment> environments, client_params p)
 void engine::make_shards(std::vector<shard_environment> environments) {
     shards_ = std::make_shared<shard_set>();
     std::random_device device;
+    auto const budgets = std::make_shared<shared_budgets>();
     for (auto& e : environments) {
         auto const index = shards_->shards.size();
         e.shards = environments.size();
+        e.budgets = budgets;
         e.seed = params_->seed ? *params_->seed + index : std::uint64_t{device()} << 32 | device();
         shards_->shards.push_back(shard::make(std::move(e), params_, index, shards_));
     }

@@ -80,7 +80,7 @@ bool hedge::permitted() {
     if (!home || state_->site->current().left()) return false;
     auto& limiter = state_->site->current().limiter;
     auto const now = context_->clock.now();
-    std::shared_ptr<points_quota> over_sites;
+    std::shared_ptr<budget_share> over_sites;
     admit_waiter w(limiter, match_, request_.priority(), home->quotas_of(*entry_, *state_, over_sites),
                    {entry_->channel_to()}, *entry_, context_->clock, context_->executor);
     return limiter.admit(w, now, now).what == admission::kind::now;

@@ -125,7 +125,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       connections_(stats_),
       origins_(context_),
       tokens_(*context_, connections_, origins_),
-      sites_(context_, connections_, origins_, *this) {}
+      sites_(context_, connections_, origins_, *this),
+      budgets_(context_->budgets) {}
 
 shard::~shard() {
     if (watcher_) watcher_->leave();
@@ -181,7 +182,7 @@ void shard::forget_unused() noexcept {
         std::unordered_set<std::uint64_t> apps;
         for (auto const& e : connections_.all()) {
             hosts.insert(e->host());
-            if (e->token) apps.insert(e->token->app);
+            if (e->token) apps.insert(e->token->app());
         }
         budgets_.forget_unused(apps, context_->clock.now());
         sites_.forget_unused_hosts(hosts);
@@ -215,7 +216,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
         connections_.enter(e, s);
         if (token) {
             e->token = std::move(token);
-            e->token->app = std::hash<std::string>{}(s->client_id);
+            e->token->set_client(s->client_id);
             tokens_.start(e, s);
         } else if (e->kind == connection_kind::personal_api_token) {
             if (key == host) sites_.ask_for_cloud_id(e);
@@ -232,10 +233,10 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
 }
 
 quota_scopes shard::quotas_of(connection_entry const& e, connection_state const& s,
-                              std::shared_ptr<points_quota>& over_sites) noexcept {
+                              std::shared_ptr<budget_share>& over_sites) noexcept {
     quota_scopes q;
     q.at_site = e.token ? e.token->quota_at_site.get() : s.site->current().quota.get();
-    over_sites = e.token ? budgets_.find(e.token->app) : nullptr;
+    over_sites = e.token ? budgets_.find(e.token->app(), e.token->looked_for_budget) : nullptr;
     q.over_sites = over_sites.get();
     q.of_account = e.account_limit.get();
     return q;
@@ -246,7 +247,7 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
         auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
-    if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) budgets_.at(e.token->app);
+    if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) budgets_.learn(e.token->app());
     bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
     if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
 }
@@ -268,7 +269,7 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
     bool const doubted = e.kind == connection_kind::personal_api_token && site.doubts(e.host_hash());
     auto const taken = doubted ? of_account_alone(said, status) : said;
     learn_quotas(e, s, taken);
-    std::shared_ptr<points_quota> over_sites;
+    std::shared_ptr<budget_share> over_sites;
     auto const server = taken.date ? *taken.date : context_->clock.wall();
     auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now, server,
                                                context_->random);
@@ -276,7 +277,6 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
         if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
         else site.on_believed_pause(now);
         stats_->pauses[static_cast<std::size_t>(lesson.pause)].add();
-        if (lesson.pause == limit_reason::global_quota) close_quota_elsewhere(e, lesson.until);
         context_->report({event::kind::limit_pause, e.id, to_string(lesson.pause)});
     }
     if (site.limiter.waiting() > 0) site.pump();
@@ -303,26 +303,6 @@ void shard::teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_ma
     }
 }
 
-void shard::close_quota(std::uint64_t app, steady_time until) noexcept {
-    try {
-        budgets_.at(app).close(until, context_->clock.now());
-    } catch (std::bad_alloc const&) {
-        return;  // Jira will say so here as well
-    }
-}
-
-void shard::close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept {
-    auto const all = all_.lock();
-    if (!all || !e.token) return;
-    try {
-        for (auto const& other : all->shards)
-            if (other.get() != this)
-                other->post([other, app = e.token->app, until] { other->close_quota(app, until); });
-    } catch (std::bad_alloc const&) {
-        return;  // as above
-    }
-}
-
 void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
     if (e->removed || !e->state) return;
     if (!e->state->site) {
@@ -335,7 +315,7 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
     e->refusal_told = false;
     connections_.note_refused(e->id, false);
     if (e->token) {
-        e->token->app = std::hash<std::string>{}(s->client_id);
+        e->token->set_client(s->client_id);
         e->token->fsm.on_secret_replaced(context_->clock.now());
         tokens_.start(e, s);
     }
@@ -359,10 +339,8 @@ void shard::reset_limits(connection_entry const& e) noexcept {
     if (!e.state || !e.state->site) return;
     auto& site = e.state->site->current();
     site.limiter.reset();
-    std::shared_ptr<points_quota> over_sites;
-    auto const quotas = quotas_of(e, *e.state, over_sites);
-    for (auto* const q : {quotas.at_site, quotas.over_sites, quotas.of_account})
-        if (q != nullptr) q->reset();
+    std::shared_ptr<budget_share> over_sites;
+    quotas_of(e, *e.state, over_sites).reset();
     site.pump_soon();
 }
 

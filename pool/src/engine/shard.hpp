@@ -75,8 +75,6 @@ public:
     void count_cancelled(connection_kind k) noexcept;
     /// One that lacked the memory to be handed to its caller is so a moment later.
     void deliver_later(std::shared_ptr<entry> e) noexcept;
-    /// An app's quota over all its sites is used up: nothing of it before `until`.
-    void close_quota(std::uint64_t app, steady_time until) noexcept;
 
     /// Why no call of the connection begins; no code: it may.
     failure why_no_call(connection_entry const& e) const noexcept {
@@ -96,7 +94,7 @@ public:
     /// The points budgets of which answers told: most connections have none.
     /// `over_sites` gets the app's, and holds it for as long as the caller refers to it.
     quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
-                           std::shared_ptr<points_quota>& over_sites) noexcept;
+                           std::shared_ptr<budget_share>& over_sites) noexcept;
 
     /// Jira answers as to anybody, or 401 to an API token.
     void on_refused(connection_entry& e, event::kind what, char const* detail) noexcept;
@@ -124,7 +122,6 @@ private:
     void begin(std::weak_ptr<shard_set> all);
 
     void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
-    void close_quota_elsewhere(connection_entry const& e, steady_time until) noexcept;
 
     void teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
                steady_time now);

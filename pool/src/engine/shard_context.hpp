@@ -16,6 +16,8 @@
 
 namespace jirapool::detail {
 
+class shared_budgets;
+
 /// What a shard stands on: real, or simulated.
 class shard_environment {
 public:
@@ -25,6 +27,7 @@ public:
     std::function<std::unique_ptr<dialer>(asio::any_io_executor, timers&)> make_dialer;
     std::uint64_t seed = 0;
     std::size_t shards = 1;  ///< of the engine
+    std::shared_ptr<shared_budgets> budgets;
 };
 
 /** What the parts of one shard share: its executor, its time, its chance, its way out. Whoever touches any of it when
@@ -38,6 +41,7 @@ public:
           params(std::move(p)),
           stats(std::make_shared<shard_stats>()),
           shards(e.shards),
+          budgets(std::move(e.budgets)),
           dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
           clock(*e.clock, std::move(e.alarm)),
@@ -51,7 +55,8 @@ public:
     std::shared_ptr<client_params const> const params;
     std::shared_ptr<shard_stats> const stats;
     std::size_t const shards;  ///< of the engine
-    pace dials;                ///< of those that no call waits for
+    std::shared_ptr<shared_budgets> const budgets;
+    pace dials;  ///< of those that no call waits for
     random_engine random;
     timers clock;
     std::unique_ptr<dialer> const dial;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,7 +41,13 @@ public:
     ~token_source() override = default;
 
     token_fsm fsm;
-    std::uint64_t app = 0;  ///< what Jira counts points by: a hash of the client id
+    /// What Jira counts points by: a hash of the client id.
+    std::uint64_t app() const noexcept { return app_; }
+    void set_client(std::string const& client_id) noexcept {
+        app_ = std::hash<std::string>{}(client_id);
+        looked_for_budget = 0;
+    }
+    std::uint32_t looked_for_budget = 0;  ///< see app_budgets::find
     std::unique_ptr<points_quota> quota_at_site;
     std::shared_ptr<bearer const> current;
     bool retired = false;  ///< renewed no more
@@ -67,6 +74,7 @@ private:
 
     token_refresher& refresher_;
     connection_entry& entry_;  // whose this is
+    std::uint64_t app_ = 0;
     // Of an idle connection neither has anything to say: no room in each of a million for what hardly any has.
     std::unique_ptr<std::string const> failed_;
     std::unique_ptr<std::vector<wait_point*>> waiting_;

@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 
 #include <jirapool/core/limiter.hpp>
+#include <jirapool/core/shared_quota.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -431,7 +432,8 @@ TEST_CASE(
 
 TEST_CASE("faults: A6 another product's reason closes no quota, no issue and no site") {
     fixture f;
-    points_quota at_site, over_sites, account;
+    points_quota at_site, account;
+    budget_share over_sites(std::make_shared<shared_quota>());
     f.quotas = {&at_site, &over_sites, &account};
     auto const lesson = f.limited(get_issue, limit_reason::other_product, t0, 60s);
     CHECK(lesson.pause == limit_reason::other_product);
@@ -470,7 +472,8 @@ TEST_CASE("faults: F3 whatever Retry-After says, a scope is tried once an hour, 
     for (auto const reason : {limit_reason::burst, limit_reason::unknown, limit_reason::none,
                               limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::account_cost}) {
         fixture f;
-        points_quota at_site, over_sites, account;
+        points_quota at_site, account;
+        budget_share over_sites(std::make_shared<shared_quota>());
         f.quotas = {&at_site, &over_sites, &account};
         f.limited(get_issue, reason, t0, 24h);
         std::vector<steady_time> tried;
@@ -489,7 +492,8 @@ TEST_CASE("faults: F3 whatever Retry-After says, a scope is tried once an hour, 
 
         // One that succeeds opens it.
         fixture g;
-        points_quota a, b, c;
+        points_quota a, c;
+        budget_share b(std::make_shared<shared_quota>());
         g.quotas = {&a, &b, &c};
         g.limited(get_issue, reason, t0, 24h);
         auto const again = t0 + 1h + 5s;

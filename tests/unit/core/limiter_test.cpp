@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 
 #include <jirapool/core/limiter.hpp>
+#include <jirapool/core/shared_quota.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -145,8 +146,10 @@ TEST_CASE("limiter: a permit is void once its scope is paused, and only then") {
     points_quota quota;
     quota.close(t0 + 100s, t0);
     CHECK_FALSE(f.limiter.open(get_myself, {&quota, nullptr}, t0 + 99s));
-    CHECK_FALSE(f.limiter.open(get_myself, {nullptr, &quota}, t0 + 99s));
-    CHECK(f.limiter.open(get_myself, {&quota, &quota}, t0 + 100s));
+    budget_share over_sites(std::make_shared<shared_quota>());
+    over_sites.close(t0 + 100s, t0);
+    CHECK_FALSE(f.limiter.open(get_myself, {nullptr, &over_sites}, t0 + 99s));
+    CHECK(f.limiter.open(get_myself, {&quota, &over_sites, &quota}, t0 + 100s));
 }
 
 TEST_CASE("limiter: a missing reason, an unknown one, and a quota of no known app pause the whole site") {
@@ -256,7 +259,8 @@ TEST_CASE("limiter: after a pause of the site one call goes alone, and its answe
 
 TEST_CASE("limiter: a quota's 429 closes it for the app's calls alone, until the hour's end when no time is named") {
     fixture f;
-    points_quota at_site, over_sites;
+    points_quota at_site;
+    budget_share over_sites(std::make_shared<shared_quota>());
     f.quotas = {&at_site, &over_sites};
     auto const tenant = f.answer(get_issue, 429, t0, fixture::limited(limit_reason::tenant_quota));
     CHECK(tenant.until - t0 >= 1h);  // the test's wall clock stands at the top of an hour

@@ -67,8 +67,7 @@ public:
     void remove(limiter_waiter& w) noexcept;
 
     using lesson = limit_scopes::lesson;
-    /** What an answer teaches. Call it for every answer, whatever its status; `m` and `q` as in the call's waiter. A pause
-        for limit_reason::global_quota holds for the app's other sites on other shards too: the caller tells them. */
+    /// What an answer teaches. Call it for every answer, whatever its status; `m` and `q` as in the call's waiter.
     lesson on_answer(route_match m, quota_scopes q, int status, rate_headers const& h, steady_time now, wall_time wall,
                      random_engine& random);
     /** False: a scope of the request was paused after its permit was given, while it waited for a token or a channel. The

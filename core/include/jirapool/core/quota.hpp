@@ -2,6 +2,7 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
+#include <jirapool/core/budget.hpp>
 #include <jirapool/core/limit_turn.hpp>
 #include <jirapool/core/pause.hpp>
 #include <jirapool/core/rate_headers.hpp>
@@ -25,8 +26,11 @@ steady_time top_of_hour(steady_time now, wall_time server) noexcept;
     @par Threads   One at a time: it belongs to its shard. */
 class points_quota {
 public:
-    /// `near_limit`: X-RateLimit-NearLimit, less than 20 % left. `server` is Jira's clock: its Date, else ours.
-    void on_answer(quota_item const* said, bool near_limit, steady_time now, wall_time server) noexcept;
+    /// `near_limit`: X-RateLimit-NearLimit, less than 20 % left. `server` is Jira's clock: its Date, else ours. `in_hand`: calls
+    /// that were taken (`grant`) and are not sent yet, so that Jira has not counted them. False: not so many are left, and they
+    /// are counted as not taken.
+    bool on_answer(quota_item const* said, bool near_limit, steady_time now, wall_time server,
+                   std::uint32_t in_hand = 0) noexcept;
     /// A 429 named it: nothing before `until`, but one call each hour to see whether that is still so.
     void close(steady_time until, steady_time now) noexcept;
     /// An answer that is no 429: when it is that of such a call, the budget is open again.
@@ -41,6 +45,13 @@ public:
     /// A call goes.
     void take(steady_time now) noexcept;
 
+    /// Takes the next turns ahead: for at most `demand` calls, of a moment's at most.
+    budget_grant grant(std::uint32_t demand, steady_time now) noexcept;
+    /// What is left of a grant is not used.
+    void take_back(budget_grant const& g) noexcept;
+
+    /// Something holds calls back: it is closed, or what is left is spread.
+    bool limits(steady_time now) const noexcept { return !pause_.open() || pacing(now); }
     bool closed(steady_time now) const noexcept { return pause_.paused() && now < next_; }
     /// What is left is known, and spread.
     bool pacing(steady_time now) const noexcept { return left_ >= 0 && now < end_; }
@@ -60,7 +71,7 @@ private:
 /// The budgets that one connection's calls count against.
 struct quota_scopes {
     points_quota* at_site = nullptr;     ///< its app at its site
-    points_quota* over_sites = nullptr;  ///< its app at all its sites
+    budget_share* over_sites = nullptr;  ///< its app at all its sites
     points_quota* of_account = nullptr;  ///< its account at its site: limits that an app's other accounts do not share
 
     void delay(limit_turn& t, steady_time now) const noexcept;
@@ -70,10 +81,17 @@ struct quota_scopes {
     void on_answer(rate_headers const& said, steady_time now, wall_time server) const noexcept;
     void on_permitted() const noexcept;
     bool open(steady_time now) const noexcept;
-    /// The budget that a 429 with this reason is of; nullptr when it is of none, or of one that nobody keeps.
-    points_quota* named_by(limit_reason r) const noexcept;
+    /// One of these is the budget that a 429 with this reason names.
+    bool keep(limit_reason r) const noexcept;
+    /// Closes that.
+    void close(limit_reason r, steady_time until, steady_time now) const noexcept;
+    /// Forgets what closed them.
+    void reset() const noexcept;
 
     bool operator==(quota_scopes const&) const = default;
+
+private:
+    points_quota* own(limit_reason r) const noexcept;
 };
 
 }  // namespace jirapool

@@ -1,0 +1,31 @@
+#pragma once
+
+/// @file @internal A part of the engine's, not for users: it may change with any version.
+
+#include <jirapool/core/budget.hpp>
+#include <jirapool/core/quota.hpp>
+
+namespace jirapool {
+
+/** A `points_quota` that several holders share: its turns are handed out ahead. Pure.
+
+    @par Threads   One at a time, but for `version`: whoever has holders on several threads overrides each function to take a lock. */
+class shared_quota : public budget_source {
+public:
+    budget_grant ask(std::uint32_t demand, steady_time now) noexcept override;
+    void give_back(budget_grant const& g) noexcept override;
+    void spend(budget_grant& g, steady_time now) noexcept override;
+    steady_time turn(std::size_t ahead, steady_time now) const noexcept override { return quota_.turn(ahead, now); }
+    void on_answer(quota_item const& said, steady_time now, wall_time server) noexcept override;
+    void close(steady_time until, steady_time now) noexcept override;
+    void on_permitted() noexcept override { quota_.on_permitted(); }
+    void reset() noexcept override { quota_.reset(); }
+
+private:
+    void void_grants() noexcept;
+
+    points_quota quota_;
+    std::uint32_t in_hand_ = 0;  // permits that holders have not used
+};
+
+}  // namespace jirapool
