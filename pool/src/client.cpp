@@ -6,7 +6,7 @@
 
 #include <boost/asio/strand.hpp>
 #include <boost/asio/system_executor.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include <exception>
 #include <stdexcept>
@@ -70,8 +70,13 @@ std::size_t connections::size() const { return engine_->size(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
 void connections::stop() noexcept { engine_->stop(); }
 
-asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) {
-    return async_drain(patience, asio::use_awaitable);
+asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) { return await_drain(engine_, patience); }
+
+asio::awaitable<bool> connections::await_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience) {
+    auto const ex = co_await asio::this_coro::executor;
+    auto const state = co_await asio::this_coro::cancellation_state;
+    auto drain = detail::drain_entry::prepare(std::move(e), ex, state.slot());
+    co_return co_await detail::drain_entry::awaited(std::move(drain), patience);
 }
 
 namespace {

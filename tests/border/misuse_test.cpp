@@ -3,10 +3,16 @@
 
 #include <jirapool/pool/files.hpp>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/system_executor.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <sys/stat.h>
 #include <unistd.h>
+#include <filesystem>
+#include <future>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -94,6 +100,30 @@ TEST_CASE("border: a path that is no regular file, or ends at a NUL, is refused 
     REQUIRE_FALSE(r.has_value());
     CHECK(r.error().code() == errc::invalid_argument);
     ::unlink(pipe.c_str());
+}
+
+TEST_CASE("border: a handler with an executor of its own, and a future, start no thread") {
+    auto const threads = [] {
+        return std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                             std::filesystem::directory_iterator());
+    };
+    fixture f;
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("personal-0001")).value();
+    auto const before = threads();
+    asio::io_context io(1);
+    bool answered = false;
+    c.async_call(request::get("/rest/api/3/myself"),
+                 asio::bind_executor(io, [&](result<response> r) { answered = r.has_value(); }));
+    io.run_for(10s);
+    CHECK(answered);
+    CHECK(c.async_call(request::get("/rest/api/3/myself"), asio::use_future).get().has_value());
+    asio::any_io_executor const systems = asio::system_executor();
+    std::promise<bool> done;
+    c.async_call(request::get("/rest/api/3/myself"),
+                 asio::bind_executor(systems, [&](result<response> r) { done.set_value(r.has_value()); }));
+    CHECK(done.get_future().get());
+    CHECK(threads() == before);
 }
 
 TEST_CASE("border: an empty executor and too many threads are refused") {

@@ -5,7 +5,8 @@
 
 namespace {
 
-thread_local std::size_t left = 0;  // 0: none fails
+thread_local std::size_t left = 0;     // until the first that fails, and with it; 0: it has come to that
+thread_local std::size_t to_fail = 0;  // in a row
 thread_local bool of_nothrow = false;
 
 void* checked(void* p) {
@@ -15,9 +16,10 @@ void* checked(void* p) {
 
 /// Whether this is the allocation that fails.
 bool counted_out() noexcept {
-    if (left == 0) return false;
-    --left;
-    return left == 0;
+    if (left > 0) --left;
+    if (left > 0 || to_fail == 0) return false;
+    --to_fail;
+    return true;
 }
 
 void count() {
@@ -28,11 +30,12 @@ void count() {
 
 namespace jirapool::wire_test {
 
-failing_allocation::failing_allocation(std::size_t n, bool nothrow_too) noexcept {
+failing_allocation::failing_allocation(std::size_t n, bool nothrow_too, std::size_t in_a_row) noexcept {
     left = n;
+    to_fail = in_a_row;
     of_nothrow = nothrow_too;
 }
-failing_allocation::~failing_allocation() { left = 0; }
+failing_allocation::~failing_allocation() { left = to_fail = 0; }
 bool failing_allocation::failed() const noexcept { return left == 0; }
 
 }  // namespace jirapool::wire_test

@@ -6,7 +6,11 @@
 #include <jirapool/pool/client.hpp>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 
 #include <atomic>
 #include <cstdio>
@@ -87,6 +91,11 @@ public:
     /// One handler, when there is one within the longest that a call may take.
     bool step() { return io_->run_one_for(10s) == 1; }
     void run_ready() { io_->poll(); }
+    void step_soon() {
+        io_->restart();
+        io_->run_one_for(10ms);
+    }
+    asio::io_context& context() { return *io_; }
     void finish() {
         while (!outcome && step()) {
         }
@@ -168,13 +177,13 @@ void cancel_at_each_step(asio::cancellation_type type, bool warm) {
                 type == asio::cancellation_type::total ? "total" : "terminal", warm ? "reused" : "new", n, cancelled);
 }
 
-void fail_each_allocation(bool warm, bool oauth) {
+void fail_each_allocation(bool warm, bool oauth, std::size_t in_a_row = 1) {
     gateway jira;
     std::size_t n = 1;
     int failures = 0;
     int refused = 0;
     for (bool reached = true; reached; ++n) {
-        INFO("allocation " << n << " failed");
+        INFO("allocation " << n << " failed, " << in_a_row << " in a row");
         stepped_client c(jira.port());
         if (!oauth) c.add_service();
         if (warm) {
@@ -188,7 +197,7 @@ void fail_each_allocation(bool warm, bool oauth) {
         }
         int const before = jira.posts();
         {
-            failing_allocation const failing(n);
+            failing_allocation const failing(n, false, in_a_row);
             bool begun = false;
             try {
                 c.begin();
@@ -217,7 +226,7 @@ void fail_each_allocation(bool warm, bool oauth) {
                 oauth ? "oauth" : "service", warm ? "reused" : "new", n - 2, failures, refused);
 }
 
-connection_config service(char const* key) {
+connection_config service_config(char const* key) {
     return make_connection_config("c", service_api_token(cloud, secret(key))).value();
 }
 connection_config oauth(char const* key) {
@@ -235,33 +244,35 @@ struct registry_step {
 
 std::vector<registry_step> registry_steps() {
     auto const drains = [](stepped_client& c) { c.jira().async_drain(1s, [](bool) {}); };
-    return {{"add service", false, [](stepped_client& c) { c.jira().add(service("k")).value(); }, true},
-            {"add oauth", false, [](stepped_client& c) { c.jira().add(oauth("k")).value(); }, true},
-            {"replace service", true, [](stepped_client& c) { c.jira().replace(service("other")).value(); }, true},
-            {"remove", true, [](stepped_client& c) { c.jira().remove("c"); }, false},
-            {"find", true, [](stepped_client& c) { c.jira().find("c"); }, true},
-            {"stats", true, [](stepped_client& c) { c.jira().stats(); }, true},
-            {"drain", true, drains, true},
-            {"stop", true, [](stepped_client& c) { c.jira().stop(); }, true}};
+    return {
+        {"add service", false, [](stepped_client& c) { c.jira().add(service_config("k")).value(); }, true},
+        {"add oauth", false, [](stepped_client& c) { c.jira().add(oauth("k")).value(); }, true},
+        {"replace service", true, [](stepped_client& c) { c.jira().replace(service_config("other")).value(); }, true},
+        {"remove", true, [](stepped_client& c) { c.jira().remove("c"); }, false},
+        {"find", true, [](stepped_client& c) { c.jira().find("c"); }, true},
+        {"stats", true, [](stepped_client& c) { c.jira().stats(); }, true},
+        {"drain", true, drains, true},
+        {"stop", true, [](stepped_client& c) { c.jira().stop(); }, true}};
 }
 
 }  // namespace
 
 TEST_CASE("border 5: what a user does with a client survives the failure of any allocation, whole or not at all") {
+    auto const in_a_row = GENERATE(std::size_t(1), std::size_t(100));
     gateway jira;
     std::size_t failed = 0;
     for (auto const& step : registry_steps()) {
-        INFO(step.name);
+        INFO(step.name << ", " << in_a_row << " allocations in a row");
         std::size_t n = 1;
         std::size_t refused = 0;
         for (bool reached = true; reached; ++n) {
             INFO("allocation " << n << " failed");
             stepped_client c(jira.port());
-            if (step.has_connection) c.use(c.jira().add(service("k")).value());
+            if (step.has_connection) c.use(c.jira().add(service_config("k")).value());
             c.run_ready();
             bool done = false;
             {
-                failing_allocation const failing(n);
+                failing_allocation const failing(n, false, in_a_row);
                 try {
                     step.act(c);
                     done = true;
@@ -277,7 +288,7 @@ TEST_CASE("border 5: what a user does with a client survives the failure of any 
             CHECK(c.jira().find("c").has_value() == there);
             bool const open = !done ||
                               (std::string_view(step.name) != "drain" && std::string_view(step.name) != "stop");
-            if (!there && open) c.jira().add(service("k")).value();
+            if (!there && open) c.jira().add(service_config("k")).value();
             if (auto const found = c.jira().find("c")) c.use(*found);
             c.begin();
             c.finish();
@@ -304,6 +315,130 @@ TEST_CASE("nth: a call survives the failure of any allocation, or ends with it, 
     fail_each_allocation(false, false);
     fail_each_allocation(true, false);
     fail_each_allocation(false, true);
+}
+
+TEST_CASE("nth: a call survives a time without memory that begins with any allocation, or ends with it") {
+    for (std::size_t const in_a_row : {2u, 3u, 10u, 100u}) {
+        fail_each_allocation(false, false, in_a_row);
+        fail_each_allocation(true, false, in_a_row);
+        fail_each_allocation(false, true, in_a_row);
+    }
+}
+
+namespace {
+
+/// Two of them: calls of a coroutine on the one, of a client on the other.
+asio::awaitable<void> await_one(connection c, std::optional<error_code>* ended) {
+    try {
+        auto const r = co_await c.call(request::post("/rest/api/3/issue").json("{}").timeout(5000ms));
+        *ended = r ? error_code() : r.error().code();
+    } catch (std::bad_alloc const&) {
+        *ended = make_error_code(boost::system::errc::not_enough_memory);  // the call did not begin
+    }
+}
+
+}  // namespace
+
+TEST_CASE("nth: a call that a coroutine awaits from another context ends, whatever allocation fails") {
+    auto const in_a_row = GENERATE(std::size_t(1), std::size_t(2), std::size_t(100));
+    gateway jira;
+    std::size_t n = 1;
+    int without = 0;
+    for (bool reached = true; reached; ++n) {
+        INFO("allocation " << n << " failed, " << in_a_row << " in a row");
+        stepped_client c(jira.port());
+        c.add_service();
+        asio::io_context callers(1);
+        std::optional<error_code> ended;
+        asio::co_spawn(callers, await_one(c.jira().find("c").value(), &ended), asio::detached);
+        {
+            failing_allocation const failing(n, false, in_a_row);
+            callers.poll();
+            c.run_ready();
+            reached = failing.failed();
+        }
+        for (int i = 0; i < 1000 && !ended; ++i) {
+            c.step_soon();
+            callers.restart();
+            callers.poll();
+        }
+        REQUIRE(ended);
+        if (*ended) {
+            CHECK(*ended == boost::system::errc::not_enough_memory);
+            ++without;
+        }
+        c.check_clean();
+    }
+    CHECK(without > 2);
+}
+
+TEST_CASE("nth: a client stops without memory, and each of its calls ends once, wherever its handler is") {
+    auto const first = GENERATE(std::size_t(1), std::size_t(2), std::size_t(3), std::size_t(5), std::size_t(8));
+    auto const in_a_row = GENERATE(std::size_t(1), std::size_t(10), std::size_t(100'000));
+    gateway jira;
+    asio::io_context callers(1);
+    auto const work = asio::make_work_guard(callers);
+    int here = 0, there = 0, awaited = 0;
+    std::optional<error_code> coroutine;
+    {
+        stepped_client c(jira.port());
+        c.add_service();
+        auto const to = c.jira().find("c").value();
+        auto const ask = [] { return request::post("/rest/api/3/issue").json("{}").timeout(5000ms); };
+        for (int i = 0; i < 3; ++i) {
+            to.async_call(ask(), [&](result<response> r) { here += r ? 100 : 1; });
+            to.async_call(ask(), asio::bind_executor(callers, [&](result<response> r) { there += r ? 100 : 1; }));
+            asio::co_spawn(c.context(), to.call(ask()), [&](std::exception_ptr const& e, result<response> const& r) {
+                awaited += e || r ? 100 : 1;
+            });
+        }
+        asio::co_spawn(callers, await_one(to, &coroutine), asio::detached);
+        callers.poll();
+        for (int i = 0; i < 4; ++i) c.step();
+        {
+            failing_allocation const failing(first, false, in_a_row);
+            c.jira().stop();
+            c.run_ready();
+            for (int i = 0; i < 3; ++i) c.step_soon();
+        }
+        for (int i = 0; i < 30; ++i) c.step_soon();
+        c.destroy_client();
+        for (int i = 0; i < 30; ++i) c.step_soon();
+        CHECK(here == 3);
+        CHECK(awaited == 3);
+    }
+    callers.restart();
+    callers.poll();
+    CHECK(there == 3);
+    REQUIRE(coroutine);
+    CHECK((*coroutine == errc::stopped || *coroutine == boost::system::errc::not_enough_memory));
+}
+
+TEST_CASE("nth: calls that begin without memory beside a runtime's own threads end once, where their handlers are") {
+    gateway jira;
+    ca_file const ca(test_authority().pem());
+    client_params p;
+    p.tls.ca_file = ca.path();
+    p.connect_to.push_back({"", "127.0.0.1", jira.port()});
+    runtime service(1, p);
+    auto const c = service.add(service_config("key")).value();
+    asio::io_context callers(1);
+    int begun = 0, ended = 0;
+    for (std::size_t n = 1; n <= 12; ++n)
+        for (std::size_t const in_a_row : {1u, 2u, 3u, 100u})
+            for (int again = 0; again < 5; ++again) {
+                auto r = request::get("/rest/api/3/myself");
+                failing_allocation const failing(n, false, in_a_row);
+                try {
+                    c.async_call(std::move(r), asio::bind_executor(callers, [&](result<response>) { ++ended; }));
+                    ++begun;
+                } catch (std::bad_alloc const&) {
+                    continue;  // it could not begin
+                }
+            }
+    callers.run_for(20s);
+    CHECK(begun > 100);
+    CHECK(ended == begun);
 }
 
 TEST_CASE("nth: a call that explains itself and is refused survives the failure of any allocation") {

@@ -1,3 +1,4 @@
+#include "engine/call_entry.hpp"
 #include "engine/call_trace.hpp"
 #include "engine/engine.hpp"
 #include "engine/hedge.hpp"
@@ -12,7 +13,6 @@
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <atomic>
 #include <new>
@@ -275,8 +275,11 @@ private:
         sink_.reset();
         source_.reset();
         request_ = std::move(request_).timeout(left);
-        auto there = co_await engine::handle(entry_).async_call(std::move(request_), std::move(streams_),
-                                                                asio::use_awaitable);
+        auto const state = co_await asio::this_coro::cancellation_state;
+        auto entry = call_entry::prepare(entry_, std::move(request_), std::move(streams_), context_.executor,
+                                         state.slot());
+        if (!entry) throw std::bad_alloc();  // the call says so
+        auto there = co_await call_entry::awaited(std::move(entry));
         bool const maybe_done = settling_.maybe_processed();
         if (there) {
             there->set_exchanges(settling_.exchanges() + there->exchanges(),
@@ -738,7 +741,9 @@ asio::awaitable<result<response>> connection::await_call(connection self, reques
     // A cancellation that came before is not this call's, and only an operation of its own does not see it.
     if (!home || !home->runs_on(ex) || state.cancelled() != asio::cancellation_type::none) {
         home.reset();
-        co_return co_await self.async_call(std::move(r), std::move(b), asio::use_awaitable);
+        auto there = detail::call_entry::prepare(self.entry_, std::move(r), std::move(b), ex, state.slot());
+        if (!there) co_return detail::about(*self.entry_, detail::lack_of_memory());
+        co_return co_await detail::call_entry::awaited(std::move(there));
     }
 
     bool const throws = co_await asio::this_coro::throw_if_cancelled();

@@ -45,22 +45,49 @@ private:
     carried carried_;
 };
 
+namespace {
+
+/// Null: its client is stopped or gone.
+std::shared_ptr<shard> home_of(connection_entry const& e) {
+    auto const all = e.shards.lock();
+    return all && !all->ended ? all->shards[e.home.load(std::memory_order_acquire)] : nullptr;
+}
+
+}  // namespace
+
 void call_entry::start(std::shared_ptr<connection_entry> e, request r, body_streams b, handler h, handler_place place) {
-    auto const all = e->shards.lock();
-    std::shared_ptr<shard> home;
-    if (all && !all->ended) home = all->shards[e->home.load(std::memory_order_acquire)];
+    auto const home = home_of(*e);
     auto const me = std::make_shared<call_entry>(std::move(h), place, home ? home->life() : nullptr, std::move(e),
                                                  std::move(r), std::move(b));
-    if (home) {
-        me->listen();
+    me->shard_ = home;
+    if (home) me->listen();
+    if (!begin_at_home(me)) me->finish_late();
+}
+
+std::shared_ptr<call_entry> call_entry::prepare(std::shared_ptr<connection_entry> e, request r, body_streams b,
+                                                asio::any_io_executor ex, asio::cancellation_slot slot) noexcept {
+    try {
+        auto const home = home_of(*e);
+        auto me = std::make_shared<call_entry>(std::move(ex), slot, home ? home->life() : nullptr, std::move(e),
+                                               std::move(r), std::move(b));
+        me->shard_ = home;
+        if (home) me->listen();
+        return me;
+    } catch (std::bad_alloc const&) {
+        return nullptr;
+    }
+}
+
+bool call_entry::begin_at_home(std::shared_ptr<call_entry> me) noexcept {
+    if (auto const home = me->shard_.lock()) {
         try {
-            if (post_to(me, home)) return;
+            if (post_to(me, home)) return true;
         } catch (std::bad_alloc const&) {
-            return;  // what was to be posted has ended the call
+            return true;  // what was to be posted has ended the call
         }
     }
     me->set_result(too_late(*me->connection_));
-    me->finish_late();
+    return false;
 }
 
 bool call_entry::post_to(std::shared_ptr<call_entry> me, std::shared_ptr<shard> const& s) {

@@ -26,25 +26,46 @@ private:
     std::shared_ptr<drain_entry> drain_;
 };
 
+std::shared_ptr<context_life> drain_entry::life_of(engine const& e) {
+    auto const& all = *e.shards();
+    return all.ended ? nullptr : all.shards.front()->life();
+}
+
 void drain_entry::start(std::shared_ptr<engine> e, std::chrono::milliseconds patience, handler h, handler_place place) {
-    auto const& all = *e->shards();
-    auto const me = std::make_shared<drain_entry>(std::move(h), place, all.ended ? nullptr : all.shards.front()->life(),
-                                                  std::move(e));
+    auto life = life_of(*e);
+    auto const me = std::make_shared<drain_entry>(std::move(h), place, std::move(life), std::move(e));
+    me->listen_if_open();
+    if (!me->begin_on_all(patience)) me->finish_late();
+}
+
+std::shared_ptr<drain_entry> drain_entry::prepare(std::shared_ptr<engine> e, asio::any_io_executor ex,
+                                                  asio::cancellation_slot slot) {
+    auto life = life_of(*e);
+    auto me = std::make_shared<drain_entry>(std::move(ex), slot, std::move(life), std::move(e));
+    me->listen_if_open();
+    return me;
+}
+
+void drain_entry::listen_if_open() {
+    if (!engine_->shards()->ended) listen();
+}
+
+bool drain_entry::begin_on_all(std::chrono::milliseconds patience) noexcept {
+    auto const& all = *engine_->shards();
     if (all.ended) {
-        me->set_result(me->engine_->drained);
-        me->finish_late();
-        return;
+        set_result(engine_->drained);
+        return false;
     }
+    auto const me = std::static_pointer_cast<drain_entry>(self());
     patience = std::max(patience, std::chrono::milliseconds(0));
-    me->listen();
-    me->engine_->close();
-    me->begin();
-    me->left_ = all.shards.size();
+    engine_->close();
+    begin();
+    left_ = all.shards.size();
     for (auto const& s : all.shards) {
         holding_back const handlers;
         try {
             part p(me);
-            s->post([s, patience, over = me->over_, p = std::move(p)]() mutable {
+            s->post([s, patience, over = over_, p = std::move(p)]() mutable {
                 try {
                     asio::co_spawn(s->executor(), shard::drain(s, patience, std::move(over)), std::move(p));
                 } catch (std::bad_alloc const&) {
@@ -55,6 +76,7 @@ void drain_entry::start(std::shared_ptr<engine> e, std::chrono::milliseconds pat
             continue;  // likewise
         }
     }
+    return true;
 }
 
 bool drain_entry::part_ended(bool drained) noexcept {

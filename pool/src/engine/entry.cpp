@@ -3,14 +3,34 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
-#include <boost/asio/query.hpp>
-#include <boost/asio/system_context.hpp>
 #include <boost/asio/system_executor.hpp>
 
 #include <exception>
 #include <new>
 
 namespace jirapool::detail {
+
+namespace {
+
+template <class... Executor>
+bool holds_one_of(asio::any_io_executor const& ex) noexcept {
+    return (... || (ex.target<Executor>() != nullptr));
+}
+
+template <class Blocking, class Relationship>
+using systems = asio::basic_system_executor<Blocking, Relationship, std::allocator<void>>;
+
+// Not by its context: to ask for the system's starts that one's threads, two for each core.
+bool is_systems(asio::any_io_executor const& ex) noexcept {
+    using possibly = asio::execution::blocking_t::possibly_t;
+    using never = asio::execution::blocking_t::never_t;
+    using fork = asio::execution::relationship_t::fork_t;
+    using continuation = asio::execution::relationship_t::continuation_t;
+    return holds_one_of<systems<possibly, fork>, systems<possibly, continuation>, systems<never, fork>,
+                        systems<never, continuation>>(ex);
+}
+
+}  // namespace
 
 /// What stands in the caller's slot. The signal may be destroyed before the operation ends, or long after all else: neither
 /// holds the other.
@@ -50,10 +70,13 @@ private:
 };
 
 entry::entry(handler_place place, std::shared_ptr<context_life> here)
-    : own_(place.own), executor_(std::move(place.executor)), here_(std::move(here)) {
-    anywhere_ = executor_ && &asio::query(executor_, asio::execution::context) ==
-                                 &asio::query(asio::system_executor(), asio::execution::context);
-}
+    : own_(place.own),
+      anywhere_(place.anywhere || is_systems(place.executor)),
+      executor_(std::move(place.executor)),
+      here_(std::move(here)) {}
+
+entry::entry(asio::any_io_executor own, std::shared_ptr<context_life> here)
+    : own_(true), anywhere_(is_systems(own)), executor_(std::move(own)), here_(std::move(here)) {}
 
 entry::~entry() {
     if (there_) there_->leave(*this);
@@ -200,6 +223,14 @@ void entry::finish_late() {
     auto const ex = executor_;
     asio::post(ex, delivery(self()));
     posted_ = true;
+}
+
+void entry::finish_late_here() noexcept {
+    try {
+        finish_late();
+    } catch (std::bad_alloc const&) {
+        deliver();
+    }
 }
 
 void entry::deliver() {

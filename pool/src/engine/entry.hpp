@@ -1,6 +1,7 @@
 #pragma once
 
 #include "wait/context_life.hpp"
+#include "wait/kept_handler.hpp"
 
 #include <jirapool/pool/client.hpp>
 
@@ -29,6 +30,7 @@ class entry : public context_life::member {
 public:
     /// `here`: the life of the context that carries the operation out; null when none does any more.
     entry(handler_place place, std::shared_ptr<context_life> here);
+    entry(asio::any_io_executor own, std::shared_ptr<context_life> here);
     ~entry() override;
 
     /// Asks for its end; comes to nothing when it has ended.
@@ -47,6 +49,8 @@ protected:
     bool ended() const noexcept { return (state_.load(std::memory_order_acquire) & is_ended) != 0; }
     /// As `finish`, in the thread of the caller who begins it, because no shard will.
     void finish_late();
+    /// The same for a coroutine, whose thread is its executor's.
+    void finish_late_here() noexcept;
     /// As `finish`, where nothing may be thrown.
     void finish_quietly() noexcept;
 
@@ -91,7 +95,7 @@ private:
     static constexpr unsigned is_ended = 16;
 
     bool const own_;                  // the handler has an executor of its own
-    bool anywhere_ = false;           // the system's, as of use_future: any thread will do, and it is never gone
+    bool const anywhere_;             // the system's, as of use_future: any thread will do, and it is never gone
     asio::any_io_executor executor_;  // that one; from `listen` on kept from running out of work
     bool listens_ = false;            // to the caller's slot
     std::atomic<bool> posted_{false};
@@ -113,23 +117,40 @@ public:
         // Not assigned: that recurses for ever in Boost 1.81.
         handler_.emplace(std::move(h));
     }
+    /// Of a coroutine on that executor, with its slot: all that needs memory is done before it is suspended.
+    entry_of(asio::any_io_executor ex, asio::cancellation_slot slot, std::shared_ptr<context_life> here)
+        : entry(std::move(ex), std::move(here)), slot_(slot) {}
+    /// What resumes it.
+    template <class Handler>
+    void keep(Handler&& h) noexcept {
+        resumption_.emplace(std::forward<Handler>(h));
+    }
 
 protected:
     void set_result(Result r) { result_.emplace(std::move(r)); }
 
 private:
-    asio::cancellation_slot slot() const noexcept final { return handler_->get_cancellation_slot(); }
+    asio::cancellation_slot slot() const noexcept final { return handler_ ? handler_->get_cancellation_slot() : slot_; }
     asio::any_completion_executor own_executor() const final { return asio::get_associated_executor(*handler_); }
     void call_handler() final {
-        handler h(std::move(*handler_));
-        handler_.reset();
         Result r(std::move(*result_));
         result_.reset();
+        if (resumption_) {
+            resumption_.call(std::move(r));
+            return;
+        }
+        handler h(std::move(*handler_));
+        handler_.reset();
         std::move(h)(std::move(r));
     }
-    void destroy_handler() noexcept final { handler_.reset(); }
+    void destroy_handler() noexcept final {
+        handler_.reset();
+        resumption_.destroy();
+    }
 
     std::optional<handler> handler_;
+    kept_handler<Result> resumption_;  // in place of the handler, of a coroutine of our own
+    asio::cancellation_slot slot_;     // that one's
     std::optional<Result> result_;
 };
 

@@ -429,10 +429,12 @@ bool origin_pool::background_may_dial() noexcept {
 
 void origin_pool::start_dial(dial_purpose why) noexcept {
     auto const state = begin_dial(why);
+    auto const ended = dials_ended_;
     try {
         asio::co_spawn(context_->executor, run_dial(shared_from_this(), state), [](std::exception_ptr) {});
     } catch (std::bad_alloc const&) {
-        on_dialed(state, no_memory());
+        // One that ended at once has been told, and lacked the memory for its last handler.
+        if (dials_ended_ == ended) on_dialed(state, no_memory());
     }
 }
 
@@ -454,6 +456,7 @@ asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, c
 }
 
 void origin_pool::on_dialed(channel_state state, dial_result result) noexcept {
+    ++dials_ended_;
     if (auto c = opened(state, result)) offer(std::move(c));
 }
 

@@ -89,30 +89,76 @@ std::shared_ptr<shard> shard::make(shard_environment e, std::shared_ptr<client_p
     return s;
 }
 
-/// Calls that ended without the memory to be handed to another executor.
+/** Calls that ended without the memory to be handed to another executor: tried again, every 10 ms, and once more when the shard
+    stops or ends.
+
+    @par Threads   `keep`: any. */
 class shard::undelivered final : public timed {
 public:
     explicit undelivered(shard_context& c) : context_(c), room_(c.clock, *this) {}
+    ~undelivered() override {
+        try {
+            deliver();
+        } catch (...) {
+            return;  // a handler's own, with nobody left to have it
+        }
+    }
 
-    void keep(std::shared_ptr<entry> e) noexcept {
+    /// @return whether a thread must be told to deliver.
+    bool keep(std::shared_ptr<entry> e) noexcept {
+        std::lock_guard const lock(mutex_);
         e->next = std::move(first_);
         first_ = std::move(e);
-        context_.clock.set(*this, context_.clock.now() + 10ms);
+        return !delivering_;
+    }
+
+    /// What a handler throws leaves it, and the others wait for the next time.
+    void deliver() {
+        turn const all(*this);
+        for (auto n = all.count(); n > 0; --n)
+            if (auto const e = take()) e->finish();
     }
 
 private:
-    void on_time() override { deliver(); }
-    void on_stop() override { deliver(); }
-    void deliver() {
-        for (auto e = std::move(first_); e;) {
-            auto const now = std::move(e);
-            e = std::move(now->next);
-            now->finish();
+    class turn {
+    public:
+        explicit turn(undelivered& u) noexcept : all_(u) {
+            std::lock_guard const lock(all_.mutex_);
+            all_.delivering_ = true;
+            for (auto const* e = all_.first_.get(); e != nullptr; e = e->next.get()) ++count_;
         }
+        ~turn() {
+            {
+                std::lock_guard const lock(all_.mutex_);
+                all_.delivering_ = false;
+                if (!all_.first_) return;
+            }
+            auto& clock = all_.context_.clock;
+            if (!clock.stopped()) clock.set(all_, clock.now() + 10ms);
+        }
+        turn(turn const&) = delete;
+        turn& operator=(turn const&) = delete;
+        std::size_t count() const noexcept { return count_; }
+
+    private:
+        undelivered& all_;
+        std::size_t count_ = 0;
+    };
+
+    std::shared_ptr<entry> take() noexcept {
+        std::lock_guard const lock(mutex_);
+        auto e = std::move(first_);
+        if (e) first_ = std::move(e->next);
+        return e;
     }
+    void on_time() override { deliver(); }
+    void on_stop() override {}
+
     shard_context& context_;
     timer_room room_;
+    std::mutex mutex_;
     std::shared_ptr<entry> first_;
+    bool delivering_ = false;
 };
 
 shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index)
@@ -143,6 +189,9 @@ void shard::begin(std::weak_ptr<shard_set> all) {
     context_->clock.on_stop_request([weak = weak_from_this()] {
         if (auto const self = weak.lock()) self->stop();
     });
+    context_->clock.on_look_request([weak = weak_from_this()] {
+        if (auto const self = weak.lock()) self->undelivered_->deliver();
+    });
 }
 
 void shard::abandon() noexcept {
@@ -170,7 +219,9 @@ bool shard::runs_on(asio::any_io_executor const& ex) const noexcept {
 }
 
 void shard::deliver_later(std::shared_ptr<entry> e) noexcept {
-    if (undelivered_) undelivered_->keep(std::move(e));
+    life_->while_alive([&] {
+        if (undelivered_ && undelivered_->keep(std::move(e))) context_->clock.request_look();
+    });
 }
 
 // What removed connections leave behind. Looked at when the number of sites has doubled, or half as many connections as there are
@@ -348,6 +399,7 @@ void shard::stop() {
     auto const self = std::move(kept_);
     origins_.stop();
     context_->clock.stop();
+    undelivered_->deliver();
 }
 
 asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,

@@ -53,14 +53,18 @@ public:
     }
     ~site_state() override { context_->stats->sites.add(-1); }
 
-    /// Lets go whoever may go now, and looks again when the next one may.
-    void pump() {
+    /// Lets go whoever may go now, and looks again when the next one may, or when there may be memory to look.
+    void pump() noexcept {
         auto const now = context_->clock.now();
-        while (auto* const w = static_cast<admit_waiter*>(limiter.release(now))) {
-            w->permitted = true;
-            w->point.notify();
+        try {
+            while (auto* const w = static_cast<admit_waiter*>(limiter.release(now))) {
+                w->permitted = true;
+                w->point.notify();
+            }
+            context_->clock.set(*this, limiter.next_release(now));
+        } catch (std::bad_alloc const&) {
+            context_->clock.set(*this, now + without_memory);
         }
-        context_->clock.set(*this, limiter.next_release(now));
     }
 
     /// The same a moment later, where there may be no memory for it now.
@@ -153,17 +157,10 @@ private:
         }
     }
 
-    // Until it is tried again.
+    // Until it is tried again: those whose turn it is must not wait for somebody else's call to come by.
     static constexpr steady_duration without_memory = std::chrono::milliseconds(10);
 
-    void on_time() override {
-        try {
-            pump();
-        } catch (std::bad_alloc const&) {
-            // Those whose turn it is must not wait for somebody else's call to come by.
-            context_->clock.set(*this, context_->clock.now() + without_memory);
-        }
-    }
+    void on_time() override { pump(); }
     void on_stop() override {}
 
 public:

@@ -1,6 +1,8 @@
 #include "wait/clock.hpp"
 
+#include <cstddef>
 #include <ctime>
+#include <new>
 
 namespace jirapool::detail {
 
@@ -25,7 +27,8 @@ public:
 
 engine_clock const& system_clock() noexcept {
     // Never destroyed: a runtime of static storage may be in use when the statics of before it are gone.
-    static auto const* const clock = new real_clock;  // NOLINT(bugprone-unhandled-exception-at-new): the first engine's
+    alignas(real_clock) static std::byte room[sizeof(real_clock)];
+    static auto const* const clock = ::new (static_cast<void*>(room)) real_clock;
     return *clock;
 }
 

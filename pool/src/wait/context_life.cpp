@@ -40,7 +40,8 @@ std::shared_ptr<context_life> context_life::of(asio::any_io_executor const& ex) 
     auto& context = asio::query(ex, asio::execution::context);
     if (last != &context || life->gone()) {
         // The service of strands first: shut down before ours, it would destroy what is posted while we say that all is well.
-        asio::strand<asio::any_io_executor> const any(ex);
+        // By its own name, as the making of a strand does not survive lack of memory (Boost 1.81, ~strand_impl).
+        asio::use_service<asio::detail::strand_executor_service>(context);
         life = asio::use_service<service>(context).life;
         last = &context;
     }

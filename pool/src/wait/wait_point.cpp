@@ -34,8 +34,15 @@ void wait_point::complete(wake w) noexcept {
         posted_ = true;
     } catch (std::bad_alloc const&) {
         // By the alarm then, which needs no memory. A shard that stops has none any more, and nothing on its stack either.
-        if (timers_.stopped()) resume();
-        else timers_.set(*this, timers_.now());
+        if (!timers_.stopped()) {
+            timers_.set(*this, timers_.now());
+            return;
+        }
+        try {
+            resume();
+        } catch (...) {
+            return;  // a user's handler's own, at the end of a call that ended in here: nobody is left to have it
+        }
     }
 }
 

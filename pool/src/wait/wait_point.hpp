@@ -1,5 +1,6 @@
 #pragma once
 
+#include "wait/kept_handler.hpp"
 #include "wait/timers.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -10,10 +11,7 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>
 
-#include <cstddef>
 #include <cstdint>
-#include <new>
-#include <type_traits>
 #include <utility>
 
 namespace jirapool::detail {
@@ -24,39 +22,6 @@ enum class wake : std::uint8_t {
     notified,  ///< read the state: that says what happened
     timeout,
     cancelled,  ///< the operation, or the shard stops
-};
-
-/// The handler of a wait, of whatever type, in place: a coroutine that is suspended has nobody to tell that memory lacks.
-class wait_handler {
-public:
-    wait_handler() = default;
-    wait_handler(wait_handler const&) = delete;
-    wait_handler& operator=(wait_handler const&) = delete;
-    ~wait_handler() { end(nullptr); }
-
-    template <class Handler>
-    void emplace(Handler h) noexcept {
-        static_assert(sizeof(Handler) <= sizeof(room_) && std::is_nothrow_move_constructible_v<Handler>);
-        ::new (static_cast<void*>(room_)) Handler(std::move(h));
-        end_ = [](void* at, wake const* w) {
-            auto& kept = *static_cast<Handler*>(at);
-            auto moved = std::move(kept);
-            kept.~Handler();  // NOLINT(bugprone-use-after-move): what is left of it
-            if (w != nullptr) std::move(moved)(*w);
-        };
-    }
-    explicit operator bool() const noexcept { return end_ != nullptr; }
-    /// Empty before the handler runs, which may destroy this.
-    void call(wake w) { end(&w); }
-    void destroy() noexcept { end(nullptr); }
-
-private:
-    void end(wake const* w) {
-        if (auto const f = std::exchange(end_, nullptr)) f(room_, w);
-    }
-
-    alignas(void*) std::byte room_[4 * sizeof(void*)];
-    void (*end_)(void*, wake const*) = nullptr;
 };
 
 /** Where one coroutine waits for another to notify it, for a deadline, or for its cancellation, whatever comes first.
@@ -112,7 +77,7 @@ private:
 
     timers& timers_;
     asio::any_io_executor executor_;
-    wait_handler handler_;
+    kept_handler<wake> handler_;
     asio::cancellation_slot slot_;
     wake why_{};
     bool woken_ = false;

@@ -14,6 +14,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/system_executor.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include <chrono>
 #include <memory>
@@ -36,6 +37,12 @@ struct connection_entry;
 /// What Asio is told to take for the executor of a handler that has none of its own.
 class no_executor : public asio::system_executor {};
 
+/// The executor of what completes a future: Asio has no other name for it.
+template <class Executor>
+inline constexpr bool is_of_future = false;
+template <class Result, class Blocking>
+inline constexpr bool is_of_future<asio::detail::promise_executor<Result, Blocking>> = true;
+
 /// Where a completion handler is to be called: on an executor of its own, if it has one.
 class handler_place {
 public:
@@ -47,6 +54,7 @@ public:
         if constexpr (!std::is_same_v<type, no_executor>) {
             type const ex = asio::get_associated_executor(h, no_executor());
             p.own = true;
+            p.anywhere = is_of_future<type>;
             // Type-erased, it may still be ours.
             if constexpr (requires { ex.template target<no_executor>(); })
                 p.own = ex.template target<no_executor>() == nullptr;
@@ -57,6 +65,7 @@ public:
     }
 
     bool own = false;
+    bool anywhere = false;           ///< whatever thread has the result will do
     asio::any_io_executor executor;  ///< its own; none where it is of a kind that does not tell its context
 };
 
@@ -141,8 +150,7 @@ public:
         - queue_full: limit_params::max_waiting calls of the site wait for permits already, or pool_params::max_queue calls, of
           one site its share of them, for channels.
         - limited_past_deadline: one of Jira's limits lets the call through only when it would be too late.
-        - boost::system::errc::not_enough_memory: memory ran out; nothing else is changed by it. To begin a call may throw
-          std::bad_alloc: then there is none.
+        - boost::system::errc::not_enough_memory: memory ran out; nothing else is changed by it.
 
         @par Errors of the credential
         - credential_refused: the token endpoint refused the credential for good, and that is remembered for
@@ -191,6 +199,9 @@ public:
         asio::use_future, asio::deferred, asio::cancel_after(5s) (Boost 1.86) and so on.
 
         @par Completes        Once, when `call` would, and with the same errors.
+        @par Lack of memory   To begin a call may throw std::bad_alloc: then there is none. A coroutine that awaits this by
+                              asio::use_awaitable is lost then, as with Asio's own operations: it is suspended already. `call`
+                              is what to await.
         @par Threads          A call may be begun from any thread. The handler is called on its associated executor, if it has
                               one of its own; else on the thread on which the call ended, which is the client's executor or one
                               of a runtime's threads.
@@ -298,6 +309,9 @@ protected:
     connections& operator=(connections const&) = delete;
 
     std::shared_ptr<detail::engine> engine_;
+
+private:
+    static asio::awaitable<bool> await_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience);
 };
 
 /** Jira connections inside a service that has an executor of its own: one shard, no threads.
