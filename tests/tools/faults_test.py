@@ -146,6 +146,8 @@ def commands(mock):
         ([CLI, "call", personal, "GET", "/rest/api/3/none", *at], 1, True),
         ([CLI, "call", "absent", "GET", "/rest/api/3/myself", *at], 2, False),
         ([CLI, "webhook", "list", personal, "--json", *at], 0, True),
+        ([CLI, "webhook", "get", personal, "77", *at], 1, False),
+        ([CLI, "webhook", "enable", personal, "77", *at], 3, False),
         ([CLI, "webhook", "delete", personal, "77", *at], 1, False),
         ([LOAD, "--help"], 0, True),
         ([LOAD, "--nonsense"], 2, False),
@@ -169,6 +171,34 @@ def e1_stderr():
                 check(r.returncode == status, "stderr", kind, args, r)
                 if "myself" not in str(args) and args[0] != LOAD:
                     check(r.stdout == well.stdout, "stderr", kind, args, r)
+
+
+@case("webhook: ensure creates once, says what it heals, and gives each connection a callback URL of its own")
+def webhook_ensure():
+    with Mock("--sites", "1", "--personal", "1", "--service", "1", "--oauth", "1") as mock:
+        at = ["--connections", mock.connections, *mock.reach]
+        personal = mock.first("email")
+        ensure = [CLI, "webhook", "ensure", personal, "--name", "sync", "--base", "https://hooks.example.com/jira",
+                  "--event", "jira:issue_created", "--secret-file", write("hook-secret", "s3cret"), "--json", *at]
+
+        def ended(args, status=0):
+            r = run(args)
+            check(r.returncode == status, args, r)
+            check("s3cret" not in r.stdout + r.stderr, "the secret is shown", r)
+            return json.loads(r.stdout) if r.stdout else None
+
+        first = ended(ensure)
+        check(first["healed"] == ["missing"], first)
+        check(first["webhook"]["url"] == f"https://hooks.example.com/jira/{personal}", first)
+        check(first["webhook"]["signed"], first)
+        check(ended(ensure)["healed"] == [], "a second time")
+        number = first["webhook"]["id"]
+        check(ended([CLI, "webhook", "disable", personal, number, "--json", *at])["enabled"] is False, "disable")
+        check(ended(ensure)["healed"] == ["disabled"], "disabled by somebody")
+        check(ended([CLI, "webhook", "get", personal, number, "--json", *at])["enabled"], "get")
+        check(len(ended([CLI, "webhook", "list", personal, "--json", *at])) == 1, "list")
+        service = mock.first("cloud_id")
+        ended([CLI, "webhook", "ensure", service, *ensure[4:]], 3)
 
 
 @case("faults: E1 output that is lost is an error of every tool, and said so")

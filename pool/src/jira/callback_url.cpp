@@ -1,6 +1,8 @@
 #include "jira/callback_url.hpp"
 
+#include <boost/url/encode.hpp>
 #include <boost/url/parse.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
 #include <boost/url/url_view.hpp>
 
 #include <algorithm>
@@ -68,6 +70,12 @@ char const* why_invalid_callback_url(std::string_view text) {
     if (!is_port({url.port().data(), url.port().size()}))
         return "must be an absolute https URL whose port is 1 to 65535";
     return nullptr;
+}
+
+std::string callback_url_under(std::string_view base, std::string_view segment) {
+    std::string url(base);
+    if (!url.ends_with('/')) url.push_back('/');
+    return url.append(urls::encode(urls::string_view(segment.data(), segment.size()), urls::unreserved_chars));
 }
 
 }  // namespace jirapool::detail

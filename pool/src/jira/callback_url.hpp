@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace jirapool::detail {
@@ -7,5 +8,8 @@ namespace jirapool::detail {
 /// What is wrong with it as a webhook's callback URL, a literal: https, absolute, a host that is a name or an address, no user info, a
 /// port that there is. nullptr: nothing. Jira's variables (`${issue.key}`) may stand in its path and query.
 char const* why_invalid_callback_url(std::string_view url);
+
+/// `{base}/{segment}`, the segment percent-encoded (RFC 3986, 3.3). `base`: a callback URL without query and fragment.
+std::string callback_url_under(std::string_view base, std::string_view segment);
 
 }  // namespace jirapool::detail

@@ -1,6 +1,7 @@
 #include <jirapool/pool/webhooks.hpp>
 
 #include "jira/callback_url.hpp"
+#include "jira/webhook_plan.hpp"
 
 #include <jirapool/core/json_text.hpp>
 
@@ -61,7 +62,8 @@ failure check(webhook_spec const& s) {
     return {};
 }
 
-std::string body_of(webhook_spec const& s) {
+/// With `enabled`, of a webhook that is there: a filter that the spec has not is taken away.
+std::string body_of(webhook_spec const& s, std::optional<bool> enabled = {}) {
     std::string body;
     body.reserve(512 + s.name.size() + s.callback_url.size() + 6 * s.signing_secret.size() + 6 * s.jql.size());
     body.append("{\"name\":");
@@ -74,7 +76,8 @@ std::string body_of(webhook_spec const& s) {
         append_json_string(body, s.events[i]);
     }
     body.append("],\"excludeBody\":false");
-    if (!s.jql.empty()) {
+    if (enabled) body.append(*enabled ? ",\"enabled\":true" : ",\"enabled\":false");
+    if (enabled || !s.jql.empty()) {
         body.append(",\"filters\":{\"issue-related-events-section\":");
         append_json_string(body, s.jql);
         body.push_back('}');
@@ -114,6 +117,8 @@ bool read_record(simdjson::dom::element const& e, webhook_info& out) {
     out.callback_url = text_of(e, "url");
     out.enabled = flag_of(e, "enabled");
     out.is_signed = flag_of(e, "isSigned");
+    simdjson::dom::element filters;
+    if (!e["filters"].get(filters)) out.jql = text_of(filters, "issue-related-events-section");
     simdjson::dom::array events;
     if (!e["events"].get(events)) {
         for (auto const event : events) {
@@ -125,7 +130,7 @@ bool read_record(simdjson::dom::element const& e, webhook_info& out) {
 }
 
 failure malformed(connection const& c) {
-    return failure(errc::protocol_error, "Jira's answer is not a webhook's record")
+    return failure(errc::protocol_error, "Jira's answer is not what was asked for")
         .with_connection(c.id())
         .at(stage::body);
 }
@@ -154,44 +159,179 @@ failure refused(connection const& c, response const& r) {
 
 }  // namespace
 
+namespace {
+
+bool is_number(std::string const& id) noexcept {
+    return !id.empty() && std::all_of(id.begin(), id.end(), [](char d) { return d >= '0' && d <= '9'; });
+}
+
+std::string path_of(std::string const& id) { return std::string(collection) + "/" + id; }
+
+/// Why nothing is sent; no code: it may be.
+failure why_not(connection const& c, webhook_spec const* spec, std::string const* id) {
+    if (c.kind() != connection_kind::personal_api_token) return why_unsupported(c);
+    if (id != nullptr && !is_number(*id)) return invalid("id", "must be a number").with_connection(c.id());
+    if (spec == nullptr) return {};
+    auto broken = check(*spec);
+    return broken.code() ? std::move(broken).with_connection(c.id()) : failure();
+}
+
+result<webhook_info> record_in(connection const& c, response const& answer) {
+    if (!answer.ok()) return refused(c, answer);
+    simdjson::dom::parser parser;
+    simdjson::dom::element doc;
+    webhook_info info;
+    if (parse(parser, answer).get(doc) || !read_record(doc, info)) return malformed(c);
+    return info;
+}
+
+result<std::vector<webhook_info>> records_in(connection const& c, response const& answer) {
+    if (!answer.ok()) return refused(c, answer);
+    simdjson::dom::parser parser;
+    simdjson::dom::array records;
+    std::vector<webhook_info> all;
+    if (parse(parser, answer).get(records)) return malformed(c);
+    for (auto const record : records) {
+        webhook_info info;
+        if (!read_record(record, info)) return malformed(c);
+        all.push_back(std::move(info));
+    }
+    return all;
+}
+
+/// The record as Jira takes it, with `enabled` changed: what it says of all else goes back as it came.
+std::string body_with(simdjson::dom::element const& record, bool enabled) {
+    std::string body = "{";
+    for (char const* const field : {"name", "description", "url", "events", "filters", "excludeBody"}) {
+        simdjson::dom::element value;
+        if (record[field].get(value)) continue;
+        body.append("\"").append(field).append("\":").append(simdjson::minify(value)).push_back(',');
+    }
+    return body.append(enabled ? "\"enabled\":true}" : "\"enabled\":false}");
+}
+
+std::string list_of(std::vector<webhook_drift> const& all) {
+    std::string text;
+    for (auto const d : all) text.append(text.empty() ? "" : ", ").append(to_string(d));
+    return text;
+}
+
+}  // namespace
+
 asio::awaitable<result<webhook_info>> create_webhook(connection c, webhook_spec spec) {
-    if (c.kind() != connection_kind::personal_api_token) co_return why_unsupported(c);
-    if (auto broken = check(spec); broken.code()) co_return std::move(broken).with_connection(c.id());
+    if (auto why = why_not(c, &spec, nullptr); why.code()) co_return why;
     // The request owns and wipes no secret; its body lives until the answer is there and no longer.
     auto post = request::post(collection).json(body_of(spec));
     auto const answer = co_await c.call(std::move(post));
     if (!answer) co_return answer.error();
-    if (!answer->ok()) co_return refused(c, *answer);
-    simdjson::dom::parser parser;
-    simdjson::dom::element doc;
-    webhook_info info;
-    if (parse(parser, *answer).get(doc) || !read_record(doc, info)) co_return malformed(c);
-    co_return info;
+    co_return record_in(c, *answer);
 }
 
 asio::awaitable<result<std::vector<webhook_info>>> list_webhooks(connection c) {
-    if (c.kind() != connection_kind::personal_api_token) co_return why_unsupported(c);
+    if (auto why = why_not(c, nullptr, nullptr); why.code()) co_return why;
     auto get = request::get(collection);
+    auto const answer = co_await c.call(std::move(get));
+    if (!answer) co_return answer.error();
+    co_return records_in(c, *answer);
+}
+
+asio::awaitable<result<std::optional<webhook_info>>> get_webhook(connection c, std::string id) {
+    if (auto why = why_not(c, nullptr, &id); why.code()) co_return why;
+    auto get = request::get(path_of(id));
+    auto const answer = co_await c.call(std::move(get));
+    if (!answer) co_return answer.error();
+    if (answer->status() == 404) co_return std::optional<webhook_info>();
+    auto record = record_in(c, *answer);
+    if (!record) co_return record.error();
+    co_return std::optional<webhook_info>(std::move(*record));
+}
+
+asio::awaitable<result<webhook_info>> update_webhook(connection c, std::string id, webhook_spec spec) {
+    if (auto why = why_not(c, &spec, &id); why.code()) co_return why;
+    auto const is = co_await get_webhook(c, id);
+    if (!is) co_return is.error();
+    bool const enabled = !*is || (*is)->enabled;  // when there is none, Jira says so
+    auto put = request::put(path_of(id)).json(body_of(spec, enabled));
+    auto const answer = co_await c.call(std::move(put));
+    if (!answer) co_return answer.error();
+    co_return record_in(c, *answer);
+}
+
+asio::awaitable<result<webhook_info>> enable_webhook(connection c, std::string id, bool enabled) {
+    if (auto why = why_not(c, nullptr, &id); why.code()) co_return why;
+    auto get = request::get(path_of(id));
+    auto const is = co_await c.call(std::move(get));
+    if (!is) co_return is.error();
+    auto known = record_in(c, *is);
+    if (!known || known->enabled == enabled) co_return known;
+    simdjson::dom::parser parser;
+    simdjson::dom::element record;
+    if (parse(parser, *is).get(record)) co_return malformed(c);
+    auto put = request::put(path_of(id)).json(body_with(record, enabled));
+    auto const answer = co_await c.call(std::move(put));
+    if (!answer) co_return answer.error();
+    co_return record_in(c, *answer);
+}
+
+asio::awaitable<result<ensured_webhook>> ensure_webhook(connection c, webhook_spec spec) {
+    if (auto why = why_not(c, &spec, nullptr); why.code()) co_return why;
+    auto const all = co_await list_webhooks(c);
+    if (!all) co_return all.error();
+    ensured_webhook done;
+    auto const* const is = detail::find_webhook(spec, *all);
+    if (is != nullptr) {
+        done.webhook = *is;
+        done.healed = detail::drift_of(spec, *is);
+        if (done.healed.empty()) co_return done;
+    } else {
+        done.healed.push_back(webhook_drift::missing);
+    }
+    auto change = is != nullptr ? request::put(path_of(is->id)).json(body_of(spec, true))
+                                : request::post(collection).json(body_of(spec));
+    auto answer = co_await c.call(std::move(change));
+    if (answer && is != nullptr && answer->status() == 404) {
+        // Deleted since it was listed.
+        done.healed = {webhook_drift::missing};
+        change = request::post(collection).json(body_of(spec));
+        answer = co_await c.call(std::move(change));
+    }
+    if (!answer) co_return answer.error();
+    auto now = record_in(c, *answer);
+    if (!now) co_return now.error();
+    if (auto const left = detail::drift_of(spec, *now); !left.empty())
+        co_return failure(errc::webhook_refused, "Jira's record differs behind the change: " + list_of(left))
+            .with_status(answer->status())
+            .with_connection(c.id())
+            .at(stage::body);
+    done.webhook = std::move(*now);
+    co_return done;
+}
+
+asio::awaitable<result<bool>> may_manage_webhooks(connection c) {
+    if (auto why = why_not(c, nullptr, nullptr); why.code()) co_return why;
+    auto get = request::get("/rest/api/3/mypermissions?permissions=ADMINISTER");
     auto const answer = co_await c.call(std::move(get));
     if (!answer) co_return answer.error();
     if (!answer->ok()) co_return refused(c, *answer);
     simdjson::dom::parser parser;
-    simdjson::dom::array records;
-    std::vector<webhook_info> all;
-    if (parse(parser, *answer).get(records)) co_return malformed(c);
-    for (auto const record : records) {
-        webhook_info info;
-        if (!read_record(record, info)) co_return malformed(c);
-        all.push_back(std::move(info));
-    }
-    co_return all;
+    simdjson::dom::element doc;
+    bool has = false;
+    if (parse(parser, *answer).get(doc) || doc["permissions"]["ADMINISTER"]["havePermission"].get(has))
+        co_return malformed(c);
+    co_return has;
+}
+
+result<std::string> webhook_callback_url(std::string_view base, std::string_view connection_id) {
+    if (auto const* const rule = detail::why_invalid_callback_url(base)) return invalid("base", rule);
+    if (base.find_first_of("?#") != base.npos) return invalid("base", "must have no query and no fragment");
+    if (connection_id.empty() || connection_id == "." || connection_id == "..")
+        return invalid("connection_id", "must not be empty, . or ..");
+    return detail::callback_url_under(base, connection_id);
 }
 
 asio::awaitable<result<bool>> delete_webhook(connection c, std::string id) {
-    if (c.kind() != connection_kind::personal_api_token) co_return why_unsupported(c);
-    bool const digits = !id.empty() && std::all_of(id.begin(), id.end(), [](char d) { return d >= '0' && d <= '9'; });
-    if (!digits) co_return invalid("id", "must be a number").with_connection(c.id());
-    auto request = request::delete_(std::string(collection) + "/" + id);
+    if (auto why = why_not(c, nullptr, &id); why.code()) co_return why;
+    auto request = request::delete_(path_of(id));
     auto const answer = co_await c.call(std::move(request));
     if (!answer) co_return answer.error();
     if (answer->ok()) co_return true;

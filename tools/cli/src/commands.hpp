@@ -7,8 +7,8 @@ namespace jirapool::cli {
 // Each does its work, output and all, and returns the exit status.
 int check(check_options o);
 int call(call_options o);
-int create_webhook(create_webhook_options o);
+int make_webhook(make_webhook_options o);
 int list_webhooks(list_webhooks_options o);
-int delete_webhook(delete_webhook_options o);
+int use_webhook(one_webhook_options o);
 
 }  // namespace jirapool::cli

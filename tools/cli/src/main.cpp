@@ -15,9 +15,9 @@ using namespace jirapool::cli;
 struct runner {
     int operator()(check_options& o) const { return check(std::move(o)); }
     int operator()(call_options& o) const { return call(std::move(o)); }
-    int operator()(create_webhook_options& o) const { return create_webhook(std::move(o)); }
+    int operator()(make_webhook_options& o) const { return make_webhook(std::move(o)); }
     int operator()(list_webhooks_options& o) const { return list_webhooks(std::move(o)); }
-    int operator()(delete_webhook_options& o) const { return delete_webhook(std::move(o)); }
+    int operator()(one_webhook_options& o) const { return use_webhook(std::move(o)); }
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <sstream>
@@ -22,26 +23,34 @@
 namespace jirapool::cli {
 namespace {
 
+/// Where a webhook's secret comes from.
+struct secret_source {
+    std::string env;
+    std::string file;
+};
+
 /// What CLI11 reads; the rest is parsed from it.
 struct raw_options {
     check_options check;
     call_options call;
-    create_webhook_options create;
+    make_webhook_options create;
+    make_webhook_options ensure;
     list_webhooks_options list;
-    delete_webhook_options remove;
+    std::array<one_webhook_options, 4> one;  // by action
 
     // One for each command: CLI11 also sets the options of those that are not used, from the environment.
     std::vector<std::string> call_connect_to;
     std::vector<std::string> create_connect_to;
+    std::vector<std::string> ensure_connect_to;
     std::vector<std::string> list_connect_to;
-    std::vector<std::string> remove_connect_to;
+    std::array<std::vector<std::string>, 4> one_connect_to;
 
     std::string method_name;
     std::string data;
     std::vector<std::string> headers;
     double timeout_s = 0;
-    std::string secret_env;
-    std::string secret_file;
+    secret_source create_secret;
+    secret_source ensure_secret;
 };
 
 struct subcommands {
@@ -49,8 +58,9 @@ struct subcommands {
     CLI::App* call = nullptr;
     CLI::App* webhook = nullptr;
     CLI::App* create = nullptr;
+    CLI::App* ensure = nullptr;
     CLI::App* list = nullptr;
-    CLI::App* remove = nullptr;
+    std::array<CLI::App*, 4> one{};  // by action
     CLI::Option* data = nullptr;
     CLI::Option* timeout = nullptr;
 };
@@ -95,33 +105,56 @@ void add_call(CLI::App& cli, subcommands& sub, raw_options& raw) {
     sub.call->add_flag("-i,--include", raw.call.show_head, "Print the answer's status and headers too");
 }
 
+void add_spec(CLI::App& to, make_webhook_options& make, secret_source& secret, std::vector<std::string>& connect_to) {
+    add_connect_options(to, make.at, connect_to);
+    to.add_option("--name", make.name, "What Jira's administrators see")->required();
+    auto* const url = to.add_option("--url", make.url, "Callback URL, https");
+    auto* const base = to.add_option("--base", make.base, "The same as BASE/ID: a path of its own for each connection");
+    url->type_name("URL")->excludes(base);
+    base->type_name("BASE")->excludes(url);
+    to.add_option("--event", make.events, "E.g. jira:issue_created; may be repeated")
+        ->required()
+        ->allow_extra_args(false);
+    to.add_option("--jql", make.jql, "Only issues that this finds");
+    auto* const env = to.add_option("--secret-env", secret.env,
+                                    "Environment variable with the secret that signs deliveries");
+    auto* const file = to.add_option("--secret-file", secret.file, "File with that secret");
+    env->type_name("NAME")->excludes(file);
+    file->type_name("PATH")->excludes(env);
+    to.add_flag("--json", make.json, "Print JSON");
+}
+
+void add_one(subcommands& sub, raw_options& raw, one_webhook_options::action a, char const* name, char const* what) {
+    auto const i = static_cast<std::size_t>(a);
+    auto* const command = sub.webhook->add_subcommand(name, what);
+    sub.one[i] = command;
+    raw.one[i].what = a;
+    add_connect_options(*command, raw.one[i].at, raw.one_connect_to[i]);
+    command->add_option("WEBHOOK_ID", raw.one[i].webhook_id, "As `list` prints it")->required();
+    if (a != one_webhook_options::action::remove) command->add_flag("--json", raw.one[i].json, "Print JSON");
+}
+
 void add_webhook(CLI::App& cli, subcommands& sub, raw_options& raw) {
     sub.webhook = cli.add_subcommand("webhook",
                                      "Managed webhooks of a site: for connections with a personal API token");
     sub.webhook->require_subcommand(1);
 
-    sub.create = sub.webhook->add_subcommand("create", "Create one and print its id");
-    add_connect_options(*sub.create, raw.create.at, raw.create_connect_to);
-    sub.create->add_option("--name", raw.create.name, "What Jira's administrators see")->required();
-    sub.create->add_option("--url", raw.create.url, "Callback URL, https")->required();
-    sub.create->add_option("--event", raw.create.events, "E.g. jira:issue_created; may be repeated")
-        ->required()
-        ->allow_extra_args(false);
-    sub.create->add_option("--jql", raw.create.jql, "Only issues that this finds");
-    auto* const env = sub.create->add_option("--secret-env", raw.secret_env,
-                                             "Environment variable with the secret that signs deliveries");
-    auto* const file = sub.create->add_option("--secret-file", raw.secret_file, "File with that secret");
-    env->type_name("NAME")->excludes(file);
-    file->type_name("PATH")->excludes(env);
-    sub.create->add_flag("--json", raw.create.json, "Print JSON");
+    sub.create = sub.webhook->add_subcommand("create", "Create one and print it");
+    add_spec(*sub.create, raw.create, raw.create_secret, raw.create_connect_to);
+    sub.ensure = sub.webhook->add_subcommand(
+        "ensure", "Create it when there is none of that name or URL, heal it when it drifted, and print it");
+    add_spec(*sub.ensure, raw.ensure, raw.ensure_secret, raw.ensure_connect_to);
+    raw.ensure.ensure = true;
 
     sub.list = sub.webhook->add_subcommand("list", "List all, whoever made them");
     add_connect_options(*sub.list, raw.list.at, raw.list_connect_to);
     sub.list->add_flag("--json", raw.list.json, "Print JSON");
 
-    sub.remove = sub.webhook->add_subcommand("delete", "Delete one");
-    add_connect_options(*sub.remove, raw.remove.at, raw.remove_connect_to);
-    sub.remove->add_option("WEBHOOK_ID", raw.remove.webhook_id, "As `list` prints it")->required();
+    using action = one_webhook_options::action;
+    add_one(sub, raw, action::show, "get", "Print one");
+    add_one(sub, raw, action::enable, "enable", "Have one deliver");
+    add_one(sub, raw, action::disable, "disable", "Have one deliver no more");
+    add_one(sub, raw, action::remove, "delete", "Delete one");
 }
 
 [[noreturn]] void refuse(std::string const& what) { throw std::invalid_argument(what); }
@@ -181,21 +214,27 @@ void take_over_call(subcommands const& sub, raw_options& raw) {
         c.timeout = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(raw.timeout_s));
 }
 
-void take_over_secret(raw_options& raw) {
-    if (raw.secret_env.empty() && raw.secret_file.empty()) return;
-    auto s = raw.secret_env.empty() ? system_secrets().from_file(raw.secret_file)
-                                    : system_secrets().from_env(raw.secret_env);
-    if (!s)
-        refuse(fmt::format("{}: {}", raw.secret_env.empty() ? "--secret-file" : "--secret-env", s.error().describe()));
-    raw.create.signing_secret = std::move(*s);
-}
-
 void take_over_addresses(connect_options& at, std::vector<std::string> const& texts) {
     for (auto const& text : texts) {
         auto parsed = tools::parse_connect_to(text);
         if (!parsed) refuse("--connect-to: " + parsed.error().rule());
         at.connect_to.push_back(std::move(*parsed));
     }
+}
+
+void take_over_secret(make_webhook_options& make, secret_source const& from) {
+    if (from.env.empty() && from.file.empty()) return;
+    auto s = from.env.empty() ? system_secrets().from_file(from.file) : system_secrets().from_env(from.env);
+    if (!s) refuse(fmt::format("{}: {}", from.env.empty() ? "--secret-file" : "--secret-env", s.error().describe()));
+    make.signing_secret = std::move(*s);
+}
+
+command take_over_spec(make_webhook_options& make, secret_source const& secret,
+                       std::vector<std::string> const& connect_to) {
+    if (make.url.empty() && make.base.empty()) refuse("--url or --base is required");
+    take_over_addresses(make.at, connect_to);
+    take_over_secret(make, secret);
+    return std::move(make);
 }
 
 command take_over(subcommands const& sub, raw_options& raw) {
@@ -205,17 +244,16 @@ command take_over(subcommands const& sub, raw_options& raw) {
         take_over_call(sub, raw);
         return std::move(raw.call);
     }
-    if (*sub.create) {
-        take_over_addresses(raw.create.at, raw.create_connect_to);
-        take_over_secret(raw);
-        return std::move(raw.create);
-    }
+    if (*sub.create) return take_over_spec(raw.create, raw.create_secret, raw.create_connect_to);
+    if (*sub.ensure) return take_over_spec(raw.ensure, raw.ensure_secret, raw.ensure_connect_to);
     if (*sub.list) {
         take_over_addresses(raw.list.at, raw.list_connect_to);
         return std::move(raw.list);
     }
-    take_over_addresses(raw.remove.at, raw.remove_connect_to);
-    return std::move(raw.remove);
+    std::size_t i = 0;
+    while (!*sub.one[i]) ++i;
+    take_over_addresses(raw.one[i].at, raw.one_connect_to[i]);
+    return std::move(raw.one[i]);
 }
 
 }  // namespace
@@ -226,7 +264,8 @@ std::variant<command, int> parse_options(int argc, char const* const* argv) {
     cli.require_subcommand(1);
     cli.footer(
         "Exit status: 0; 1 if a connection is bad (check), the answer is not 2xx (call), or there was no such webhook\n"
-        "(delete); 2 for bad usage, an unusable file or connection; 3 if there is no answer, a webhook was refused,\n"
+        "(get, delete); 2 for bad usage, an unusable file or connection; 3 if there is no answer, a webhook was "
+        "refused,\n"
         "or the output cannot be written.");
     subcommands sub;
     raw_options raw;

@@ -39,13 +39,17 @@ struct call_options {
     bool show_head = false;
 };
 
-struct create_webhook_options {
+struct make_webhook_options {
     connect_options at;
     std::string name;
     std::string url;
+    /// In place of the URL: of connections, each of which has a path under it.
+    std::string base;
     std::vector<std::string> events;
     std::string jql;
     secret signing_secret;
+    /// Only when it is not there as it should be.
+    bool ensure = false;
     bool json = false;
 };
 
@@ -54,13 +58,17 @@ struct list_webhooks_options {
     bool json = false;
 };
 
-struct delete_webhook_options {
+/// One that is there.
+struct one_webhook_options {
+    enum class action { show, enable, disable, remove };
     connect_options at;
     std::string webhook_id;
+    action what = action::show;
+    bool json = false;
 };
 
 using command =
-    std::variant<check_options, call_options, create_webhook_options, list_webhooks_options, delete_webhook_options>;
+    std::variant<check_options, call_options, make_webhook_options, list_webhooks_options, one_webhook_options>;
 
 /// What to do, or the exit status when there is nothing to do: help was shown, or what is wrong.
 std::variant<command, int> parse_options(int argc, char const* const* argv);
