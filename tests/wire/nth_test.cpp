@@ -318,7 +318,7 @@ TEST_CASE("nth: a call survives the failure of any allocation, or ends with it, 
 }
 
 TEST_CASE("nth: a call survives a time without memory that begins with any allocation, or ends with it") {
-    for (std::size_t const in_a_row : {2u, 3u, 10u, 100u}) {
+    for (std::size_t const in_a_row : {3u, 100u}) {
         fail_each_allocation(false, false, in_a_row);
         fail_each_allocation(true, false, in_a_row);
         fail_each_allocation(false, true, in_a_row);
