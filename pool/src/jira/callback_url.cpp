@@ -72,10 +72,8 @@ char const* why_invalid_callback_url(std::string_view text) {
     return nullptr;
 }
 
-std::string callback_url_under(std::string_view base, std::string_view segment) {
-    std::string url(base);
-    if (!url.ends_with('/')) url.push_back('/');
-    return url.append(urls::encode(urls::string_view(segment.data(), segment.size()), urls::unreserved_chars));
+std::string encoded_segment(std::string_view text) {
+    return urls::encode(urls::string_view(text.data(), text.size()), urls::unreserved_chars);
 }
 
 }  // namespace jirapool::detail

@@ -9,7 +9,7 @@ namespace jirapool::detail {
 /// port that there is. nullptr: nothing. Jira's variables (`${issue.key}`) may stand in its path and query.
 char const* why_invalid_callback_url(std::string_view url);
 
-/// `{base}/{segment}`, the segment percent-encoded (RFC 3986, 3.3). `base`: a callback URL without query and fragment.
-std::string callback_url_under(std::string_view base, std::string_view segment);
+/// A segment of a path, percent-encoded (RFC 3986, 3.3).
+std::string encoded_segment(std::string_view text);
 
 }  // namespace jirapool::detail

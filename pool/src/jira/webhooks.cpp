@@ -326,7 +326,9 @@ result<std::string> webhook_callback_url(std::string_view base, std::string_view
     if (base.find_first_of("?#") != base.npos) return invalid("base", "must have no query and no fragment");
     if (connection_id.empty() || connection_id == "." || connection_id == "..")
         return invalid("connection_id", "must not be empty, . or ..");
-    return detail::callback_url_under(base, connection_id);
+    std::string url(base);
+    if (!url.ends_with('/')) url.push_back('/');
+    return url.append(detail::encoded_segment(connection_id));
 }
 
 asio::awaitable<result<bool>> delete_webhook(connection c, std::string id) {
