@@ -4,6 +4,8 @@
 tests/tools/faults_test.py BUILD_DIR [NAME...]: runs all tests, or those of these names. Needs openssl beside Python.
 """
 
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -17,6 +19,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 build = pathlib.Path(sys.argv[1]).resolve()
 CLI = str(build / "tools/cli/jirapool")
@@ -199,6 +203,42 @@ def webhook_ensure():
         check(len(ended([CLI, "webhook", "list", personal, "--json", *at])) == 1, "list")
         service = mock.first("cloud_id")
         ended([CLI, "webhook", "ensure", service, *ensure[4:]], 3)
+
+
+@case("webhook: listen shows what is delivered, proves it, and says why it refuses the rest")
+def webhook_listen():
+    secret = write("hook-secret", "s3cret")
+    for bad in (["webhook", "listen"], ["webhook", "listen", "--secret-file", path("absent")],
+                ["webhook", "listen", "--secret-file", secret, "--address", "x"]):
+        check(run([CLI, *bad]).returncode == 2, bad)
+    listener = subprocess.Popen([CLI, "webhook", "listen", "--secret-file", secret, "--count", "4", "--json"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    port = int(re.search(r"port (\d+)", listener.stderr.readline()).group(1))
+
+    def deliver(body, key=b"s3cret"):
+        signature = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
+        headers = {"X-Hub-Signature": signature, "X-Atlassian-Webhook-Identifier": "one"}
+        to = urllib.request.Request(f"http://127.0.0.1:{port}/jira/acme", body, headers)
+        try:
+            return urllib.request.urlopen(to, timeout=30).status
+        except urllib.error.HTTPError as e:
+            return e.code
+
+    issue = b'{"webhookEvent":"jira:issue_created","timestamp":1700000000000,"issue":{"id":"1","key":"ACME-1"}}'
+    check(deliver(issue) == 200, "a delivery")
+    check(deliver(issue) == 200, "its retry")
+    check(deliver(issue, b"other") == 401, "another's signature")
+    check(deliver(b"hello") == 400, "no JSON")
+    out, err = listener.communicate(timeout=30)
+    check(listener.returncode == 0, out, err)
+    check("s3cret" not in out + err, "the secret is shown")
+    shown = json.loads("[" + out.replace("}\n{", "},\n{") + "]")
+    check(len(shown) == 4, out)
+    check(shown[0]["event"] == "jira:issue_created" and shown[0]["issue_key"] == "ACME-1", shown[0])
+    check(shown[0]["target"] == "/jira/acme", shown[0])
+    check(not shown[0]["duplicate"] and shown[1]["duplicate"], shown)
+    check(shown[2]["refused"] == 401 and shown[2]["field"] == "X-Hub-Signature", shown[2])
+    check(shown[3]["refused"] == 400, shown[3])
 
 
 @case("faults: E1 output that is lost is an error of every tool, and said so")

@@ -10,5 +10,6 @@ int call(call_options o);
 int make_webhook(make_webhook_options o);
 int list_webhooks(list_webhooks_options o);
 int use_webhook(one_webhook_options o);
+int listen_for_webhooks(listen_options o);
 
 }  // namespace jirapool::cli

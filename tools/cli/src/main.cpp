@@ -18,6 +18,7 @@ struct runner {
     int operator()(make_webhook_options& o) const { return make_webhook(std::move(o)); }
     int operator()(list_webhooks_options& o) const { return list_webhooks(std::move(o)); }
     int operator()(one_webhook_options& o) const { return use_webhook(std::move(o)); }
+    int operator()(listen_options& o) const { return listen_for_webhooks(std::move(o)); }
 };
 
 }  // namespace

@@ -37,6 +37,7 @@ struct raw_options {
     make_webhook_options ensure;
     list_webhooks_options list;
     std::array<one_webhook_options, 4> one;  // by action
+    listen_options listen;
 
     // One for each command: CLI11 also sets the options of those that are not used, from the environment.
     std::vector<std::string> call_connect_to;
@@ -51,6 +52,7 @@ struct raw_options {
     double timeout_s = 0;
     secret_source create_secret;
     secret_source ensure_secret;
+    secret_source listen_secret;
 };
 
 struct subcommands {
@@ -61,6 +63,7 @@ struct subcommands {
     CLI::App* ensure = nullptr;
     CLI::App* list = nullptr;
     std::array<CLI::App*, 4> one{};  // by action
+    CLI::App* listen = nullptr;
     CLI::Option* data = nullptr;
     CLI::Option* timeout = nullptr;
 };
@@ -105,6 +108,14 @@ void add_call(CLI::App& cli, subcommands& sub, raw_options& raw) {
     sub.call->add_flag("-i,--include", raw.call.show_head, "Print the answer's status and headers too");
 }
 
+void add_secret(CLI::App& to, secret_source& secret) {
+    auto* const env = to.add_option("--secret-env", secret.env,
+                                    "Environment variable with the secret that signs deliveries");
+    auto* const file = to.add_option("--secret-file", secret.file, "File with that secret");
+    env->type_name("NAME")->excludes(file);
+    file->type_name("PATH")->excludes(env);
+}
+
 void add_spec(CLI::App& to, make_webhook_options& make, secret_source& secret, std::vector<std::string>& connect_to) {
     add_connect_options(to, make.at, connect_to);
     to.add_option("--name", make.name, "What Jira's administrators see")->required();
@@ -116,12 +127,21 @@ void add_spec(CLI::App& to, make_webhook_options& make, secret_source& secret, s
         ->required()
         ->allow_extra_args(false);
     to.add_option("--jql", make.jql, "Only issues that this finds");
-    auto* const env = to.add_option("--secret-env", secret.env,
-                                    "Environment variable with the secret that signs deliveries");
-    auto* const file = to.add_option("--secret-file", secret.file, "File with that secret");
-    env->type_name("NAME")->excludes(file);
-    file->type_name("PATH")->excludes(env);
+    add_secret(to, secret);
     to.add_flag("--json", make.json, "Print JSON");
+}
+
+void add_listen(subcommands& sub, raw_options& raw) {
+    sub.listen = sub.webhook->add_subcommand(
+        "listen", "Receive deliveries by plain HTTP, behind a proxy that does the TLS, and show each as it comes");
+    sub.listen->add_option("--address", raw.listen.address, "To listen on")
+        ->check(CLI::ValidIPV4)
+        ->capture_default_str();
+    sub.listen->add_option("--port", raw.listen.port, "To listen on; 0: any, which is said")->capture_default_str();
+    sub.listen->add_option("--count", raw.listen.count, "End behind so many requests");
+    add_secret(*sub.listen, raw.listen_secret);
+    sub.listen->add_flag("--body", raw.listen.bodies, "Show bodies too");
+    sub.listen->add_flag("--json", raw.listen.json, "Print JSON, a document for each");
 }
 
 void add_one(subcommands& sub, raw_options& raw, one_webhook_options::action a, char const* name, char const* what) {
@@ -155,6 +175,7 @@ void add_webhook(CLI::App& cli, subcommands& sub, raw_options& raw) {
     add_one(sub, raw, action::enable, "enable", "Have one deliver");
     add_one(sub, raw, action::disable, "disable", "Have one deliver no more");
     add_one(sub, raw, action::remove, "delete", "Delete one");
+    add_listen(sub, raw);
 }
 
 [[noreturn]] void refuse(std::string const& what) { throw std::invalid_argument(what); }
@@ -222,18 +243,18 @@ void take_over_addresses(connect_options& at, std::vector<std::string> const& te
     }
 }
 
-void take_over_secret(make_webhook_options& make, secret_source const& from) {
+void take_over_secret(secret& to, secret_source const& from) {
     if (from.env.empty() && from.file.empty()) return;
     auto s = from.env.empty() ? system_secrets().from_file(from.file) : system_secrets().from_env(from.env);
     if (!s) refuse(fmt::format("{}: {}", from.env.empty() ? "--secret-file" : "--secret-env", s.error().describe()));
-    make.signing_secret = std::move(*s);
+    to = std::move(*s);
 }
 
 command take_over_spec(make_webhook_options& make, secret_source const& secret,
                        std::vector<std::string> const& connect_to) {
     if (make.url.empty() && make.base.empty()) refuse("--url or --base is required");
     take_over_addresses(make.at, connect_to);
-    take_over_secret(make, secret);
+    take_over_secret(make.signing_secret, secret);
     return std::move(make);
 }
 
@@ -249,6 +270,11 @@ command take_over(subcommands const& sub, raw_options& raw) {
     if (*sub.list) {
         take_over_addresses(raw.list.at, raw.list_connect_to);
         return std::move(raw.list);
+    }
+    if (*sub.listen) {
+        take_over_secret(raw.listen.signing_secret, raw.listen_secret);
+        if (raw.listen.signing_secret.empty()) refuse("--secret-env or --secret-file is required: anybody could sign");
+        return std::move(raw.listen);
     }
     std::size_t i = 0;
     while (!*sub.one[i]) ++i;

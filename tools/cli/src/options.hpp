@@ -5,6 +5,8 @@
 #include <jirapool/pool/params.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,8 +69,17 @@ struct one_webhook_options {
     bool json = false;
 };
 
-using command =
-    std::variant<check_options, call_options, make_webhook_options, list_webhooks_options, one_webhook_options>;
+struct listen_options {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 0;  ///< 0: any
+    secret signing_secret;
+    std::size_t count = 0;  ///< of requests to end behind; 0: none
+    bool bodies = false;
+    bool json = false;
+};
+
+using command = std::variant<check_options, call_options, make_webhook_options, list_webhooks_options,
+                             one_webhook_options, listen_options>;
 
 /// What to do, or the exit status when there is nothing to do: help was shown, or what is wrong.
 std::variant<command, int> parse_options(int argc, char const* const* argv);
