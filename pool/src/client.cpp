@@ -75,7 +75,13 @@ asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) { r
 asio::awaitable<bool> connections::await_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience) {
     auto const ex = co_await asio::this_coro::executor;
     auto const state = co_await asio::this_coro::cancellation_state;
-    auto drain = detail::drain_entry::prepare(std::move(e), ex, state.slot());
+    auto drain = detail::drain_entry::prepare(e, ex, state.slot());
+    if (!drain) {
+        // Nothing that would end by itself can be waited for.
+        e->stop();
+        co_return false;
+    }
+    e.reset();
     co_return co_await detail::drain_entry::awaited(std::move(drain), patience);
 }
 

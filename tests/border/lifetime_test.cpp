@@ -47,6 +47,23 @@ TEST_CASE("border 3: a client is destroyed with dials, refreshes and calls under
     }
 }
 
+TEST_CASE("border 3: a shard that is let go of elsewhere is destroyed where its executor runs") {
+    fixture f;
+    asio::io_context io(1);
+    auto const alive = std::make_shared<int>();
+    f.params.executor_is_serial = GENERATE(true, false);
+    f.params.on_event = [alive](event const&) {};
+    auto jira = std::make_unique<client>(io, std::move(f.params));
+    f.params = {};
+    jira->stop();
+    io.run();
+    jira.reset();
+    CHECK(alive.use_count() == 2);  // in the shard
+    io.restart();
+    io.run();
+    CHECK(alive.use_count() == 1);
+}
+
 TEST_CASE("border 3: a call that ends with its context says whether Jira may have acted on it") {
     auto world = small_world();
     world.faulty.latency = 5s;

@@ -1,5 +1,6 @@
 #include "failing_allocator.hpp"
 
+#include <malloc.h>
 #include <cstdlib>
 #include <new>
 
@@ -8,6 +9,7 @@ namespace {
 thread_local std::size_t left = 0;     // until the first that fails, and with it; 0: it has come to that
 thread_local std::size_t to_fail = 0;  // in a row
 thread_local bool of_nothrow = false;
+thread_local bool of_asio = false;
 
 void* checked(void* p) {
     if (p == nullptr) throw std::bad_alloc();
@@ -34,11 +36,17 @@ failing_allocation::failing_allocation(std::size_t n, bool nothrow_too, std::siz
     left = n;
     to_fail = in_a_row;
     of_nothrow = nothrow_too;
+    of_asio = in_a_row == 1;
 }
 failing_allocation::~failing_allocation() { left = to_fail = 0; }
 bool failing_allocation::failed() const noexcept { return left == 0; }
 
 }  // namespace jirapool::wire_test
+
+// This is what asio::aligned_new calls.
+extern "C" void* aligned_alloc(std::size_t align, std::size_t size) {
+    return of_asio && counted_out() ? nullptr : memalign(align, size);
+}
 
 void* operator new(std::size_t size) {
     count();
@@ -48,7 +56,7 @@ void* operator new[](std::size_t size) { return operator new(size); }
 void* operator new(std::size_t size, std::align_val_t align) {
     count();
     auto const a = static_cast<std::size_t>(align);
-    return checked(std::aligned_alloc(a, (size + a - 1) / a * a));
+    return checked(memalign(a, (size + a - 1) / a * a));
 }
 void* operator new[](std::size_t size, std::align_val_t align) { return operator new(size, align); }
 void* operator new(std::size_t size, std::nothrow_t const&) noexcept {

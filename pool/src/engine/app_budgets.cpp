@@ -44,13 +44,13 @@ void app_budget::reset() noexcept {
     shared_quota::reset();
 }
 
-std::shared_ptr<app_budget> shared_budgets::find(std::uint64_t app) const noexcept {
+std::shared_ptr<budget_source> shared_budgets::find(std::uint64_t app) const noexcept {
     std::lock_guard const lock(mutex_);
     auto const found = by_app_.find(app);
     return found == by_app_.end() ? nullptr : found->second.lock();
 }
 
-std::shared_ptr<app_budget> shared_budgets::at(std::uint64_t app) {
+std::shared_ptr<budget_source> shared_budgets::at(std::uint64_t app) {
     std::lock_guard const lock(mutex_);
     if (by_app_.size() >= forget_at_) {
         std::erase_if(by_app_, [&](auto const& b) { return b.first != app && b.second.expired(); });
@@ -58,7 +58,7 @@ std::shared_ptr<app_budget> shared_budgets::at(std::uint64_t app) {
     }
     auto& known = by_app_[app];
     if (auto b = known.lock()) return b;
-    auto const b = std::make_shared<app_budget>();
+    std::shared_ptr<budget_source> b = std::make_shared<app_budget>();
     known = b;
     made_.fetch_add(1, std::memory_order_acq_rel);
     return b;
@@ -85,7 +85,7 @@ std::shared_ptr<budget_share> app_budgets::find(std::uint64_t app, std::uint32_t
     return nullptr;
 }
 
-std::shared_ptr<budget_share> const& app_budgets::share(std::uint64_t app, std::shared_ptr<app_budget> of) {
+std::shared_ptr<budget_share> const& app_budgets::share(std::uint64_t app, std::shared_ptr<budget_source> of) {
     auto const found = by_app_.find(app);
     if (found != by_app_.end()) return found->second;
     auto mine = std::make_shared<budget_share>(std::move(of));

@@ -39,14 +39,14 @@ class shared_budgets {
 public:
     /// How many were ever made: whoever found none need not look again before this changes.
     std::uint32_t made() const noexcept { return made_.load(std::memory_order_acquire); }
-    std::shared_ptr<app_budget> find(std::uint64_t app) const noexcept;
-    /// May throw bad_alloc.
-    std::shared_ptr<app_budget> at(std::uint64_t app);
+    std::shared_ptr<budget_source> find(std::uint64_t app) const noexcept;
+    /// Makes an `app_budget` when there is none: a budget that processes share would be made in its place. May throw bad_alloc.
+    std::shared_ptr<budget_source> at(std::uint64_t app);
     std::size_t size() const noexcept;  ///< with some that no shard has any more
 
 private:
     std::mutex mutable mutex_;
-    std::unordered_map<std::uint64_t, std::weak_ptr<app_budget>> by_app_;
+    std::unordered_map<std::uint64_t, std::weak_ptr<budget_source>> by_app_;
     std::size_t forget_at_ = 16;  // so many, when next to look for those that no shard has any more
     std::atomic<std::uint32_t> made_{0};
 };
@@ -67,7 +67,7 @@ public:
     void forget_unused(std::unordered_set<std::uint64_t> const& used, steady_time now) noexcept;
 
 private:
-    std::shared_ptr<budget_share> const& share(std::uint64_t app, std::shared_ptr<app_budget> of);
+    std::shared_ptr<budget_share> const& share(std::uint64_t app, std::shared_ptr<budget_source> of);
 
     std::shared_ptr<shared_budgets> const all_;
     std::unordered_map<std::uint64_t, std::shared_ptr<budget_share>> by_app_;

@@ -716,12 +716,28 @@ asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
     std::optional<call_run> run;
     failure why;
+    bool without_memory = false;
     try {
         why = begin_run(run, *self, e, std::move(r), std::move(b), maybe_processed);
         if (run) co_await run->until_done();
     } catch (std::bad_alloc const&) {
-        if (!run) throw;  // the entry says so
-        run->without_memory();
+        without_memory = true;
+        if (run) run->without_memory();
+        else why = about(*e, lack_of_memory());
+    }
+    if (without_memory) {
+        // A coroutine that ends before it was suspended is posted by co_spawn, which takes memory and cannot be told that there is
+        // none: the process would end.
+        auto const& context = *self->context();
+        wait_point pause(self->context()->clock, context.executor);
+        auto const state = co_await asio::this_coro::cancellation_state;
+        bool can_wait = false;
+        try {
+            can_wait = pause.begin(state, asio::cancellation_type::none);
+        } catch (std::bad_alloc const&) {
+            can_wait = false;
+        }
+        if (can_wait) co_await pause.until(context.clock.now());
     }
     if (!run) co_return std::move(why);
     co_return run->outcome();

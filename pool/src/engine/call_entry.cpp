@@ -1,6 +1,7 @@
 #include "engine/call_entry.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 
 #include <exception>
@@ -114,11 +115,16 @@ void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
         me->complete(home ? about(*e, errc::cancelled).at(stage::check) : too_late(*e));
         return;
     }
+    if (auto why = s->why_no_call(*e); why.code()) {
+        c.take()->complete(std::move(why));
+        return;
+    }
     try {
         // Whoever carries the entry ends with the coroutine, or behind it: what it points to is there while it runs.
         auto coroutine = shard::call(s, e, std::move(c->request_), std::move(c->streams_), &c->maybe_processed_);
         auto const slot = c->cancel_.slot();
-        asio::co_spawn(s->executor(), std::move(coroutine), asio::bind_cancellation_slot(slot, ending(std::move(c))));
+        auto end = asio::bind_executor(s->here(), ending(std::move(c)));
+        asio::co_spawn(s->executor(), std::move(coroutine), asio::bind_cancellation_slot(slot, std::move(end)));
     } catch (std::bad_alloc const&) {
         return;  // whoever carried it has ended it
     }
@@ -150,12 +156,18 @@ void call_entry::post_cancel(asio::cancellation_type type) {
     if (!s) return;
     auto me = std::static_pointer_cast<call_entry>(self());
     s->post([me = std::move(me), type] {
-        if (!me->ended()) me->cancel_.emit(type);
+        if (me->ended()) return;
+        try {
+            me->cancel_.emit(type);
+        } catch (std::bad_alloc const&) {
+            return;  // it goes on, and has its deadline
+        }
     });
 }
 
-void call_entry::finish_later() noexcept {
-    if (auto const s = shard_.lock()) s->deliver_later(self());
+bool call_entry::finish_later() noexcept {
+    auto const s = shard_.lock();
+    return s && s->deliver_later(self());
 }
 
 }  // namespace jirapool::detail

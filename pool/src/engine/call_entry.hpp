@@ -42,7 +42,7 @@ private:
     public:
         explicit beginning(std::shared_ptr<call_entry> e) noexcept : entry_(std::move(e)) {}
         template <class Handler>
-        void operator()(Handler&& h) const noexcept {
+        void operator()(Handler&& h) const {
             entry_->keep(std::forward<Handler>(h));
             if (!begin_at_home(entry_)) entry_->finish_late_here();
         }
@@ -62,7 +62,7 @@ private:
     void let_go() noexcept;
 
     void post_cancel(asio::cancellation_type type) override;
-    void finish_later() noexcept override;
+    bool finish_later() noexcept override;
 
     std::shared_ptr<connection_entry> const connection_;
     request request_;

@@ -1,5 +1,6 @@
 #include "engine/drain_entry.hpp"
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
@@ -39,11 +40,15 @@ void drain_entry::start(std::shared_ptr<engine> e, std::chrono::milliseconds pat
 }
 
 std::shared_ptr<drain_entry> drain_entry::prepare(std::shared_ptr<engine> e, asio::any_io_executor ex,
-                                                  asio::cancellation_slot slot) {
-    auto life = life_of(*e);
-    auto me = std::make_shared<drain_entry>(std::move(ex), slot, std::move(life), std::move(e));
-    me->listen_if_open();
-    return me;
+                                                  asio::cancellation_slot slot) noexcept {
+    try {
+        auto life = life_of(*e);
+        auto me = std::make_shared<drain_entry>(std::move(ex), slot, std::move(life), std::move(e));
+        me->listen_if_open();
+        return me;
+    } catch (std::bad_alloc const&) {
+        return nullptr;
+    }
 }
 
 void drain_entry::listen_if_open() {
@@ -67,7 +72,8 @@ bool drain_entry::begin_on_all(std::chrono::milliseconds patience) noexcept {
             part p(me);
             s->post([s, patience, over = over_, p = std::move(p)]() mutable {
                 try {
-                    asio::co_spawn(s->executor(), shard::drain(s, patience, std::move(over)), std::move(p));
+                    auto end = asio::bind_executor(s->here(), std::move(p));
+                    asio::co_spawn(s->executor(), shard::drain(s, patience, std::move(over)), std::move(end));
                 } catch (std::bad_alloc const&) {
                     return;  // the part has said so
                 }
@@ -93,6 +99,6 @@ void drain_entry::post_cancel(asio::cancellation_type) {
     for (auto const& s : engine_->shards()->shards) s->post([s] { s->wake_drains(); });
 }
 
-void drain_entry::finish_later() noexcept { engine_->shards()->shards.front()->deliver_later(self()); }
+bool drain_entry::finish_later() noexcept { return engine_->shards()->shards.front()->deliver_later(self()); }
 
 }  // namespace jirapool::detail

@@ -23,9 +23,10 @@ public:
         : entry_of(std::move(ex), slot, std::move(here)), engine_(std::move(e)) {}
 
     static void start(std::shared_ptr<engine> e, std::chrono::milliseconds patience, handler h, handler_place place);
-    /// The same in two steps, for a coroutine on `ex` with that slot. May throw bad_alloc; to await it, which must follow, cannot fail.
+    /// The same in two steps, for a coroutine on `ex` with that slot. Null: there is no memory for it. It is to be awaited then, which
+    /// cannot fail.
     static std::shared_ptr<drain_entry> prepare(std::shared_ptr<engine> e, asio::any_io_executor ex,
-                                                asio::cancellation_slot slot);
+                                                asio::cancellation_slot slot) noexcept;
     static auto awaited(std::shared_ptr<drain_entry> prepared, std::chrono::milliseconds patience) noexcept {
         return asio::async_initiate<asio::deferred_t const, void(bool)>(beginning{std::move(prepared), patience},
                                                                         asio::deferred);
@@ -35,7 +36,7 @@ private:
     class part;
     struct beginning {
         template <class Handler>
-        void operator()(Handler&& h) const noexcept {
+        void operator()(Handler&& h) const {
             drain->keep(std::forward<Handler>(h));
             if (!drain->begin_on_all(patience)) drain->finish_late_here();
         }
@@ -51,7 +52,7 @@ private:
     /// True: it was the last one, and there is a result.
     bool part_ended(bool drained) noexcept;
     void post_cancel(asio::cancellation_type type) override;
-    void finish_later() noexcept override;
+    bool finish_later() noexcept override;
 
     std::shared_ptr<engine> const engine_;
     std::shared_ptr<std::atomic<bool>> const over_ = std::make_shared<std::atomic<bool>>(false);

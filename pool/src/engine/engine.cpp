@@ -30,6 +30,7 @@ engine::engine(std::vector<asio::any_io_executor> executors, client_params p)
         e.executor = ex;
         e.clock = &system_clock();
         e.alarm = make_timer_alarm(ex);
+        e.retries = true;
         e.make_dialer = [tls, params = params_](asio::any_io_executor on, timers& t) -> std::unique_ptr<dialer> {
             return std::make_unique<tls_dialer>(std::move(on), t, tls, params);
         };

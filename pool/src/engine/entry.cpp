@@ -71,12 +71,13 @@ private:
 
 entry::entry(handler_place place, std::shared_ptr<context_life> here)
     : own_(place.own),
-      anywhere_(place.anywhere || is_systems(place.executor)),
+      of_future_(place.of_future),
+      anywhere_(of_future_ || is_systems(place.executor)),
       executor_(std::move(place.executor)),
       here_(std::move(here)) {}
 
 entry::entry(asio::any_io_executor own, std::shared_ptr<context_life> here)
-    : own_(true), anywhere_(is_systems(own)), executor_(std::move(own)), here_(std::move(here)) {}
+    : own_(true), of_future_(false), anywhere_(is_systems(own)), executor_(std::move(own)), here_(std::move(here)) {}
 
 entry::~entry() {
     if (there_) there_->leave(*this);
@@ -157,7 +158,7 @@ entry::holding_back::~holding_back() {
     for (auto e = std::move(first_); e;) {
         auto const now = std::move(e);
         e = std::move(now->next);
-        now->finish_quietly();
+        if (!now->finish_later()) now->finish_quietly();
     }
 }
 
@@ -210,22 +211,24 @@ private:
 };
 
 void entry::finish_late() {
+    auto const keep = self();  // posted, it may be the handler's thread that lets go of this last
     state_.fetch_or(is_ended, std::memory_order_acq_rel);
     if (!own_) {
         late_ones::finish(self());
         return;
     }
     if (!executor_ && !other_) other_ = own_executor();
-    if (there_ || other_ || anywhere_) {
+    if (there_ || other_ || of_future_) {
         post_delivery();
         return;
     }
     auto const ex = executor_;
-    asio::post(ex, delivery(self()));
+    asio::post(ex, delivery(keep));
     posted_ = true;
 }
 
-void entry::finish_late_here() noexcept {
+void entry::finish_late_here() {
+    auto const keep = self();
     try {
         finish_late();
     } catch (std::bad_alloc const&) {

@@ -38,6 +38,9 @@ public:
     /// There is a result: to the caller with it. A shard's thread, or one that destroys what carried the operation.
     void finish();
 
+    /// The same, where nothing may be thrown.
+    void finish_quietly() noexcept;
+
     std::shared_ptr<entry> next;  ///< of those that lacked the memory to finish
 
 protected:
@@ -49,13 +52,10 @@ protected:
     bool ended() const noexcept { return (state_.load(std::memory_order_acquire) & is_ended) != 0; }
     /// As `finish`, in the thread of the caller who begins it, because no shard will.
     void finish_late();
-    /// The same for a coroutine, whose thread is its executor's.
-    void finish_late_here() noexcept;
-    /// As `finish`, where nothing may be thrown.
-    void finish_quietly() noexcept;
-
-    /// While there is one on a thread, those that finish quietly there wait for its end: what is posted under a lock may be
-    /// destroyed there for want of memory, and a caller's handler must not run under it.
+    /// The same for a coroutine, whose thread is its executor's. Throws what its end throws.
+    void finish_late_here();
+    /// While there is one on a thread, those that finish quietly there finish later, on their shard's: what is posted under a lock may
+    /// be destroyed there for want of memory, and a caller's handler must run neither under it nor before the caller has begun.
     class holding_back {
     public:
         holding_back() noexcept : outer_(std::exchange(current_, this)) {}
@@ -77,8 +77,8 @@ private:
 
     /// Has begun: to the thread where it runs with it. From any thread.
     virtual void post_cancel(asio::cancellation_type type) = 0;
-    /// There was no memory to post the delivery: `finish` again later.
-    virtual void finish_later() noexcept = 0;
+    /// There was no memory to post the delivery: `finish` again later. False: no shard is left that would.
+    virtual bool finish_later() noexcept = 0;
     virtual asio::cancellation_slot slot() const noexcept = 0;
     virtual asio::any_completion_executor own_executor() const = 0;
     /// Takes the handler out and calls it with the result.
@@ -94,7 +94,8 @@ private:
     static constexpr unsigned has_begun = 8;
     static constexpr unsigned is_ended = 16;
 
-    bool const own_;                  // the handler has an executor of its own
+    bool const own_;  // the handler has an executor of its own
+    bool const of_future_;
     bool const anywhere_;             // the system's, as of use_future: any thread will do, and it is never gone
     asio::any_io_executor executor_;  // that one; from `listen` on kept from running out of work
     bool listens_ = false;            // to the caller's slot

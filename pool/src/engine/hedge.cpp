@@ -1,8 +1,7 @@
 #include "engine/hedge.hpp"
 
 #include "engine/shard.hpp"
-
-#include <boost/asio/co_spawn.hpp>
+#include "wait/spawn.hpp"
 
 #include <new>
 
@@ -19,9 +18,7 @@ hedge::hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::s
       deadline_(deadline),
       first_(&first) {}
 
-void hedge::begin() {
-    asio::co_spawn(context_->executor, run(shared_from_this()), [](std::exception_ptr) {});
-}
+void hedge::begin() { spawn(context_, context_->clock, context_->executor, run(shared_from_this())); }
 
 void hedge::abandon() noexcept {
     first_ = nullptr;

@@ -1,6 +1,6 @@
 #include "engine/origin_pool.hpp"
 
-#include <boost/asio/co_spawn.hpp>
+#include "wait/spawn.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -431,7 +431,7 @@ void origin_pool::start_dial(dial_purpose why) noexcept {
     auto const state = begin_dial(why);
     auto const ended = dials_ended_;
     try {
-        asio::co_spawn(context_->executor, run_dial(shared_from_this(), state), [](std::exception_ptr) {});
+        spawn(context_, context_->clock, context_->executor, run_dial(shared_from_this(), state));
     } catch (std::bad_alloc const&) {
         // One that ended at once has been told, and lacked the memory for its last handler.
         if (dials_ended_ == ended) on_dialed(state, no_memory());

@@ -2,6 +2,7 @@
 
 #include "engine/entry.hpp"
 #include "engine/listed_wait.hpp"
+#include "wait/retry_alarm.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -89,76 +90,61 @@ std::shared_ptr<shard> shard::make(shard_environment e, std::shared_ptr<client_p
     return s;
 }
 
-/** Calls that ended without the memory to be handed to another executor: tried again, every 10 ms, and once more when the shard
-    stops or ends.
+/** Calls and drains that ended without the memory to be handed to their handler's executor: tried again every moment, also when the
+    shard has stopped, and once more when it ends.
 
     @par Threads   `keep`: any. */
-class shard::undelivered final : public timed {
+class shard::undelivered {
 public:
-    explicit undelivered(shard_context& c) : context_(c), room_(c.clock, *this) {}
-    ~undelivered() override {
-        try {
-            deliver();
-        } catch (...) {
-            return;  // a handler's own, with nobody left to have it
-        }
+    /// Without an alarm, as in the simulator, they are tried when the shard ends.
+    explicit undelivered(std::unique_ptr<retry_alarm> a) noexcept : alarm_(std::move(a)) {}
+    undelivered(undelivered const&) = delete;
+    undelivered& operator=(undelivered const&) = delete;
+    ~undelivered() {
+        alarm_.reset();
+        while (auto const e = take(first_)) e->finish_quietly();
     }
 
-    /// @return whether a thread must be told to deliver.
-    bool keep(std::shared_ptr<entry> e) noexcept {
-        std::lock_guard const lock(mutex_);
-        e->next = std::move(first_);
-        first_ = std::move(e);
-        return !delivering_;
+    void keep(std::shared_ptr<entry> e) noexcept {
+        {
+            std::lock_guard const lock(mutex_);
+            e->next = std::move(first_);
+            first_ = std::move(e);
+        }
+        if (alarm_) alarm_->ask();
     }
 
     /// What a handler throws leaves it, and the others wait for the next time.
     void deliver() {
-        turn const all(*this);
-        for (auto n = all.count(); n > 0; --n)
-            if (auto const e = take()) e->finish();
+        class rest {
+        public:
+            explicit rest(undelivered& u) noexcept : all_(u) {
+                std::lock_guard const lock(all_.mutex_);
+                first = std::move(all_.first_);
+            }
+            ~rest() {
+                while (auto e = take(first)) all_.keep(std::move(e));
+            }
+            rest(rest const&) = delete;
+            rest& operator=(rest const&) = delete;
+            std::shared_ptr<entry> first;
+
+        private:
+            undelivered& all_;
+        } now(*this);
+        while (auto const e = take(now.first)) e->finish();
     }
 
 private:
-    class turn {
-    public:
-        explicit turn(undelivered& u) noexcept : all_(u) {
-            std::lock_guard const lock(all_.mutex_);
-            all_.delivering_ = true;
-            for (auto const* e = all_.first_.get(); e != nullptr; e = e->next.get()) ++count_;
-        }
-        ~turn() {
-            {
-                std::lock_guard const lock(all_.mutex_);
-                all_.delivering_ = false;
-                if (!all_.first_) return;
-            }
-            auto& clock = all_.context_.clock;
-            if (!clock.stopped()) clock.set(all_, clock.now() + 10ms);
-        }
-        turn(turn const&) = delete;
-        turn& operator=(turn const&) = delete;
-        std::size_t count() const noexcept { return count_; }
-
-    private:
-        undelivered& all_;
-        std::size_t count_ = 0;
-    };
-
-    std::shared_ptr<entry> take() noexcept {
-        std::lock_guard const lock(mutex_);
-        auto e = std::move(first_);
-        if (e) first_ = std::move(e->next);
+    static std::shared_ptr<entry> take(std::shared_ptr<entry>& first) noexcept {
+        auto e = std::move(first);
+        if (e) first = std::move(e->next);
         return e;
     }
-    void on_time() override { deliver(); }
-    void on_stop() override {}
 
-    shard_context& context_;
-    timer_room room_;
+    std::unique_ptr<retry_alarm> alarm_;
     std::mutex mutex_;
     std::shared_ptr<entry> first_;
-    bool delivering_ = false;
 };
 
 shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index)
@@ -166,7 +152,6 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       stats_(context_->stats),
       place_(&asio::query(context_->executor, asio::execution::context)),
       life_(context_life::of_shard(context_->executor)),
-      undelivered_(std::make_unique<undelivered>(*context_)),
       index_(index),
       connections_(stats_),
       origins_(context_),
@@ -189,9 +174,12 @@ void shard::begin(std::weak_ptr<shard_set> all) {
     context_->clock.on_stop_request([weak = weak_from_this()] {
         if (auto const self = weak.lock()) self->stop();
     });
-    context_->clock.on_look_request([weak = weak_from_this()] {
-        if (auto const self = weak.lock()) self->undelivered_->deliver();
-    });
+    std::unique_ptr<retry_alarm> retries;
+    if (context_->retries)
+        retries = std::make_unique<retry_alarm>(executor(), [weak = weak_from_this()] {
+            if (auto const self = weak.lock(); self && self->undelivered_) self->undelivered_->deliver();
+        });
+    undelivered_ = std::make_unique<undelivered>(std::move(retries));
 }
 
 void shard::abandon() noexcept {
@@ -218,10 +206,13 @@ bool shard::runs_on(asio::any_io_executor const& ex) const noexcept {
     return ex && &asio::query(ex, asio::execution::context) == place_ && ex == context_->executor;
 }
 
-void shard::deliver_later(std::shared_ptr<entry> e) noexcept {
+bool shard::deliver_later(std::shared_ptr<entry> e) noexcept {
+    bool kept = false;
     life_->while_alive([&] {
-        if (undelivered_ && undelivered_->keep(std::move(e))) context_->clock.request_look();
+        kept = undelivered_ != nullptr;
+        if (kept) undelivered_->keep(std::move(e));
     });
+    return kept;
 }
 
 // What removed connections leave behind. Looked at when the number of sites has doubled, or half as many connections as there are
@@ -399,7 +390,6 @@ void shard::stop() {
     auto const self = std::move(kept_);
     origins_.stop();
     context_->clock.stop();
-    undelivered_->deliver();
 }
 
 asio::awaitable<bool> shard::drain(std::shared_ptr<shard> self, std::chrono::milliseconds patience,

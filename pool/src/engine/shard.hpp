@@ -9,6 +9,7 @@
 #include "engine/site_state.hpp"
 #include "engine/token_refresher.hpp"
 #include "wait/context_life.hpp"
+#include "wait/here_executor.hpp"
 #include "wait/timers.hpp"
 
 #include <jirapool/core/connection_config.hpp>
@@ -74,7 +75,10 @@ public:
     /// A call was cancelled before it began.
     void count_cancelled(connection_kind k) noexcept;
     /// One that lacked the memory to be handed to its caller is so a moment later.
-    void deliver_later(std::shared_ptr<entry> e) noexcept;
+    /// False: its context is gone.
+    bool deliver_later(std::shared_ptr<entry> e) noexcept;
+    /// For what ends here and is to be told here.
+    here_executor here() const noexcept { return here_executor(*place_); }
 
     /// Why no call of the connection begins; no code: it may.
     failure why_no_call(connection_entry const& e) const noexcept {
@@ -140,7 +144,7 @@ private:
 
     std::shared_ptr<shard_context> context_;  // null once its executor's context is gone
     std::shared_ptr<shard_stats> const stats_;
-    asio::execution_context const* const place_;
+    asio::execution_context* const place_;
     std::shared_ptr<context_life> const life_;
     std::shared_ptr<watcher> watcher_;
     std::unique_ptr<undelivered> undelivered_;

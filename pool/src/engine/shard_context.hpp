@@ -28,13 +28,14 @@ public:
     std::uint64_t seed = 0;
     std::size_t shards = 1;  ///< of the engine
     std::shared_ptr<shared_budgets> budgets;
+    bool retries = false;  ///< of what lacked memory: by a timer of the system's
 };
 
 /** What the parts of one shard share: its executor, its time, its chance, its way out. Whoever touches any of it when
     destroyed (a site, an origin's pool) holds it, so that no order of destruction matters. It holds none of them.
 
     @par Threads   Its shard's. */
-class shard_context {
+class shard_context : public std::enable_shared_from_this<shard_context> {
 public:
     shard_context(shard_environment e, std::shared_ptr<client_params const> p)
         : executor(std::move(e.executor)),
@@ -42,6 +43,7 @@ public:
           stats(std::make_shared<shard_stats>()),
           shards(e.shards),
           budgets(std::move(e.budgets)),
+          retries(e.retries),
           dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
           clock(*e.clock, std::move(e.alarm)),
@@ -56,6 +58,7 @@ public:
     std::shared_ptr<shard_stats> const stats;
     std::size_t const shards;  ///< of the engine
     std::shared_ptr<shared_budgets> const budgets;
+    bool const retries;
     pace dials;  ///< of those that no call waits for
     random_engine random;
     timers clock;

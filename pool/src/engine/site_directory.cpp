@@ -1,8 +1,8 @@
 #include "engine/site_directory.hpp"
 
-#include <jirapool/core/tenant_info.hpp>
+#include "wait/spawn.hpp"
 
-#include <boost/asio/co_spawn.hpp>
+#include <jirapool/core/tenant_info.hpp>
 
 #include <algorithm>
 #include <new>
@@ -40,7 +40,7 @@ void site_directory::ask_for_cloud_id(std::shared_ptr<connection_entry> const& e
     waiting.push_back(e);
     if (waiting.size() > 1) return;
     try {
-        asio::co_spawn(context_->executor, run(shared(), host), [](std::exception_ptr) {});
+        spawn(context_, context_->clock, context_->executor, run(shared(), host));
     } catch (std::bad_alloc const&) {
         asking_.erase(host);
         throw;

@@ -2,11 +2,10 @@
 #include "engine/token_refresher.hpp"
 
 #include "engine/listed_wait.hpp"
+#include "wait/spawn.hpp"
 
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/token_answer.hpp>
-
-#include <boost/asio/co_spawn.hpp>
 
 #include <new>
 
@@ -26,7 +25,7 @@ void token_refresher::start(std::shared_ptr<connection_entry> e, std::shared_ptr
 void token_refresher::spawn(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
     auto const ended = exchanges_ended_;
     try {
-        asio::co_spawn(context_.executor, run(shared(), e, std::move(s)), [](std::exception_ptr) {});
+        detail::spawn(context_.shared_from_this(), context_.clock, context_.executor, run(shared(), e, std::move(s)));
     } catch (std::bad_alloc const&) {
         // One that ended at once has been told, and lacked the memory for its last handler.
         if (exchanges_ended_ != ended) return;

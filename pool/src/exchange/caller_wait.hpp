@@ -1,6 +1,7 @@
 #pragma once
 
 #include "exchange/channel.hpp"
+#include "wait/here_executor.hpp"
 #include "wait/timers.hpp"
 #include "wait/wait_point.hpp"
 
@@ -9,11 +10,14 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/query.hpp>
 
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace jirapool::detail {
@@ -56,12 +60,17 @@ asio::awaitable<failure> wait_for_caller(timers* t, asio::any_io_executor ex, as
         w->ended = true;
         w->done.notify();
     };
-    auto cancellable = asio::bind_cancellation_slot(w->cancel.slot(), std::move(finish));
+    here_executor const here(asio::query(ex, asio::execution::context));
+    auto cancellable = asio::bind_cancellation_slot(w->cancel.slot(), asio::bind_executor(here, std::move(finish)));
     asio::co_spawn(ex, std::move(what), std::move(cancellable));
     wake why = wake::notified;
     while (!w->ended && why == wake::notified) why = co_await w->done.wait(deadline, while_exchanging);
     if (!w->ended) {
-        w->cancel.emit(asio::cancellation_type::terminal);
+        try {
+            w->cancel.emit(asio::cancellation_type::terminal);
+        } catch (std::bad_alloc const&) {
+            w->ended = false;  // it goes on to its end, which nobody waits for
+        }
         co_return why == wake::timeout ? errc::timeout : t->stopped() ? errc::stopped : errc::cancelled;
     }
     if (w->exception) co_return what_failed(thrown, w->exception);

@@ -136,7 +136,6 @@ void timers::run_due() {
     private:
         timers& timers_;
     } const rearming(*this);
-    if (look_requested_.exchange(false)) on_look_request_();
     while (!heap_.empty() && heap_.front().at <= now) {
         auto& t = *heap_.front().what;
         take_out(t);
@@ -148,12 +147,7 @@ void timers::rearm() noexcept {
     armed_ = heap_.empty() ? clock_.now() + idle_alarm : heap_.front().at;
     alarm_->arm(armed_);
     // The request may have armed it just before.
-    if (stop_requested_ || look_requested_) alarm_->arm(clock_.now());
-}
-
-void timers::request_look() noexcept {
-    look_requested_ = true;
-    alarm_->arm(clock_.now());
+    if (stop_requested_) alarm_->arm(clock_.now());
 }
 
 void timers::request_stop() noexcept {

@@ -65,9 +65,6 @@ public:
     /// Has the alarm's next ring, which comes at once, call what `on_stop_request` was given. From any thread; needs no memory.
     void request_stop() noexcept;
     void on_stop_request(std::function<void()> f) { on_stop_request_ = std::move(f); }
-    /// The same, for what `on_look_request` was given; nothing once stopped.
-    void request_look() noexcept;
-    void on_look_request(std::function<void()> f) { on_look_request_ = std::move(f); }
     /// Destroys everything that waits: the executor is gone.
     void abandon() noexcept;
     std::size_t size() const noexcept { return heap_.size(); }
@@ -95,9 +92,7 @@ private:
     bool running_ = false;
     bool stopped_ = false;
     std::atomic<bool> stop_requested_{false};
-    std::atomic<bool> look_requested_{false};
     std::function<void()> on_stop_request_;
-    std::function<void()> on_look_request_;
 };
 
 /// A place in the timers, held for who sets itself where nothing may fail. A member of its owner.

@@ -17,18 +17,20 @@ namespace jirapool {
 struct budget_grant {
     static constexpr std::uint32_t unlimited = std::numeric_limits<std::uint32_t>::max();
 
-    std::uint32_t permits = 0;               ///< calls that may go without asking again
-    steady_time from = steady_time::min();   ///< the first of them; without any, when to come again
-    steady_duration every{};                 ///< behind it, one each
-    steady_time until = steady_time::max();  ///< permits that are not used by then go back
-    bool closed = false;                     ///< by a 429: permits that were given before are void
-    std::uint64_t version = 0;               ///< budget_source::version when it was given
+    std::uint32_t permits = 0;  ///< calls that may go without asking again
+    /// When the first of them may go; without any permit, when a call may go all the same.
+    steady_time from = steady_time::min();
+    steady_duration every{};  ///< between one of them and the next
+    /// The holder that looks at it later gives back what is left, and asks again.
+    steady_time until = steady_time::max();
+    bool closed = false;        ///< a 429 closed the budget: also calls that have had their permit do not go
+    std::uint64_t version = 0;  ///< budget_source::version when it was given
 };
 
 /** A budget of calls that several holders share: shards of one process, or processes. Each is given permits ahead by what it
-    asks for, uses them without asking, and gives back what it does not need: who waits for a permit never waits for the
-    budget's own home. An implementation over a network answers at once with what it knows, and moves `version` when it hears
-    more.
+    asks for, uses them without asking, and gives back what it does not need when it looks at them next, or ends: who waits for a
+    permit never waits for the budget's own home. An implementation over a network answers at once with what it knows, and moves
+    `version` when it hears more: holders see that with their next look, which is each call's and each answer's, and nobody is woken.
 
     @par Threads   Any. */
 class budget_source {
@@ -38,14 +40,14 @@ public:
     budget_source& operator=(budget_source const&) = delete;
     virtual ~budget_source() = default;
 
-    /// Grants of another version are void: what they left is to be given back, and the source asked again.
+    /// Grants of another version are void: the source takes nothing of them back, and is to be asked again.
     std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
 
     /// Permits for at most `demand` calls, and at least for one if the budget has it; none while it is closed or used up.
     virtual budget_grant ask(std::uint32_t demand, steady_time now) noexcept = 0;
     /// What is left of a grant is not needed. Nothing for one of another version.
     virtual void give_back(budget_grant const& g) noexcept = 0;
-    /// A call goes: on a permit of this grant, which has one less then, or without any when its `from` has come.
+    /// A call goes: on a permit of this grant, which has one less then; of a grant without any, when its `from` has come.
     virtual void spend(budget_grant& g, steady_time now) noexcept = 0;
     /// When a call may go that has so many before it, once all that were given are gone. An estimate.
     virtual steady_time turn(std::size_t ahead, steady_time now) const noexcept = 0;
@@ -54,7 +56,7 @@ public:
     virtual void on_answer(quota_item const& said, steady_time now, wall_time server) noexcept = 0;
     /// A 429 named it: no holder's call before `until`, but one each hour to see whether that is still so.
     virtual void close(steady_time until, steady_time now) noexcept = 0;
-    /// An answer that is no 429: when it may be that of such a call, the budget is open again.
+    /// An answer that is no 429. Where a call tries whether the budget is still closed it may be that one's, and opens it.
     virtual void on_permitted() noexcept = 0;
     /// Forgets what closed it.
     virtual void reset() noexcept = 0;

@@ -11,8 +11,10 @@ namespace jirapool {
 
 /** Whether a scope of the limiter is closed, and who may try it: a route, a site, an app's or account's quota.
 
-    Open, until an answer closes it (`limit_scopes::on_answer`: a 429 that names it, a 503 that says when to come back). Paused, until its time has come; then one call goes alone, the probe. Probing,
-    until that call's answer opens the scope or pauses it again, or until another call may try, as the probe may be lost. Pure. */
+    Open, until an answer closes it (`limit_scopes::on_answer`: a 429 that names it, or none that is known, a 503 that says when to come
+    back). Paused, until its time has come; then one call goes alone, the probe. Probing, until that call's answer opens the scope or
+    pauses it again, or until another call may try, as the probe may be lost. A quota has its probes before its time is over, one an
+    hour, and is open behind it, as Jira's hour is new then (`points_quota`). Pure. */
 class pause {
 public:
     bool open() const noexcept { return phase_ == phase::open; }

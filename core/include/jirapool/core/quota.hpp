@@ -23,7 +23,7 @@ steady_time top_of_hour(steady_time now, wall_time server) noexcept;
     80 % of use; from then on what is left is spread over the rest of the hour, at the cost that the last calls were seen
     to have, so that the last ten minutes of an hour are slow instead of closed.
 
-    @par Threads   One at a time: it belongs to its shard. */
+    @par Threads   One at a time: it belongs to its shard, or to a `shared_quota`. */
 class points_quota {
 public:
     /// `near_limit`: X-RateLimit-NearLimit, less than 20 % left. `server` is Jira's clock: its Date, else ours. `in_hand`: calls

@@ -9,7 +9,8 @@ namespace jirapool {
 
 /** A `points_quota` that several holders share: its turns are handed out ahead. Pure.
 
-    @par Threads   One at a time, but for `version`: whoever has holders on several threads overrides each function to take a lock. */
+    @par Threads   Here one at a time, but for `version`. Who has holders on several threads derives from this and puts a lock around
+                   each function (`pool/src/engine/app_budgets.hpp`). */
 class shared_quota : public budget_source {
 public:
     budget_grant ask(std::uint32_t demand, steady_time now) noexcept override;

@@ -54,7 +54,7 @@ public:
         if constexpr (!std::is_same_v<type, no_executor>) {
             type const ex = asio::get_associated_executor(h, no_executor());
             p.own = true;
-            p.anywhere = is_of_future<type>;
+            p.of_future = is_of_future<type>;
             // Type-erased, it may still be ours.
             if constexpr (requires { ex.template target<no_executor>(); })
                 p.own = ex.template target<no_executor>() == nullptr;
@@ -65,7 +65,7 @@ public:
     }
 
     bool own = false;
-    bool anywhere = false;           ///< whatever thread has the result will do
+    bool of_future = false;          ///< whatever thread has the result will do
     asio::any_io_executor executor;  ///< its own; none where it is of a kind that does not tell its context
 };
 
@@ -267,8 +267,8 @@ public:
     bool remove(std::string_view id);
 
     /** Ends every pause that keeps the connection's site, its account or its app's points waiting, as if its time had come: one
-        call goes into each, and its answer opens it or closes it again. It is for an operator who knows that Jira is well. What
-        is learned of rates stays.
+        call goes into each of the site and its routes, and its answer opens it or closes it again; what waits for points goes until
+        an answer says that there are none. It is for an operator who knows that Jira is well. What is learned of rates stays.
 
         @return false when there is no such id. Throws std::bad_alloc, and has done nothing then. */
     bool reset_limits(std::string_view id);
