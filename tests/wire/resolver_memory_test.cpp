@@ -3,8 +3,11 @@
 #include "fixture.hpp"
 #include "support/dns_server.hpp"
 
+#include "wait/here_executor.hpp"
 #include "wait/timer_alarm.hpp"
 #include "wire/ares_resolver.hpp"
+
+#include <boost/asio/bind_executor.hpp>
 
 #include <new>
 
@@ -30,7 +33,7 @@ public:
         how.reset();
         no_memory = false;
         bool ended = false;
-        asio::co_spawn(io_, resolver_->resolve(name, timers_.now() + 5s), [&](std::exception_ptr e, resolved r) {
+        auto end = [&](std::exception_ptr e, resolved r) {
             ended = true;
             how = r.how;
             try {
@@ -38,7 +41,8 @@ public:
             } catch (std::bad_alloc const&) {
                 no_memory = true;
             }
-        });
+        };
+        asio::co_spawn(io_, resolver_->resolve(name, timers_.now() + 5s), asio::bind_executor(here_executor(io_), end));
         bool failed = false;
         {
             failing_allocation const failing(n);
