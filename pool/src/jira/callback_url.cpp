@@ -72,8 +72,6 @@ char const* why_invalid_callback_url(std::string_view text) {
     return nullptr;
 }
 
-std::string encoded_segment(std::string_view text) {
-    return urls::encode(urls::string_view(text.data(), text.size()), urls::unreserved_chars);
-}
+std::string encoded_segment(std::string_view text) { return urls::encode(text, urls::unreserved_chars); }
 
 }  // namespace jirapool::detail
