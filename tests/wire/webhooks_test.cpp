@@ -91,6 +91,7 @@ TEST_CASE("webhooks: ensure heals drift of each sort, and leaves all else alone"
         {R"({"events":["jira:issue_created"]})", {webhook_drift::events}},
         {R"({"filters":{}})", {webhook_drift::filter}},
         {R"({"filters":{"issue-related-events-section":"project = X"}})", {webhook_drift::filter}},
+        {R"({"excludeBody":true})", {webhook_drift::body}},
         {R"({"secret":""})", {webhook_drift::not_signed}},
         {R"({"enabled":false,"events":[],"filters":{},"secret":""})",
          {webhook_drift::disabled, webhook_drift::events, webhook_drift::filter, webhook_drift::not_signed}},

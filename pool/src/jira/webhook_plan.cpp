@@ -13,6 +13,7 @@ char const* to_string(webhook_drift d) noexcept {
     case webhook_drift::callback_url: return "callback_url";
     case webhook_drift::events: return "events";
     case webhook_drift::filter: return "filter";
+    case webhook_drift::body: return "body";
     case webhook_drift::not_signed: return "not_signed";
     }
     return "unknown";
@@ -45,6 +46,7 @@ std::vector<webhook_drift> drift_of(webhook_spec const& spec, webhook_info const
     if (is.callback_url != spec.callback_url) all.push_back(webhook_drift::callback_url);
     if (as_set(is.events) != as_set(spec.events)) all.push_back(webhook_drift::events);
     if (without_blanks(is.jql) != without_blanks(spec.jql)) all.push_back(webhook_drift::filter);
+    if (!is.has_body) all.push_back(webhook_drift::body);
     if (!is.is_signed && !spec.signing_secret.empty()) all.push_back(webhook_drift::not_signed);
     return all;
 }

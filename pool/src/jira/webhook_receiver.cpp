@@ -6,19 +6,25 @@
 #include <chrono>
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <unordered_set>
 
 namespace jirapool {
 
 namespace {
 
-/// The path of a URL, or of what begins with a slash, with a slash at its end.
+/// The path of a URL, or of what is one alone, with a slash at either end.
 std::string path_of(std::string_view base) {
+    if (base.find_first_of("?#") != base.npos)
+        throw std::invalid_argument("webhook_receiver: the base must have no query and no fragment");
     if (auto const scheme = base.find("://"); scheme != base.npos) {
+        if (auto const* const rule = detail::why_invalid_callback_url(base))
+            throw std::invalid_argument(std::string("webhook_receiver: the base ") + rule);
         auto const slash = base.find('/', scheme + 3);
         base = slash == base.npos ? std::string_view() : base.substr(slash);
     }
-    std::string path(base.substr(0, base.find_first_of("?#")));
+    std::string path(base);
+    if (!path.starts_with('/')) path.insert(0, "/");
     if (!path.ends_with('/')) path.push_back('/');
     return path;
 }
@@ -106,6 +112,10 @@ std::shared_ptr<webhook_receiver::endpoint> webhook_receiver::find(std::string_v
     return found == by_segment_.end() ? nullptr : found->second;
 }
 
+webhook_receiver::outcome webhook_receiver::without_memory() noexcept {
+    return ended(500, failure(make_error_code(boost::system::errc::not_enough_memory)));
+}
+
 webhook_receiver::outcome webhook_receiver::hand_out(endpoint const& to, webhook_delivery const& d, steady_time now) {
     switch (to.known->ask(d.id, now)) {
     case history::word::handled: return {200, {}, true};
@@ -132,8 +142,13 @@ webhook_receiver::outcome webhook_receiver::receive(std::string_view target, web
     try {
         auto const to = find(target);
         if (!to) return ended(404, refused("target", "no connection has this path"));
+        // An empty secret, by which anybody could sign, is the receiver's own mistake, wherever it stands.
+        auto const empty = std::find_if(to->secrets.begin(), to->secrets.end(),
+                                        [](secret const& s) { return s.empty(); });
         secret const none;
-        auto delivery = read_webhook_delivery(r, to->secrets.empty() ? none : to->secrets.front());
+        auto delivery = read_webhook_delivery(r, to->secrets.empty() || empty != to->secrets.end()
+                                                     ? none
+                                                     : to->secrets.front());
         for (std::size_t i = 1; !delivery && delivery.error().status() == 401 && i < to->secrets.size(); ++i)
             delivery = read_webhook_delivery(r, to->secrets[i]);
         if (!delivery) {
@@ -143,7 +158,7 @@ webhook_receiver::outcome webhook_receiver::receive(std::string_view target, web
         }
         return hand_out(*to, *delivery, now);
     } catch (std::bad_alloc const&) {
-        return ended(500, failure(make_error_code(boost::system::errc::not_enough_memory)));
+        return without_memory();
     }
 }
 

@@ -117,6 +117,7 @@ bool read_record(simdjson::dom::element const& e, webhook_info& out) {
     out.callback_url = text_of(e, "url");
     out.enabled = flag_of(e, "enabled");
     out.is_signed = flag_of(e, "isSigned");
+    out.has_body = !flag_of(e, "excludeBody");
     simdjson::dom::element filters;
     if (!e["filters"].get(filters)) out.jql = text_of(filters, "issue-related-events-section");
     simdjson::dom::array events;

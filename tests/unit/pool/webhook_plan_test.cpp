@@ -47,6 +47,7 @@ TEST_CASE("webhook_plan: each sort of drift is told, and all of them together") 
         {webhook_drift::events, [](webhook_info& w) { w.events.push_back("jira:issue_deleted"); }},
         {webhook_drift::filter, [](webhook_info& w) { w.jql.clear(); }},
         {webhook_drift::filter, [](webhook_info& w) { w.jql = "project = OTHER"; }},
+        {webhook_drift::body, [](webhook_info& w) { w.has_body = false; }},
         {webhook_drift::not_signed, [](webhook_info& w) { w.is_signed = false; }},
     };
     auto all = as_wanted();
@@ -56,7 +57,7 @@ TEST_CASE("webhook_plan: each sort of drift is told, and all of them together") 
         CHECK(drift_of(wanted(), w) == drift{s.what});
         s.change(all);
     }
-    CHECK(drift_of(wanted(), all).size() == 6);
+    CHECK(drift_of(wanted(), all).size() == 7);
 }
 
 TEST_CASE("webhook_plan: what Jira may give back in another form is no drift") {

@@ -95,6 +95,32 @@ TEST_CASE("webhook_receiver: what is not proved is not handed out, and its statu
     CHECK(handled == 0);
 }
 
+TEST_CASE("webhook_receiver: its base is a callback URL's or a path, however it is written") {
+    for (auto const* const base : {"https://hooks.example.com/in/jira", "https://hooks.example.com/in/jira/",
+                                   "/in/jira", "/in/jira/", "in/jira"}) {
+        webhook_receiver r(base);
+        r.add("acme", keys({"s3cret"}), [](webhook_delivery const&) { return true; });
+        INFO(base);
+        CHECK(receive(r, "/in/jira/acme", "1") == 200);
+        CHECK(receive(r, "/acme", "2") == 404);
+    }
+    for (auto const* const base : {"", "/", "https://hooks.example.com", "https://hooks.example.com:8443/"}) {
+        webhook_receiver r(base);
+        r.add("acme", keys({"s3cret"}), [](webhook_delivery const&) { return true; });
+        CHECK(receive(r, "/acme", "1") == 200);
+    }
+    for (auto const* const base : {"http://hooks.example.com/", "https://", "/jira?x=1", "https://h.example.com/#x"})
+        CHECK_THROWS_AS(webhook_receiver(base), std::invalid_argument);
+}
+
+TEST_CASE("webhook_receiver: an empty secret among several proves nothing") {
+    webhook_receiver r;
+    for (auto const& all : {std::vector<char const*>{"", "s3cret"}, {"s3cret", ""}, {""}}) {
+        r.add("acme", keys(all), [](webhook_delivery const&) { return true; });
+        CHECK(receive(r, "/acme", "1") == 500);
+    }
+}
+
 TEST_CASE("webhook_receiver: two secrets are live while one takes the other's place") {
     webhook_receiver r;
     int handled = 0;

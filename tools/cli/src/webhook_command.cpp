@@ -45,6 +45,7 @@ void write_webhook(tools::json_writer& out, webhook_info const& w) {
     for (auto const& e : w.events) out.value(e);
     out.end_array();
     out.member("jql", w.jql);
+    out.member("body", w.has_body);
     out.member("enabled", w.enabled);
     out.member("signed", w.is_signed);
     out.end_object();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,27 +29,31 @@ public:
     /// up to five times, 5 to 15 minutes apart. Jira waits some 20 s for the answer: longer work belongs into a queue.
     using handler = std::function<bool(webhook_delivery const&)>;
 
-    /// `base`: as for webhook_callback_url, or its path alone. What comes under another path is nobody's.
+    /// `base`: as for webhook_callback_url, or its path alone, with or without slashes around it. What comes under another path is
+    /// nobody's. Throws std::invalid_argument when it is neither.
     explicit webhook_receiver(std::string_view base = "/");
     webhook_receiver(webhook_receiver const&) = delete;
     webhook_receiver& operator=(webhook_receiver const&) = delete;
     ~webhook_receiver();
 
     /// Deliveries to this connection's path are proved by one of the secrets and go to `h`. Two secrets are live while one takes the
-    /// other's place. In place of what was there under that id; what was handled already stays known. May throw std::bad_alloc, and
-    /// has done nothing then. `window`: how many ids of deliveries are remembered; see webhook_window.
+    /// other's place; with none, or an empty one among them, deliveries are answered with 500. In place of what was there under that
+    /// id; what was handled already stays known. May throw std::bad_alloc, and has done nothing then. `window`: how many ids of
+    /// deliveries are remembered (webhook_window), from when the id is first added.
     void add(std::string_view connection_id, std::vector<secret> signing_secrets, handler h,
              std::size_t window = 10'000);
-    /// Deliveries to that path are answered with 404 from now on: Jira does not deliver them again. False: there was none.
+    /// Deliveries to that path are answered with 404 from now on, which Jira does not repeat, and what was handled is forgotten. False:
+    /// there was none. May throw std::bad_alloc, and has done nothing then.
     bool remove(std::string_view connection_id);
     std::size_t size() const;
 
     /// What became of a request.
     struct outcome {
         unsigned status = 500;  ///< to answer with
-        /// Why it was not handed out, or not handled; empty: it was. `duplicate` is answered with 200.
+        /// Why it was not handed out, or not handled: invalid_argument, whose failure::field and failure::rule tell ("handler" with
+        /// what it threw), or not_enough_memory. Without a code it was handled.
         failure why;
-        bool duplicate = false;
+        bool duplicate = false;  ///< it was handled before
     };
     /** Takes a request.
 
@@ -62,9 +67,13 @@ public:
     template <class Message>
         requires requires(Message const& m) { m.method_string(); }
     outcome receive(Message const& m, steady_time now) {
-        std::vector<webhook_request::header> headers;
-        for (auto const& field : m) headers.push_back({view(field.name_string()), view(field.value())});
-        return receive(view(m.target()), {view(m.method_string()), headers, view(m.body())}, now);
+        try {
+            std::vector<webhook_request::header> headers;
+            for (auto const& field : m) headers.push_back({view(field.name_string()), view(field.value())});
+            return receive(view(m.target()), {view(m.method_string()), headers, view(m.body())}, now);
+        } catch (std::bad_alloc const&) {
+            return without_memory();
+        }
     }
 
 private:
@@ -75,6 +84,7 @@ private:
         return {t.data(), t.size()};
     }
     std::shared_ptr<endpoint> find(std::string_view target) const;
+    static outcome without_memory() noexcept;
     static outcome hand_out(endpoint const& to, webhook_delivery const& d, steady_time now);
 
     std::string const path_;  // ends in a slash

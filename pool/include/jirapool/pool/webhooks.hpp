@@ -42,6 +42,7 @@ public:
     std::string callback_url;         ///< likewise
     std::vector<std::string> events;  ///< likewise
     std::string jql;                  ///< likewise; empty: all issues
+    bool has_body = true;             ///< whether its deliveries have one (excludeBody); those made here have
     bool enabled = false;             ///< whether it delivers
     bool is_signed = false;           ///< whether it has a secret
 };
@@ -54,9 +55,10 @@ enum class webhook_drift : std::uint8_t {
     callback_url,  ///< it had the spec's name, and delivered elsewhere
     events,        ///< it delivered others
     filter,        ///< it had another JQL
+    body,          ///< it delivered without bodies, of which nothing can be read
     not_signed,    ///< it had no secret, and the spec has one
 };
-inline constexpr std::size_t webhook_drift_count = 7;
+inline constexpr std::size_t webhook_drift_count = 8;
 /// "missing", "callback_url": as the enumerators.
 char const* to_string(webhook_drift d) noexcept;
 
@@ -86,9 +88,10 @@ asio::awaitable<result<std::optional<webhook_info>>> get_webhook(connection c, s
 
 /** Makes a webhook what the spec says, and leaves it enabled or disabled as it is. Completes with Jira's record of it.
 
-    A spec without a secret leaves the one that the webhook has.
+    A spec without a secret leaves the one that the webhook has. It makes two calls, each with the connection's timeout.
 
-    @par Errors   As of create_webhook; failure::status is 404 when there is none of that id. */
+    @par Errors   As of create_webhook; invalid_argument also when the id is no number; failure::status is 404 when there is none of
+                  that id. */
 asio::awaitable<result<webhook_info>> update_webhook(connection c, std::string id, webhook_spec spec);
 
 /// Has a webhook deliver, or not, and leaves all else of it as it is. Its errors are those of update_webhook.
@@ -97,12 +100,12 @@ asio::awaitable<result<webhook_info>> enable_webhook(connection c, std::string i
 /** Sees to it that the site has an enabled webhook as the spec says: creates it, or heals one that drifted. To do it again changes
     nothing, so a service may do it whenever it starts.
 
-    The webhook is the one with the spec's name and URL; else the first with its name; else the first with its URL. Others, also
-    of the same name, are left alone: they may be somebody else's. Jira never shows a secret, so one that was replaced by another
-    is not seen: `update_webhook` sets it anew.
+    The webhook is the one with the spec's name and URL; else the first with its name; else the first with its URL. So a name is to be
+    the service's own. All others are left alone. Jira never shows a secret, so one that was replaced by another is not seen:
+    `update_webhook` sets it anew. It makes up to three calls, each with the connection's timeout.
 
-    @par Errors   As of create_webhook; webhook_refused also when Jira's record is still another one behind the change, and
-                  failure::rule says in what. With failure::maybe_processed the next ensure_webhook finds what was made. */
+    @par Errors   As of create_webhook; webhook_refused also when Jira answered the change with a record that is not as the spec says:
+                  failure::rule names what. With failure::maybe_processed the next ensure_webhook finds what was made. */
 asio::awaitable<result<ensured_webhook>> ensure_webhook(connection c, webhook_spec spec);
 
 /// Whether the connection's account may manage webhooks: Jira's global permission ADMINISTER. Its errors are those of
@@ -112,11 +115,12 @@ asio::awaitable<result<bool>> may_manage_webhooks(connection c);
 /** The callback URL of a connection under `base`, for a spec or to be copied: `{base}/{connection id}`, the id percent-encoded. A
     delivery names no site (core/doc/jira-cloud.md, 7.2), so each connection needs a path of its own.
 
-    @return invalid_argument, field "base": it is no callback URL, or has a query or fragment. */
+    @return invalid_argument, field "base": it is no callback URL, or has a query or fragment; field "connection_id": it is empty,
+            "." or "..". */
 result<std::string> webhook_callback_url(std::string_view base, std::string_view connection_id);
 
-/// Deletes a webhook. It completes with true, or with false when there was none of that id (any more). Its errors are those of
-/// create_webhook; invalid_argument says that the id is no number.
+/// Deletes a webhook. It completes with true, or with false when there was none of that id (any more); where an earlier exchange of
+/// the call may have deleted it, with true. Its errors are those of create_webhook; invalid_argument says that the id is no number.
 asio::awaitable<result<bool>> delete_webhook(connection c, std::string id);
 
 }  // namespace jirapool
