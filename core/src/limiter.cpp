@@ -53,12 +53,10 @@ void site_limiter::remove(limiter_waiter& w) noexcept {
 
 limiter_waiter* site_limiter::release(steady_time now) {
     auto* const next = queue_ ? queue_->take_next(scopes_, now) : nullptr;
-    if (next == nullptr) return nullptr;
     try {
-        scopes_.take(next->needs(), now);
+        if (next) scopes_.take(next->needs(), now);
     } catch (std::bad_alloc const&) {
-        // It waits no more, and nobody else would wake it: a permit that is not booked may cost a 429, and no more.
-        return next;
+        return next;  // nobody else would wake it: a permit that is not booked may cost a 429, and no more
     }
     return next;
 }

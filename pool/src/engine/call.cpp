@@ -5,6 +5,7 @@
 #include "engine/shard.hpp"
 #include "exchange/sink_stream.hpp"
 #include "exchange/source_stream.hpp"
+#include "wait/spawn.hpp"
 
 #include <jirapool/core/answer.hpp>
 #include <jirapool/core/rate_headers.hpp>
@@ -726,18 +727,13 @@ asio::awaitable<result<response>> shard::call(std::shared_ptr<shard> self, std::
         else why = about(*e, lack_of_memory());
     }
     if (without_memory) {
-        // A coroutine that ends before it was suspended is posted by co_spawn, which takes memory and cannot be told that there is
-        // none: the process would end.
-        auto const& context = *self->context();
-        wait_point pause(self->context()->clock, context.executor);
-        auto const state = co_await asio::this_coro::cancellation_state;
-        bool can_wait = false;
+        std::optional<breath> pause;
         try {
-            can_wait = pause.begin(state, asio::cancellation_type::none);
+            pause.emplace(self->context(), self->context()->clock, self->executor());
         } catch (std::bad_alloc const&) {
-            can_wait = false;
+            pause.reset();  // co_spawn may find some
         }
-        if (can_wait) co_await pause.until(context.clock.now());
+        if (pause) co_await pause->take();
     }
     if (!run) co_return std::move(why);
     co_return run->outcome();

@@ -429,12 +429,10 @@ bool origin_pool::background_may_dial() noexcept {
 
 void origin_pool::start_dial(dial_purpose why) noexcept {
     auto const state = begin_dial(why);
-    auto const ended = dials_ended_;
     try {
         spawn(context_, context_->clock, context_->executor, run_dial(shared_from_this(), state));
     } catch (std::bad_alloc const&) {
-        // One that ended at once has been told, and lacked the memory for its last handler.
-        if (dials_ended_ == ended) on_dialed(state, no_memory());
+        on_dialed(state, no_memory());
     }
 }
 
@@ -456,7 +454,6 @@ asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, c
 }
 
 void origin_pool::on_dialed(channel_state state, dial_result result) noexcept {
-    ++dials_ended_;
     if (auto c = opened(state, result)) offer(std::move(c));
 }
 

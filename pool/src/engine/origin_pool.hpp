@@ -170,7 +170,6 @@ private:
     std::array<std::size_t, channel_state_count> counts_{};  // of channels in each state
     std::size_t promised_ = 0;                               // of those that are dialled: they are not for who waits
     std::size_t background_ = 0;                             // of those in the queue
-    std::uint32_t dials_ended_ = 0;
     unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
     retry_budget hedges_{1};

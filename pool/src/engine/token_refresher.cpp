@@ -23,12 +23,9 @@ void token_refresher::start(std::shared_ptr<connection_entry> e, std::shared_ptr
 }
 
 void token_refresher::spawn(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s) {
-    auto const ended = exchanges_ended_;
     try {
         detail::spawn(context_.shared_from_this(), context_.clock, context_.executor, run(shared(), e, std::move(s)));
     } catch (std::bad_alloc const&) {
-        // One that ended at once has been told, and lacked the memory for its last handler.
-        if (exchanges_ended_ != ended) return;
         // Or the credential would be taken to be renewing for ever.
         e->token->fsm.on_refresh_failed(refresh_failure::transient, context_.clock.now(), std::nullopt,
                                         context_.random);
@@ -100,7 +97,6 @@ asio::awaitable<void> token_refresher::run(std::shared_ptr<token_refresher> self
         done.answer = {};
         done.answer.reason = "no memory";
     }
-    ++self->exchanges_ended_;
     if (done.unsent) {
         source.wake_all();
         source.schedule();

@@ -56,7 +56,6 @@ private:
     origin_directory& origins_;
     std::weak_ptr<void> owner_;
     token_endpoint endpoint_;
-    std::uint32_t exchanges_ended_ = 0;
 };
 
 }  // namespace jirapool::detail

@@ -47,10 +47,10 @@ public:
         app_ = std::hash<std::string>{}(client_id);
         looked_for_budget = 0;
     }
-    std::uint32_t looked_for_budget = 0;  ///< see app_budgets::find
     std::unique_ptr<points_quota> quota_at_site;
     std::shared_ptr<bearer const> current;
-    bool retired = false;  ///< renewed no more
+    bool retired = false;                 ///< renewed no more
+    std::uint32_t looked_for_budget = 0;  ///< see app_budgets::find
 
     /// The connection is removed. Handles may keep this for longer, and with it no token.
     void retire() noexcept;

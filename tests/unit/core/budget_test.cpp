@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/points.hpp"
 
 #include <jirapool/core/random.hpp>
 #include <jirapool/core/shared_quota.hpp>
@@ -12,17 +13,11 @@
 
 using namespace jirapool;
 using namespace std::chrono_literals;
+using support::half_past;
+using support::left;
+using support::t0;
 
 namespace {
-
-steady_time const t0{1000h};
-wall_time const half_past{std::chrono::sys_days{std::chrono::year(2026) / 11 / 1} + 30min};
-
-quota_item left(std::int64_t points) {
-    quota_item i;
-    i.remaining = points;
-    return i;
-}
 
 /// Shards of one process: each has its share of one app's budget.
 class shards {

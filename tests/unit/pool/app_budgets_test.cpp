@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 
 #include "engine/app_budgets.hpp"
+#include "support/points.hpp"
 
 #include <jirapool/core/random.hpp>
 
@@ -12,19 +13,9 @@
 using namespace jirapool;
 using namespace jirapool::detail;
 using namespace std::chrono_literals;
-
-namespace {
-
-steady_time const t0{1000h};
-wall_time const half_past{std::chrono::sys_days{std::chrono::year(2026) / 11 / 1} + 30min};
-
-quota_item left(std::int64_t points) {
-    quota_item i;
-    i.remaining = points;
-    return i;
-}
-
-}  // namespace
+using support::half_past;
+using support::left;
+using support::t0;
 
 TEST_CASE("app_budgets: what one shard learns of an app the others find, and of no other app") {
     auto const all = std::make_shared<shared_budgets>();

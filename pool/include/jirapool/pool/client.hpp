@@ -208,8 +208,8 @@ public:
         @par Inline completion   The handler is never called before this function returns, with one exception: when the client
                               is stopped or gone, no other thread is left that could call a handler without an executor of its
                               own, so it is called in here, with `stopped`. The function of asio::use_future(function) is one. A
-                              call that such a handler begins completes behind it. Handlers that each begin the next call must look for `stopped`, or the first one never
-                              returns.
+                              call that such a handler begins completes behind it. Handlers that each begin the next call must
+                              look for `stopped`, or the first one never returns.
         @par Cancellation     The handler's associated slot is heeded, with the types of `call`. The signal is to be emitted
                               where the handler is called, or, when it has no executor of its own, by any one thread. The slot
                               is cleared before a handler with an executor of its own is called; what stays in the slot of one
