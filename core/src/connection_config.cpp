@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -83,6 +85,10 @@ result<void> check_options(connection_options const& o) {
         return invalid("options.timeout_ms", "must be a whole number from 1 to 600000");
     }
     if (o.weight < 1 || o.weight > max_weight) return invalid("options.weight", "must be a whole number from 1 to 100");
+    constexpr auto last = std::numeric_limits<std::uint32_t>::max();
+    if (o.expires_at &&
+        (o.expires_at->time_since_epoch().count() <= 0 || o.expires_at->time_since_epoch().count() > last))
+        return invalid("options.expires_at", "must be a time from 1970 to 2106");
     return {};
 }
 

@@ -4,6 +4,7 @@
 #include "utf8.hpp"
 
 #include <jirapool/core/json_text.hpp>
+#include <jirapool/core/rate_headers.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -155,8 +156,8 @@ public:
 enum class field : std::uint8_t { id, site_url, email, api_key, cloud_id, client_id, client_secret, options };
 constexpr std::array field_names = {"id"sv,       "site_url"sv,  "email"sv,        "apiKey"sv,
                                     "cloud_id"sv, "client_id"sv, "clientSecret"sv, "options"sv};
-constexpr std::array option_names = {"timeout_ms"sv, "weight"sv};
-enum class option : std::uint8_t { timeout_ms, weight };
+constexpr std::array option_names = {"timeout_ms"sv, "weight"sv, "expires_at"sv};
+enum class option : std::uint8_t { timeout_ms, weight, expires_at };
 
 constexpr std::string_view name_of(field f) noexcept { return field_names[static_cast<std::size_t>(f)]; }
 
@@ -267,6 +268,15 @@ std::uint32_t read_count(dom::element value) noexcept {
     return static_cast<std::uint32_t>(number);
 }
 
+std::optional<std::chrono::sys_seconds> read_time(dom::element value) {
+    std::string_view text;
+    if (value.get(text)) return std::nullopt;
+    bool const date_alone = text.size() == 10;
+    auto const at = parse_iso_time(date_alone ? std::string(text) + "T00:00:00Z" : std::string(text));
+    if (!at) return std::nullopt;
+    return std::chrono::floor<std::chrono::seconds>(*at);
+}
+
 result<connection_options> read_options(connection_fields const& fields) {
     connection_options options;
     if (!has(fields, field::options)) return options;
@@ -281,6 +291,13 @@ result<connection_options> read_options(connection_fields const& fields) {
         options.timeout = std::chrono::milliseconds(read_count(*value));
     }
     if (auto const& value = given[static_cast<std::size_t>(option::weight)]) options.weight = read_count(*value);
+    if (auto const& value = given[static_cast<std::size_t>(option::expires_at)]) {
+        auto const at = read_time(*value);
+        if (!at)
+            return broken(errc::invalid_field, "options.expires_at",
+                          R"(must be a date or time of UTC, as "2027-03-01" or "2027-03-01T12:00:00Z")");
+        options.expires_at = *at;
+    }
     return options;
 }
 

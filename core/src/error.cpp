@@ -41,7 +41,7 @@ constexpr errc_text text_of(errc e) noexcept {
     case errc::limited_past_deadline:
         return {"limited_past_deadline", "a limit stays closed until after the call's deadline; nothing was sent"};
     case errc::queue_full: return {"queue_full", "too many calls are waiting"};
-    case errc::credential_refused: return {"credential_refused", "the token endpoint refused the credential"};
+    case errc::credential_refused: return {"credential_refused", "the credential is refused"};
     case errc::token_unavailable: return {"token_unavailable", "no access token could be had in time"};
     case errc::anonymous_answer: return {"anonymous_answer", "Jira ignored the credential and answered as to anybody"};
 

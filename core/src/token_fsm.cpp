@@ -54,6 +54,8 @@ char const* why_invalid(token_params const& p) noexcept {
     if (!(p.exchanges_per_second > 0)) return "token_params::exchanges_per_second must be greater than 0";
     if (p.wake_spread < 0s) return "token_params::wake_spread must not be negative";
     if (p.refused_memory <= 0s) return "token_params::refused_memory must be greater than 0";
+    if (p.refused_memory_max < p.refused_memory)
+        return "token_params::refused_memory_max must be at least refused_memory";
     return nullptr;
 }
 
@@ -202,7 +204,7 @@ bool token_fsm::on_refreshed(steady_time asked, steady_time now, std::chrono::se
     }
     endpoint_->on_answered();
     refused_ = told_when_ = held_back_ = has_turn_ = false;
-    failures_ = 0;
+    failures_ = refusals_ = 0;
     ++generation_;
     expires_ = asked + life;
     use_until_ = expires_ - slack;
@@ -226,7 +228,8 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
     if (f == refresh_failure::permanent) {
         endpoint_->on_answered();
         refused_ = true;
-        wait = urgent = saturated(p.refused_memory);
+        wait = urgent = saturated(doubled(p.refused_memory, refusals_, p.refused_memory_max));
+        if (refusals_ < 100) ++refusals_;
     } else {
         endpoint_->on_failed(number_, f, now);
     }
@@ -259,29 +262,23 @@ token_rejection token_fsm::on_rejected(token_generation used, steady_time now) n
     if (used != generation_) return usable(now) ? token_rejection::resend : token_rejection::need_newer;
     if (use_until_ == steady_time::min()) return token_rejection::need_newer;  // dropped by an earlier answer
     // The fresh tokens are refused as the one before was: the credential lost its rights, and the caller must know.
-    if (rejections_ > 1 && now < proved_from()) {
-        if (told_refused_) return token_rejection::deliver;
-        told_refused_ = true;
-        return token_rejection::deliver_and_tell;
-    }
+    if (rejections_ > 1 && now < proved_from()) return token_rejection::deliver;
     if (rejections_ < 100) ++rejections_;
     use_until_ = steady_time::min();
-    if (running_ == 0) next_refresh_ = std::min(next_refresh_, now);
+    // What the endpoint has refused for good it is not asked sooner because Jira refuses it too.
+    if (running_ == 0 && !refused_) next_refresh_ = std::min(next_refresh_, now);
     return token_rejection::need_newer;
 }
 
-bool token_fsm::on_accepted(token_generation used, steady_time now) noexcept {
-    if (rejections_ == 0 || used != generation_ || now < proved_from()) return false;
+void token_fsm::on_accepted(token_generation used, steady_time now) noexcept {
+    if (rejections_ == 0 || used != generation_ || now < proved_from()) return;
     rejections_ = 0;
-    bool const told = told_refused_;
-    told_refused_ = false;
-    return told;
 }
 
 void token_fsm::on_secret_replaced(steady_time now) noexcept {
     secret_replaced_ = running_ > 0;
-    refused_ = told_when_ = told_refused_ = false;
-    failures_ = 0;
+    refused_ = told_when_ = false;
+    failures_ = refusals_ = 0;
     rejections_ = 0;
     if (running_ == 0) next_refresh_ = urgent_ = now;
 }

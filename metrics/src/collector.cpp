@@ -126,6 +126,8 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
 
     out.numbers(row("jirapool_sites"), [](stats s, index, index) -> auto& { return s.sites; });
     out.numbers(row("jirapool_connections"), [](stats s, index kind, index) -> auto& { return s.connections[kind]; });
+    out.numbers(row("jirapool_connection_conditions"),
+                [](stats s, index condition, index) -> auto& { return s.conditions[condition]; });
     out.numbers(row("jirapool_credentials_refused"),
                 [](stats s, index, index) -> auto& { return s.credentials_refused; });
 
@@ -137,6 +139,8 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
     out.durations(row("jirapool_call_stage_duration_seconds"),
                   [](stats s, index stage, index) -> auto& { return s.stage_duration[stage]; });
     out.numbers(row("jirapool_timeouts_total"), [](stats s, index stage, index) -> auto& { return s.timeouts[stage]; });
+
+    out.numbers(row("jirapool_checks_total"), [](stats s, index end, index) -> auto& { return s.checks[end]; });
 
     out.numbers(row("jirapool_answers_total"), [](stats s, index what, index) -> auto& { return s.answers[what]; });
     out.numbers(row("jirapool_answers_401_total"), [](stats s, index, index) -> auto& { return s.answered_401; });

@@ -3,6 +3,7 @@
 #include "engine/call_entry.hpp"
 #include "engine/drain_entry.hpp"
 #include "engine/engine.hpp"
+#include "wait/clock.hpp"
 
 #include <boost/asio/strand.hpp>
 #include <boost/asio/system_executor.hpp>
@@ -47,6 +48,28 @@ asio::any_io_executor executor_of(engine const& e) { return executor_of(*e.shard
 
 std::string const& connection::id() const noexcept { return entry_->id; }
 connection_kind connection::kind() const noexcept { return entry_->kind; }
+std::string_view connection::host() const noexcept { return entry_->host(); }
+std::string_view connection::site() const noexcept { return entry_->site_key(); }
+
+connection_status connection::status() const noexcept {
+    auto const all = entry_->shards.lock();
+    auto const& clock = all ? *all->clock : detail::system_clock();
+    auto s = status_of(entry_->health.load(), clock.now(), clock.wall());
+    if (auto const expires = entry_->token_expires.load(std::memory_order_relaxed); expires != 0)
+        s.token_expires = wall_time(std::chrono::seconds(expires));
+    return s;
+}
+
+asio::awaitable<result<connection_status>> connection::verify() const { return await_verify(*this); }
+
+asio::awaitable<result<connection_status>> connection::await_verify(connection self) {
+    auto answer = co_await self.call(request::check());
+    // Both are Jira's word, or the token endpoint's: they are in the state.
+    bool const failed = !answer && answer.error().code() != errc::anonymous_answer &&
+                        answer.error().code() != errc::credential_refused;
+    if (failed) co_return std::move(answer).error();
+    co_return self.status();
+}
 
 asio::awaitable<result<response>> connection::call(request r) const {
     return await_call(*this, std::move(r), body_streams());

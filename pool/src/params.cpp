@@ -79,6 +79,42 @@ char const* to_string(event::kind k) noexcept {
     case event::kind::dial_failed: return "dial_failed";
     case event::kind::site_unresolved: return "site_unresolved";
     case event::kind::handler_threw: return "handler_threw";
+    case event::kind::scope_missing: return "scope_missing";
+    case event::kind::misconfigured: return "misconfigured";
+    case event::kind::site_gone: return "site_gone";
+    case event::kind::limited_for_long: return "limited_for_long";
+    case event::kind::credential_expiring: return "credential_expiring";
+    case event::kind::credential_expired: return "credential_expired";
+    case event::kind::healed: return "healed";
+    }
+    return "unknown";
+}
+
+event::severity severity_of(event::kind k) noexcept {
+    switch (k) {
+    case event::kind::credential_refused:
+    case event::kind::credential_anonymous:
+    case event::kind::credential_expired:
+    case event::kind::scope_missing:
+    case event::kind::misconfigured:
+    case event::kind::site_gone: return event::severity::critical;
+    case event::kind::limit_pause:
+    case event::kind::healed: return event::severity::info;
+    case event::kind::token_refresh_failed:
+    case event::kind::dial_failed:
+    case event::kind::site_unresolved:
+    case event::kind::handler_threw:
+    case event::kind::limited_for_long:
+    case event::kind::credential_expiring: break;
+    }
+    return event::severity::warning;
+}
+
+char const* to_string(event::severity s) noexcept {
+    switch (s) {
+    case event::severity::info: return "info";
+    case event::severity::warning: return "warning";
+    case event::severity::critical: return "critical";
     }
     return "unknown";
 }
@@ -90,6 +126,7 @@ char const* why_invalid(client_params const& p) noexcept {
         return "client_params::user_agent must not look like a browser's: Jira refuses writes from those (XSRF)";
     if (auto const* const rule = why_invalid(p.pool)) return rule;
     if (auto const* const rule = why_invalid(p.wire)) return rule;
+    if (p.health.verify_every < 60s) return "health_params::verify_every must be at least a minute";
     if (auto const* const rule = why_invalid(p.connect_to)) return rule;
     if (auto const* const rule = why_invalid(p.limits)) return rule;
     if (auto const* const rule = why_invalid(p.tokens)) return rule;

@@ -16,6 +16,10 @@ int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     if ((choice & 0x80) != 0) r.add_header("X-Seraph-LoginReason", "AUTHENTICATED_FAILED");
     auto const body = in.rest();
     r.mutable_body().append(body.data(), body.size());
-    for (auto const kind : kinds) FUZZ_CHECK(*to_string(classify(r, kind)) != '\0');
+    for (auto const kind : kinds) {
+        auto const verdict = judge(r, kind);
+        FUZZ_CHECK(*to_string(verdict.what) != '\0');
+        FUZZ_CHECK((verdict.says == answer_sign::works) == (r.ok() && verdict.what != answer_class::anonymous));
+    }
     return 0;
 }

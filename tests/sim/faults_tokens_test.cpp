@@ -202,7 +202,7 @@ TEST_CASE("faults: G1 a service of 300 connections is well again as soon as its 
     }
 }
 
-TEST_CASE("faults: F1 credentials whose tokens are always refused renew ever more rarely, and one event tells each") {
+TEST_CASE("faults: F1 credentials whose tokens are always refused rest, and one event tells each") {
     client_params p;
     std::size_t told = 0;
     p.on_event = [&](event const& e) { told += e.what == event::kind::credential_refused; };
@@ -216,16 +216,18 @@ TEST_CASE("faults: F1 credentials whose tokens are always refused renew ever mor
     }
     auto const renewals = static_cast<double>(w.jira().token_requests - before) / 50;
     figure("refused_tokens_renewals_per_20min", renewals);
-    CHECK(renewals <= 14);
-    CHECK(renewals >= 4);
+    CHECK(renewals <= 4);
+    CHECK(renewals >= 2);
     CHECK(told == 50);
     CHECK(w.stats().credentials_refused.value() == 50);
     w.jira().params().faults.early_401 = 0;
     auto const succeeded = w.totals.succeeded;
     for (std::size_t n = 0; n < 50; ++n) w.start(n, request::get(myself), 5s);
-    pass(w, 11min);
-    for (std::size_t n = 0; n < 50; ++n) w.start(n, request::get(myself), 5s);
-    pass(w, 5s);
+    pass(w, 2h);
+    for (int i = 0; i < 2; ++i) {
+        for (std::size_t n = 0; n < 50; ++n) w.start(n, request::get(myself), 5s);
+        pass(w, 5s);
+    }
     CHECK(w.totals.succeeded == succeeded + 100);
     CHECK(w.stats().credentials_refused.value() == 0);
     CHECK(told == 50);

@@ -415,20 +415,20 @@ TEST_CASE("wire: bytes behind an answer end the channel instead of becoming the 
     CHECK(f.jira.snapshot().connections_accepted == 2);
 }
 
-TEST_CASE("call: an answer to an ignored credential is an error, and one event for all of its calls") {
+TEST_CASE("call: an answer to an ignored credential is an error, and the credential is not used again") {
     fixture f;
     event_log const log(f.params);
     runtime jira(1, f.params);
-    auto const c = jira.add(f.config("personal-0001", "expired")).value();
+    auto const c = jira.add(f.config("personal-0001", "worn-out")).value();
     for (int i = 0; i < 3; ++i) {
         auto const r = call(c, request::get("/rest/api/3/issue/PROJ-1"));
         REQUIRE_FALSE(r.has_value());
-        CHECK(r.error().code() == errc::anonymous_answer);
+        CHECK(r.error().code() == (i == 0 ? errc::anonymous_answer : errc::credential_refused));
         CHECK(r.error().code() == advice::reauthorize);
-        CHECK_FALSE(r.error().trace_id().empty());
-        CHECK(r.error().describe().find("expired") == std::string::npos);
+        CHECK(r.error().trace_id().empty() == (i > 0));
+        CHECK(r.error().describe().find("worn-out") == std::string::npos);
     }
-    CHECK(f.jira.snapshot().anonymous_answers == 3);
+    CHECK(f.jira.snapshot().anonymous_answers == 1);
     auto const events = log.all();
     REQUIRE(events.size() == 1);
     CHECK(events.front().what == event::kind::credential_anonymous);

@@ -51,7 +51,8 @@ public:
           match_(classify_route(request_.method(), request_.target())),
           trace_(c.clock, stats_, request_.explains()),
           settling_(changes_something()),
-          deadline_(deadline_after(trace_.started(), request_.timeout().value_or(state_->options.timeout))),
+          deadline_(deadline_after(trace_.started(),
+                                   request_.timeout().value_or(std::chrono::milliseconds(state_->timeout_ms)))),
           told_processed_(maybe_processed) {
         streams_ = b;
         if (b.sink)
@@ -77,6 +78,7 @@ public:
             failure_ = fail({code, rule}, stage::check);
             co_return;
         }
+        if (!may_use_credential()) co_return;
         site().budget.on_call(params().retries);
         state_->origin->budget().on_call(params().retries);
         state_->origin->hedges().on_call(params().retries.hedge_percent / 100, most_hedges);
@@ -132,7 +134,9 @@ public:
             trace_.add_what_followed(outcome);
         } else {
             trace_.end();
-            trace_.count(entry_->kind, how, where);
+            // A check may be nobody's call: it has a counter of its own.
+            if (request_.purpose() == call_purpose::check) stats_.checks[static_cast<std::size_t>(how)].add();
+            else trace_.count(entry_->kind, how, where);
         }
         trace_.explain(outcome);
         return outcome;
@@ -187,6 +191,17 @@ private:
             return "a source must not be given for GET and HEAD: Jira's edge refuses their bodies";
         }
         return why_invalid(request_, code);
+    }
+
+    /// False: it is refused and rests. A check goes out all the same.
+    bool may_use_credential() {
+        tries_credential_ = request_.purpose() == call_purpose::check;
+        if (tries_credential_) return true;
+        auto const may = shard_.health().use(*entry_, trace_.last());
+        tries_credential_ = may == credential_use::tries;
+        if (may == credential_use::rests)
+            failure_ = fail(shard_.health().why_not(*entry_, trace_.last()), stage::check);
+        return may != credential_use::rests;
     }
 
     // 2. Admit
@@ -408,6 +423,9 @@ private:
             if (site().left() || !site().limiter.open(match_, quotas(), trace_.last())) step = next::again;
             // In time for the deadline when it was permitted, and perhaps no more.
             else if (trace_.last() >= deadline_) step = end_with(interrupted(wake::timeout, stage::lease));
+            // So long did it wait that Jira has refused the credential meanwhile.
+            else if (!tries_credential_ && entry_->health.load().rests(trace_.last()))
+                step = end_with(fail(shard_.health().why_not(*entry_, trace_.last()), stage::lease));
         }
         if (step != next::go_on) lease_.give_back();
         if (step == next::again) give_permit_back();
@@ -538,32 +556,29 @@ private:
         // How long a file takes says nothing of the next call.
         if (!sink_ && !source_) site().exchange_time.observe(trace_.last() - trace_.exchange_begun());
         end.retry_after = shard_.learn(entry_, *state_, match_, response_, trace_.last()).retry_after;
-        end.answer = classify(response_, entry_->kind);
+        auto const verdict = judge(response_, entry_->kind);
+        end.answer = verdict.what;
         stats_.answers[static_cast<std::size_t>(end.answer)].add();
         if (response_.status() == 401) stats_.answered_401.add();
         auto* const token = entry_->token.get();
         switch (end.answer) {
         case answer_class::delivered:
-            if (bearer_ && token->fsm.on_accepted(bearer_->generation, trace_.last()))
-                shard_.tokens().tell_refused(*entry_, false);
-            if (!response_.ok()) break;
-            shard_.on_accepted(*entry_);
-            if (entry_->kind != connection_kind::personal_api_token) site().on_gateway_accepted();
-            break;
-        case answer_class::anonymous:
-            shard_.on_refused(*entry_, event::kind::credential_anonymous, "Jira answered as to anybody");
+            if (bearer_) token->fsm.on_accepted(bearer_->generation, trace_.last());
+            if (response_.ok() && entry_->kind != connection_kind::personal_api_token) site().on_gateway_accepted();
             break;
         case answer_class::maybe_expired:
             end.new_token = token != nullptr && token->fsm.expires() <= context_.clock.now() && give_up_token();
             break;
         case answer_class::unauthorized:
             if (token != nullptr) end.new_token = give_up_token();
-            else shard_.on_refused(*entry_, event::kind::credential_refused, "Jira answered 401 to the API token");
             break;
+        case answer_class::anonymous:
         case answer_class::scope_mismatch:
         case answer_class::limited:
         case answer_class::transient: break;
         }
+        if (!end.new_token && verdict.says != answer_sign::none)
+            shard_.tell_health(entry_, *state_, verdict.says, match_.route, request_.purpose(), trace_.last());
     }
 
     /// Jira refused the token that was sent. True: there is another one, or will be.
@@ -573,8 +588,7 @@ private:
         if (bearer_->generation != fsm.generation()) stats_.token_late_rejections.add();
         auto const word = fsm.on_rejected(bearer_->generation, context_.clock.now());
         bearer_.reset();
-        if (word == token_rejection::deliver_and_tell) shard_.tokens().tell_refused(*entry_, true);
-        return word != token_rejection::deliver && word != token_rejection::deliver_and_tell;
+        return word != token_rejection::deliver;
     }
 
     resend_means means_of_resend(exchange_end const& end) const noexcept {
@@ -694,6 +708,7 @@ private:
     bool hedged_ = false;       // once is enough
     bool have_answer_ = false;  // response_ is one, of the last exchange
     bool waited_for_token_ = false;
+    bool tries_credential_ = false;  // though it is refused
 };
 
 namespace {

@@ -20,7 +20,9 @@ secret basic_authorization(std::string_view user, secret const& password) {
 
 }  // namespace
 
-connection_state::connection_state(connection_config const& c) : options(c.options()) {
+connection_state::connection_state(connection_config const& c)
+    : timeout_ms(static_cast<std::uint32_t>(c.options().timeout.count())),
+      weight(static_cast<std::uint8_t>(c.options().weight)) {
     switch (c.kind()) {
     case connection_kind::personal_api_token: authorization = basic_authorization(c.principal(), c.key()); break;
     case connection_kind::service_api_token: authorization = authorization_value("Bearer", c.key().reveal()); break;
@@ -36,7 +38,9 @@ std::shared_ptr<connection_state> connection_state::without_site() const {
     s->client_id = client_id;
     s->client_secret = client_secret.clone();
     s->authorization = authorization.clone();
-    s->options = options;
+    s->timeout_ms = timeout_ms;
+    s->weight = weight;
+    s->secret_number = secret_number;
     return s;
 }
 

@@ -6,12 +6,16 @@
 #include "exchange/channel.hpp"
 
 #include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/connection_fsm.hpp>
 #include <jirapool/core/quota.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/secret.hpp>
 
+#include <array>
 #include <atomic>
+#include <bit>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,7 +40,10 @@ public:
     std::string client_id;  ///< OAuth only
     secret client_secret;   ///< OAuth only
     secret authorization;   ///< API tokens only: the header's value
-    connection_options options;
+    // Of connection_options, in the sizes of what they may be.
+    std::uint32_t timeout_ms = 0;
+    std::uint8_t weight = 1;
+    std::uint8_t secret_number = 0;  ///< counts replacements, over and over: which secret this is
     // The shard's: null until it has this.
     std::shared_ptr<site_state> site;
     std::shared_ptr<origin_pool> origin;
@@ -47,15 +54,41 @@ public:
     /// Its site's place in the origin's queue.
     fair_flow& flow() const {
         auto& f = site->flow_at(origin);
-        f.set_weight(static_cast<std::uint16_t>(options.weight));  // at most 100
+        f.set_weight(weight);
         return f;
     }
+};
+
+/// A connection's state machine, which its home shard moves and its handles read meanwhile.
+class shared_fsm {
+public:
+    shared_fsm() noexcept { store({}); }
+    /// From any thread. While it moves the two halves may be of different moments.
+    connection_fsm load() const noexcept {
+        return std::bit_cast<connection_fsm>(std::array{halves_[0].load(std::memory_order_relaxed),
+                                                        halves_[1].load(std::memory_order_relaxed)});
+    }
+    void store(connection_fsm const& f) noexcept {
+        auto const halves = std::bit_cast<std::array<std::uint64_t, 2>>(f);
+        halves_[0].store(halves[0], std::memory_order_relaxed);
+        halves_[1].store(halves[1], std::memory_order_relaxed);
+    }
+
+private:
+    std::array<std::atomic<std::uint64_t>, 2> halves_;
 };
 
 /// A connection as handles know it: what never changes about it, and its place in its home shard.
 struct connection_entry {
     connection_entry(connection_config const& c, std::weak_ptr<shard_set> s)
-        : id(c.id()), destination(c.host() + c.base_path()), shards(std::move(s)), kind(c.kind()) {}
+        : id(c.id()), destination(c.host() + c.base_path()), shards(std::move(s)), kind(c.kind()) {
+        set_end(c.options());
+    }
+
+    void set_end(connection_options const& o) noexcept {
+        auto const at = o.expires_at ? o.expires_at->time_since_epoch().count() : 0;
+        expires.store(static_cast<std::uint32_t>(at), std::memory_order_relaxed);
+    }
 
     /// The host that requests and the credential go to, and no other.
     std::string_view host() const noexcept { return std::string_view(destination).substr(0, destination.find('/')); }
@@ -80,9 +113,12 @@ struct connection_entry {
     std::weak_ptr<shard_set> const shards;
     connection_kind const kind;
     std::atomic<bool> removed{false};
-    std::atomic<bool> refusal_told{false};  ///< Jira's, of the credential: one event for it, not one for each call
     /// The shard of its site. Changes once at most: when a personal token's site turns out to be one that another shard has.
-    std::atomic<std::uint32_t> home{0};
+    std::atomic<std::uint16_t> home{0};
+    // The home shard's alone, but for reading: look at `home` first.
+    std::atomic<std::uint32_t> expires{0};  ///< connection_options::expires_at, in seconds of the wall clock; 0: none
+    std::atomic<std::uint32_t> token_expires{0};  ///< of the token that is held, in seconds of the wall clock; 0: none
+    shared_fsm health;
     // The home shard's alone: look at `home` first.
     std::uint32_t slot = 0;  ///< in the shard's list of those that have a site
     std::shared_ptr<connection_state> state;

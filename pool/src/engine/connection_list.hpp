@@ -4,14 +4,13 @@
 
 #include <jirapool/core/stats.hpp>
 
+#include <cstddef>
 #include <memory>
-#include <string>
-#include <unordered_set>
 #include <vector>
 
 namespace jirapool::detail {
 
-/** The connections that have their state in one shard, and of them those whose credential is refused. */
+/// The connections that have their state in one shard.
 class connection_list {
 public:
     explicit connection_list(std::shared_ptr<shard_stats> s) noexcept : stats_(std::move(s)) {}
@@ -28,13 +27,17 @@ public:
         return entries_[e.slot];
     }
 
-    /// May throw bad_alloc.
-    void note_refused(std::string const& id, bool refused);
+    /// The state of one of them changed.
+    void count_condition(connection_entry const& e, connection_condition from, connection_condition to) noexcept;
 
 private:
+    void count(connection_condition c, int n) noexcept;
+    bool has(connection_entry const& e) const noexcept {
+        return e.slot < entries_.size() && entries_[e.slot].get() == &e;
+    }
+
     std::shared_ptr<shard_stats> const stats_;
     std::vector<std::shared_ptr<connection_entry>> entries_;
-    std::unordered_set<std::string> refused_;  // ids
 };
 
 }  // namespace jirapool::detail

@@ -49,6 +49,7 @@ void engine::make_shards(std::vector<shard_environment> environments) {
     std::random_device device;
     auto const budgets = std::make_shared<shared_budgets>();
     for (auto& e : environments) {
+        shards_->clock = e.clock;
         auto const index = shards_->shards.size();
         e.shards = environments.size();
         e.budgets = budgets;
@@ -69,7 +70,7 @@ result<connection> engine::add(connection_config c) {
     auto const entry = std::make_shared<connection_entry>(c, shards_);
     entry->state = std::make_shared<connection_state>(c);
     auto const home = shards_->home_of(entry->site_key());
-    entry->home = static_cast<std::uint32_t>(home);
+    entry->home = static_cast<std::uint16_t>(home);
     auto const place = registry_.insert(entry).first;
     bool posted = false;
     try {
@@ -111,8 +112,10 @@ result<connection> engine::replace(connection_config c) {
                        "a replacement must be of the same kind and site: remove and add instead")
             .with_field("kind or site")
             .with_connection(c.id());
-    at_home(shards_, entry,
-            [e = entry, state = std::make_shared<connection_state>(c)](shard& s) { s.replace(e, state); });
+    at_home(shards_, entry, [e = entry, state = std::make_shared<connection_state>(c), o = c.options()](shard& s) {
+        e->set_end(o);
+        s.replace(e, state);
+    });
     return connection(entry);
 }
 

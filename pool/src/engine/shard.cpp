@@ -3,6 +3,7 @@
 #include "engine/entry.hpp"
 #include "engine/listed_wait.hpp"
 #include "wait/retry_alarm.hpp"
+#include "wait/spawn.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -154,8 +155,9 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       life_(context_life::of_shard(context_->executor)),
       index_(index),
       connections_(stats_),
+      health_(*context_, connections_, *this),
       origins_(context_),
-      tokens_(*context_, connections_, origins_),
+      tokens_(*context_, connections_, origins_, health_),
       sites_(context_, connections_, origins_, *this),
       budgets_(context_->budgets) {}
 
@@ -256,6 +258,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
         s->site = sites_.at(key);
         if (sites_.crowded()) forget_unused();
         connections_.enter(e, s);
+        health_.on_entered(*e);
         if (token) {
             e->token = std::move(token);
             e->token->set_client(s->client_id);
@@ -305,6 +308,26 @@ rate_headers shard::learn(std::shared_ptr<connection_entry> const& e, connection
     return said;
 }
 
+namespace {
+
+/// Of the connection that met it.
+bool holds_all_calls(limit_reason r) noexcept {
+    switch (r) {
+    case limit_reason::tenant_quota:
+    case limit_reason::global_quota:
+    case limit_reason::unknown:
+    case limit_reason::account_cost:
+    case limit_reason::account_calls: return true;
+    case limit_reason::none:
+    case limit_reason::burst:
+    case limit_reason::issue_write:
+    case limit_reason::other_product: break;
+    }
+    return false;
+}
+
+}  // namespace
+
 void shard::teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
                   steady_time now) {
     auto& site = s.site->current();
@@ -320,6 +343,7 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
         else site.on_believed_pause(now);
         stats_->pauses[static_cast<std::size_t>(lesson.pause)].add();
         context_->report({event::kind::limit_pause, e.id, to_string(lesson.pause)});
+        if (holds_all_calls(lesson.pause)) health_.on_limited(e, lesson.until);
     }
     if (site.limiter.waiting() > 0) site.pump();
 }
@@ -345,8 +369,34 @@ void shard::teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_ma
     }
 }
 
+void shard::tell_health(std::shared_ptr<connection_entry> const& e, connection_state const& s, answer_sign says,
+                        route_id r, call_purpose p, steady_time now) noexcept {
+    if (s.site->current().left()) return tell_health_elsewhere(e, s.secret_number, says, r, p);
+    // What an old secret is worth says nothing of the new one.
+    if (!e->state || e->state->secret_number != s.secret_number) return;
+    bool const pause = says != answer_sign::works && s.site->current().limiter.paused_until(now) != steady_time::min();
+    health_.on_answer(*e, says, r, p, pause, now);
+}
+
+void shard::tell_health_elsewhere(std::shared_ptr<connection_entry> const& e, std::uint8_t secret_number,
+                                  answer_sign says, route_id r, call_purpose p) noexcept {
+    auto const all = all_.lock();
+    if (!all) return;
+    try {
+        auto const other = all->shards[e->home.load(std::memory_order_acquire)];
+        other->post([other, e, secret_number, says, r, p] {
+            if (!e->state || !e->state->site || other->index_ != e->home.load(std::memory_order_acquire)) return;
+            if (e->state->secret_number == secret_number)
+                other->tell_health(e, *e->state, says, r, p, other->context_->clock.now());
+        });
+    } catch (std::bad_alloc const&) {
+        return;  // the next answer says it again
+    }
+}
+
 void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
     if (e->removed || !e->state) return;
+    s->secret_number = static_cast<std::uint8_t>(e->state->secret_number + 1);
     if (!e->state->site) {
         e->state = std::move(s);
         return;
@@ -354,13 +404,13 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
     s->origin = e->state->origin;
     s->site = e->state->site;
     e->state = s;
-    e->refusal_told = false;
-    connections_.note_refused(e->id, false);
     if (e->token) {
         e->token->set_client(s->client_id);
         e->token->fsm.on_secret_replaced(context_->clock.now());
         tokens_.start(e, s);
     }
+    health_.on_replaced(*e);
+    health_.on_entered(*e);
 }
 
 void shard::remove(std::shared_ptr<connection_entry> const& e) {
@@ -370,7 +420,6 @@ void shard::remove(std::shared_ptr<connection_entry> const& e) {
     }
     auto const s = connections_.leave(*e);
     if (e->token) e->token->wake_all();
-    connections_.note_refused(e->id, false);
     s->site->current().end_waits_of(*e);
     if (auto const* const flow = s->site->known_flow_at(s->origin)) s->origin->end_waits_of(*flow, *e);
     ++removed_;
@@ -418,20 +467,15 @@ void shard::on_call_ended() {
     if (stats_->calls_in_flight.value() == 0) wake_drains();
 }
 
-void shard::on_refused(connection_entry& e, event::kind what, char const* detail) noexcept {
-    if (e.removed || e.refusal_told.exchange(true)) return;
-    try {
-        if (!e.token) connections_.note_refused(e.id, true);
-        context_->report({what, e.id, detail});
-    } catch (std::bad_alloc const&) {
-        return;  // the counters have it
-    }
+void shard::begin_check(std::shared_ptr<connection_entry> const& e) {
+    spawn(shared_from_this(), context_->clock, executor(), check(shared_from_this(), e));
 }
 
-void shard::on_accepted(connection_entry& e) noexcept {
-    if (!e.refusal_told.load(std::memory_order_relaxed)) return;
-    e.refusal_told = false;
-    if (!e.token) connections_.note_refused(e.id, false);
+asio::awaitable<void> shard::check(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e) {
+    // What it ends with says nothing that its answer has not.
+    [[maybe_unused]] auto const ended = co_await call(self, e, request::check().priority(priority::background),
+                                                      body_streams(), nullptr);
+    self->health_.on_check_ended(*e);
 }
 
 std::optional<std::size_t> shard::elsewhere(std::string_view site_key) const noexcept {
@@ -448,7 +492,7 @@ void shard::hand_over(std::shared_ptr<connection_entry> const& e, std::shared_pt
     auto const next = all->shards[home];
     next->post([next, e, s, cloud, lessons = std::move(lessons)] { next->take_over(e, s, cloud, lessons.get()); });
     // After the post: a caller that reads the new home posts behind it.
-    e->home.store(static_cast<std::uint32_t>(home), std::memory_order_release);
+    e->home.store(static_cast<std::uint16_t>(home), std::memory_order_release);
 }
 
 void shard::take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,

@@ -2,6 +2,7 @@
 
 #include "engine/app_budgets.hpp"
 #include "engine/connection_entry.hpp"
+#include "engine/connection_health.hpp"
 #include "engine/connection_list.hpp"
 #include "engine/origin_directory.hpp"
 #include "engine/shard_context.hpp"
@@ -38,7 +39,7 @@ class shard_set;
 /** One thread's share of the engine: its sites with their limiters, tokens, origins and calls. Shared nothing.
 
     @par Threads   Everything but `stats`, `life`, `post` and `request_stop` only on its executor. */
-class shard final : public std::enable_shared_from_this<shard>, private site_homes {
+class shard final : public std::enable_shared_from_this<shard>, private site_homes, private check_maker {
 public:
     /// Whoever lets go of it last, on whatever thread: it is destroyed on its executor, or with the executor's context.
     static std::shared_ptr<shard> make(shard_environment e, std::shared_ptr<client_params const> p, std::size_t index,
@@ -100,12 +101,12 @@ public:
     quota_scopes quotas_of(connection_entry const& e, connection_state const& s,
                            std::shared_ptr<budget_share>& over_sites) noexcept;
 
-    /// Jira answers as to anybody, or 401 to an API token.
-    void on_refused(connection_entry& e, event::kind what, char const* detail) noexcept;
-    /// Jira took the credential.
-    void on_accepted(connection_entry& e) noexcept;
     void on_call_ended();
 
+    connection_health& health() noexcept { return health_; }
+    /// What an answer of the connection says of it, on whichever shard it is by now. `s`: of the call that it answers.
+    void tell_health(std::shared_ptr<connection_entry> const& e, connection_state const& s, answer_sign says,
+                     route_id r, call_purpose p, steady_time now) noexcept;
     token_refresher& tokens() noexcept { return tokens_; }
     /// Null once its executor's context is gone.
     std::shared_ptr<shard_context> const& context() const noexcept { return context_; }
@@ -132,12 +133,17 @@ private:
     /// The same on the shard that has the connection now.
     void teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
                          rate_headers const& said) noexcept;
+    void tell_health_elsewhere(std::shared_ptr<connection_entry> const& e, std::uint8_t secret_number, answer_sign says,
+                               route_id r, call_purpose p) noexcept;
     std::optional<std::size_t> elsewhere(std::string_view site_key) const noexcept override;
     void hand_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s, std::size_t home,
                    std::string const& cloud, std::shared_ptr<site_lessons const> lessons) override;
     void take_over(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s,
                    std::string const& cloud, site_lessons const* lessons) noexcept;
     void forget_unused() noexcept;
+
+    void begin_check(std::shared_ptr<connection_entry> const& e) override;
+    static asio::awaitable<void> check(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e);
 
     /// The executor's context is gone: whoever waits here is never resumed. Its caller holds it.
     void abandon() noexcept;
@@ -153,6 +159,7 @@ private:
     std::size_t index_;
 
     connection_list connections_;
+    connection_health health_;
     origin_directory origins_;
     token_refresher tokens_;
     site_directory sites_;
@@ -168,6 +175,8 @@ public:
     std::vector<std::shared_ptr<shard>> shards;
     /// By stop: no call begins any more.
     std::atomic<bool> ended{false};
+    /// What their times are of.
+    engine_clock const* clock = nullptr;
 
     std::size_t home_of(std::string_view site_key) const noexcept;
 };

@@ -2,8 +2,9 @@
 
 namespace jirapool::detail {
 
-void shard_context::report(event const& e) const noexcept {
+void shard_context::report(event e) const noexcept {
     if (!params->on_event) return;
+    e.at = clock.wall();
     try {
         params->on_event(e);
     } catch (...) {

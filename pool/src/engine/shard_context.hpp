@@ -51,7 +51,8 @@ public:
     shard_context(shard_context const&) = delete;
     shard_context& operator=(shard_context const&) = delete;
 
-    void report(event const& e) const noexcept;
+    /// Says when it is.
+    void report(event e) const noexcept;
 
     asio::any_io_executor const executor;
     std::shared_ptr<client_params const> const params;

@@ -122,6 +122,10 @@ asio::awaitable<void> token_refresher::run(std::shared_ptr<token_refresher> self
         answer.reason = "the token was as good as expired when it came";
     } else if (!source.retired) {
         source.current = std::move(newer);
+        auto const left = std::chrono::floor<std::chrono::seconds>(source.fsm.expires() - now);
+        auto const expires = std::chrono::floor<std::chrono::seconds>(self->context_.clock.wall()) + left;
+        e->token_expires.store(static_cast<std::uint32_t>(expires.time_since_epoch().count()),
+                               std::memory_order_relaxed);
     }
     stats.token_refreshes[static_cast<std::size_t>(outcome)].add();
     stats.token_refresh_duration.observe(now - started);
@@ -189,26 +193,14 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
 // Told
 
 void token_refresher::tell(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept {
+    bool const good = outcome == refresh_result::ok;
+    if (!e.token->retired) health_.on_token(e, outcome, reason);
     try {
-        bool const good = outcome == refresh_result::ok;
         e.token->note_failure(good ? std::string() : reason);
-        if (!e.token->retired)
-            connections_.note_refused(e.id, outcome == refresh_result::permanent || e.token->fsm.tokens_refused());
-        if (good || context_.clock.stopped()) return;
-        context_.report({outcome == refresh_result::permanent ? event::kind::credential_refused
-                                                              : event::kind::token_refresh_failed,
-                         e.id, reason});
+        if (outcome != refresh_result::transient || context_.clock.stopped()) return;
+        context_.report({event::kind::token_refresh_failed, e.id, reason});
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
-    }
-}
-
-void token_refresher::tell_refused(connection_entry& e, bool refused) noexcept {
-    try {
-        if (!e.token->retired) connections_.note_refused(e.id, refused);
-        if (refused) context_.report({event::kind::credential_refused, e.id, "Jira refuses each new token of it"});
-    } catch (std::bad_alloc const&) {
-        return;  // the counters have it
     }
 }
 
@@ -259,6 +251,11 @@ void token_source::wake_all() {
 
 void token_source::on_time() {
     auto const now = refresher_.context().clock.now();
+    // Jira refuses each token of it: the next try is a call's, or that of who asks for a check.
+    if (!calls_wait() && entry_.health.load().rests(now)) {
+        refresher_.context().clock.set(*this, *entry_.health.load().until());
+        return;
+    }
     fsm.on_timer(now, refresher_.context().random);
     if (calls_wait() && fsm.overtake_due(now)) refresher_.spawn_for(entry_);
     else refresher_.start_for(entry_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/connection_health.hpp"
 #include "engine/connection_list.hpp"
 #include "engine/origin_directory.hpp"
 #include "engine/shard_context.hpp"
@@ -21,8 +22,8 @@ struct token_exchange;
 class token_refresher {
 public:
     /// Keeps references: to what the owner has, of which nothing is used once its executor's context is gone.
-    token_refresher(shard_context& c, connection_list& l, origin_directory& o)
-        : context_(c), connections_(l), origins_(o), endpoint_(c.params->tokens, c.shards) {}
+    token_refresher(shard_context& c, connection_list& l, origin_directory& o, connection_health& h)
+        : context_(c), connections_(l), origins_(o), health_(h), endpoint_(c.params->tokens, c.shards) {}
     token_refresher(token_refresher const&) = delete;
     token_refresher& operator=(token_refresher const&) = delete;
 
@@ -35,8 +36,6 @@ public:
     void spawn(std::shared_ptr<connection_entry> e, std::shared_ptr<connection_state> s);
     void start_for(connection_entry const& e) { start(connections_.holder_of(e), e.state); }
     void spawn_for(connection_entry const& e) { spawn(connections_.holder_of(e), e.state); }
-    /// Jira refuses each new token of the credential, or takes them again.
-    void tell_refused(connection_entry& e, bool refused) noexcept;
 
     token_endpoint& endpoint() noexcept { return endpoint_; }
     shard_context& context() const noexcept { return context_; }
@@ -54,6 +53,7 @@ private:
     shard_context& context_;
     connection_list& connections_;
     origin_directory& origins_;
+    connection_health& health_;
     std::weak_ptr<void> owner_;
     token_endpoint endpoint_;
 };

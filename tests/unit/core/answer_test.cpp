@@ -17,7 +17,7 @@ answer_class of(int status, connection_kind kind, std::string_view header = {}, 
     r.set_status(status);
     if (!header.empty()) r.add_header(header, value);
     r.mutable_body().append(body.data(), body.size());
-    return classify(r, kind);
+    return judge(r, kind).what;
 }
 
 constexpr auto personal = connection_kind::personal_api_token;
@@ -51,6 +51,97 @@ TEST_CASE("answer: 429 is limited, the gateway's 5xx are transient, 500 is deliv
     for (int status : {502, 503, 504}) CHECK(of(status, personal) == answer_class::transient);
     CHECK(of(500, personal) == answer_class::delivered);
     CHECK(of(303, personal) == answer_class::delivered);
+}
+
+TEST_CASE("answer: what each row of the fact sheet says of the call and of the connection") {
+    using c = answer_class;
+    using s = answer_sign;
+    constexpr auto service = connection_kind::service_api_token;
+    constexpr std::string_view json404 = R"({"errorMessages":["Issue does not exist"],"errors":{}})";
+    constexpr std::string_view page404 =
+        "<!DOCTYPE html><html><head><title>Atlassian Cloud Notifications - Page Unavailable</title></head></html>";
+    constexpr std::string_view edge = "\xef\xbb\xbf\n <HTML><H1>ERROR: The request could not be satisfied</H1></HTML>";
+    struct {
+        int status;
+        connection_kind kind;
+        std::string_view header;
+        std::string_view value;
+        std::string_view body;
+        c what;
+        s says;
+    } const rows[] = {
+        {200, personal, {}, {}, "{}", c::delivered, s::works},
+        {204, oauth, {}, {}, {}, c::delivered, s::works},
+        {200, personal, "x-seraph-loginreason", "OK", "[]", c::delivered, s::works},
+        {200, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", "[]", c::anonymous, s::ignored_credential},
+        {404, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", json404, c::anonymous, s::ignored_credential},
+        {403, personal, "x-seraph-loginreason", "AUTHENTICATION_DENIED", "{}", c::anonymous, s::ignored_credential},
+        {400, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", "{}", c::anonymous, s::ignored_credential},
+        {401, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", "no", c::unauthorized, s::refused_credential},
+        {429, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", "{}", c::limited, s::none},
+        {503, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", "{}", c::transient, s::none},
+        {500, personal, "x-seraph-loginreason", "AUTHENTICATED_FAILED", "{}", c::delivered, s::none},
+        {303, personal, {}, {}, {}, c::delivered, s::none},
+        {401,
+         oauth,
+         {},
+         {},
+         R"({"code":401,"message":"Unauthorized; scope does not match"})",
+         c::scope_mismatch,
+         s::lacks_scope},
+        {401, service, "x-failure-category", "FAILURE_CLIENT_SCOPE_CHECK", {}, c::scope_mismatch, s::lacks_scope},
+        {401, service, {}, {}, R"({"code":401,"message":"Unauthorized"})", c::unauthorized, s::refused_credential},
+        {401, personal, "x-failure-category", "FAILURE_CLIENT_AUTH_MISMATCH", {}, c::unauthorized, s::wrong_host},
+        {401, personal, {}, {}, "login required", c::unauthorized, s::refused_credential},
+        {403,
+         oauth,
+         {},
+         {},
+         R"({"code":403,"message":"The app is not installed on this instance"})",
+         c::maybe_expired,
+         s::not_installed},
+        {403,
+         service,
+         {},
+         {},
+         R"({"code":403,"message":"The app is not installed on this instance"})",
+         c::delivered,
+         s::not_installed},
+        {403, personal, {}, {}, json404, c::delivered, s::none},
+        {403, oauth, {}, {}, json404, c::maybe_expired, s::none},
+        {403, personal, {}, {}, "XSRF check failed", c::delivered, s::xsrf_refused},
+        {403, personal, {}, {}, edge, c::delivered, s::edge_refused},
+        {400, personal, {}, {}, edge, c::delivered, s::edge_refused},
+        {405, service, {}, {}, "<html>nginx</html>", c::delivered, s::edge_refused},
+        {400, personal, {}, {}, json404, c::delivered, s::none},
+        {404, personal, {}, {}, json404, c::delivered, s::none},
+        {404, oauth, {}, {}, json404, c::maybe_expired, s::none},
+        {404, personal, {}, {}, page404, c::delivered, s::unknown_site},
+        {404, personal, {}, {}, "<html>no such page of an add-on</html>", c::delivered, s::none},
+        {404, service, {}, {}, page404, c::delivered, s::unknown_site},
+        {404, oauth, {}, {}, R"({"code":404,"message":"Not Found"})", c::maybe_expired, s::unknown_site},
+        {404, service, {}, {}, {}, c::delivered, s::none},
+        {410,
+         personal,
+         {},
+         {},
+         R"({"errorMessages":["The requested API has been removed."]})",
+         c::delivered,
+         s::endpoint_removed},
+        {409, personal, {}, {}, "{}", c::delivered, s::none},
+        {413, personal, {}, {}, "{}", c::delivered, s::none},
+        {502, personal, {}, {}, edge, c::transient, s::none},
+    };
+    for (auto const& row : rows) {
+        INFO(row.status << " " << row.value << " " << row.body);
+        response r;
+        r.set_status(row.status);
+        if (!row.header.empty()) r.add_header(row.header, row.value);
+        r.mutable_body().append(row.body.data(), row.body.size());
+        auto const verdict = judge(r, row.kind);
+        CHECK(verdict.what == row.what);
+        CHECK(verdict.says == row.says);
+    }
 }
 
 TEST_CASE("token_answer: what Atlassian answers is read") {

@@ -336,7 +336,7 @@ TEST_CASE("faults: C6 a server that says it did not act is told from one that ma
         r.set_status(c.status);
         if (c.connection != nullptr) r.add_header("CONNECTION", c.connection);
         for (auto const kind : {connection_kind::personal_api_token, connection_kind::service_oauth})
-            CHECK(classify(r, kind) == c.what);
+            CHECK(judge(r, kind).what == c.what);
         CHECK(not_processed(r, true) == c.reused);
         CHECK(not_processed(r, false) == c.not_reused);
     }

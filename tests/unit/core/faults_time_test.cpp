@@ -123,6 +123,15 @@ TEST_CASE("faults: C2 each duration of the params at its ends is refused by name
          [](auto d) {
              token_params p;
              p.refused_memory = std::chrono::floor<seconds>(d);
+             p.refused_memory_max = seconds::max();
+             return why_invalid(p);
+         },
+         false, true},
+        {"token_params::refused_memory_max",
+         [](auto d) {
+             token_params p;
+             p.refused_memory = 1s;
+             p.refused_memory_max = std::chrono::floor<seconds>(d);
              return why_invalid(p);
          },
          false, true},
@@ -207,6 +216,7 @@ TEST_CASE("faults: C2 a refusal that is remembered for ever is, and asks nothing
     for (auto const memory : {seconds(1), seconds::max() - 1s, seconds::max()}) {
         token_params p;
         p.refused_memory = memory;
+        p.refused_memory_max = memory;
         REQUIRE(why_invalid(p) == nullptr);
         random_engine random{7};
         token_endpoint endpoint(p);

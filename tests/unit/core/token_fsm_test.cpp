@@ -112,16 +112,37 @@ TEST_CASE("token_fsm: Retry-After is a floor for the next refresh") {
     CHECK(m.fsm.next_refresh() >= now + 120s);
 }
 
-TEST_CASE("token_fsm: a refusal for good fails calls at once, is forgotten after a while, and ends with a new secret") {
+TEST_CASE(
+    "token_fsm: a refusal for good fails calls at once, is asked about ever more seldom, and ends with a new secret") {
     machine m;
-    REQUIRE(m.fsm.on_need(t0) == token_need::refresh_then_wait);
-    m.fsm.on_refresh_failed(refresh_failure::permanent, t0, std::nullopt, m.random);
-    CHECK(m.fsm.on_need(t0 + 1s) == token_need::refused);
-    CHECK(m.fsm.on_need(t0 + 59s) == token_need::refused);
-    CHECK(m.fsm.on_need(t0 + 60s) == token_need::refresh_then_wait);
-    m.fsm.on_refresh_failed(refresh_failure::permanent, t0 + 60s, std::nullopt, m.random);
-    m.fsm.on_secret_replaced(t0 + 61s);
-    CHECK(m.fsm.on_need(t0 + 61s) == token_need::refresh_then_wait);
+    auto now = t0;
+    for (auto const memory : {1h, 2h, 4h, 8h, 16h, 24h, 24h}) {
+        REQUIRE(m.fsm.on_need(now) == token_need::refresh_then_wait);
+        m.fsm.on_refresh_failed(refresh_failure::permanent, now, std::nullopt, m.random);
+        CHECK(m.fsm.on_need(now + 1s) == token_need::refused);
+        now += memory;
+        CHECK(m.fsm.on_need(now - 1s) == token_need::refused);
+    }
+    m.refresh(now);  // a person repaired it, and it fails again: from the beginning
+    now = m.fsm.next_refresh();
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::permanent, now, std::nullopt, m.random);
+    CHECK(m.fsm.next_refresh() == now + 1h);
+    m.fsm.on_secret_replaced(now + 1s);
+    CHECK(m.fsm.on_need(now + 1s) != token_need::refused);
+    CHECK(m.fsm.refreshing());
+}
+
+TEST_CASE("token_fsm: a token that Jira refuses too has the endpoint not asked before its refusal is forgotten") {
+    machine m;
+    m.refresh(t0);
+    auto const now = m.fsm.next_refresh();
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::permanent, now, std::nullopt, m.random);
+    CHECK(m.fsm.on_rejected(1, now + 1s) == token_rejection::need_newer);
+    CHECK_FALSE(m.fsm.usable(now + 1s));
+    CHECK(m.fsm.on_need(now + 1s) == token_need::refused);
+    CHECK(m.fsm.on_need(now + m.params.refused_memory) == token_need::refresh_then_wait);
 }
 
 TEST_CASE("token_fsm: a refusal for good leaves a token that still lives in use") {
@@ -289,6 +310,6 @@ TEST_CASE("token_fsm: a token refused in its old age makes the fresh ones' refus
     m.refresh(t0 + 1000s);
     CHECK(m.fsm.on_rejected(3, t0 + 1001s) == token_rejection::need_newer);
     m.refresh(t0 + 1001s);
-    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver_and_tell);
+    CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver);
     CHECK(m.fsm.on_rejected(4, t0 + 1003s) == token_rejection::deliver);
 }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 namespace jirapool::cli {
 namespace {
@@ -84,7 +85,7 @@ std::string to_text(check_options const& o, connections_report const& r) {
 }  // namespace
 
 int check(check_options o) {
-    auto const [r, warning] = tools::load_guarded(o.file);
+    auto [r, warning] = tools::load_guarded(o.file);
     if (!warning.empty()) tools::tell(fmt::format("jirapool: WARNING: {}\n", warning));
     if (!r) {
         auto const f = r.error();
@@ -92,6 +93,7 @@ int check(check_options o) {
         tools::tell(fmt::format("jirapool: {}: {}\n", tools::printable(o.file), f.describe()));
         return printed ? bad_usage : failed;
     }
+    if (o.live) return check_live(std::move(o.how), *std::move(r));
     if (!tools::print("jirapool", o.json ? to_json(o, *r, nullptr, warning) : to_text(o, *r))) return failed;
     return r->total == r->connections.size() ? ok : not_ok;
 }

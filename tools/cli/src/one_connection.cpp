@@ -1,5 +1,7 @@
 #include "one_connection.hpp"
 
+#include "reach.hpp"
+
 #include <jirapool/tools/process.hpp>
 #include <jirapool/tools/secrets.hpp>
 #include <jirapool/tools/text.hpp>
@@ -13,11 +15,7 @@ namespace jirapool::cli {
 namespace {
 
 client_params params_of(connect_options const& o) {
-    client_params p;
-    p.user_agent = "jirapool-cli/" JIRAPOOL_VERSION;
-    p.connect_to = o.connect_to;
-    p.tls.ca_file = o.ca_file;
-    p.executor_is_serial = true;
+    auto p = reach_params(o.connect_to, o.ca_file);
     // A call goes on to dial until its time is over: whoever waits for that shall know.
     p.on_event = [told = false](event const& e) mutable {
         if (e.what != event::kind::dial_failed && e.what != event::kind::token_refresh_failed) return;

@@ -40,6 +40,7 @@ struct raw_options {
     listen_options listen;
 
     // One for each command: CLI11 also sets the options of those that are not used, from the environment.
+    std::vector<std::string> check_connect_to;
     std::vector<std::string> call_connect_to;
     std::vector<std::string> create_connect_to;
     std::vector<std::string> ensure_connect_to;
@@ -50,6 +51,7 @@ struct raw_options {
     std::string data;
     std::vector<std::string> headers;
     double timeout_s = 0;
+    double check_timeout_s = 30;
     secret_source create_secret;
     secret_source ensure_secret;
     secret_source listen_secret;
@@ -68,25 +70,42 @@ struct subcommands {
     CLI::Option* timeout = nullptr;
 };
 
+void add_reach_options(CLI::App& to, std::string& ca_file, std::vector<std::string>& connect_to) {
+    to.add_option("--connect-to", connect_to,
+                  "Connect to this address instead: for one host or, without HOST, all of them; may be repeated")
+        ->type_name("[HOST:]ADDR:PORT")
+        ->allow_extra_args(false);
+    to.add_option("--ca", ca_file, "Trust these certificate authorities (PEM) instead of the system's")
+        ->type_name("FILE");
+}
+
 void add_connect_options(CLI::App& to, connect_options& at, std::vector<std::string>& connect_to) {
     to.add_option("ID", at.id, "Connection to use")->required();
     to.add_option("--connections", at.connections_file, "Connections file (JSON); only this connection of it is used")
         ->type_name("FILE")
         ->envname("JIRAPOOL_CONNECTIONS")
         ->required();
-    to.add_option("--connect-to", connect_to,
-                  "Connect to this address instead: for one host or, without HOST, all of them; may be repeated")
-        ->type_name("[HOST:]ADDR:PORT")
-        ->allow_extra_args(false);
-    to.add_option("--ca", at.ca_file, "Trust these certificate authorities (PEM) instead of the system's")
-        ->type_name("FILE");
+    add_reach_options(to, at.ca_file, connect_to);
 }
 
 void add_check(CLI::App& cli, subcommands& sub, raw_options& raw) {
-    sub.check = cli.add_subcommand("check", "Say of each connection of a file whether it can be used; sends nothing");
+    sub.check = cli.add_subcommand(
+        "check", "Say of each connection of a file whether it can be used; sends nothing but with --live");
     sub.check->add_option("FILE", raw.check.file, "Connections file (JSON)")->required();
     sub.check->add_flag("--json", raw.check.json, "Print JSON");
     sub.check->add_flag("-q,--quiet", raw.check.quiet, "Print only what is wrong");
+    auto* const live = sub.check->add_flag("--live", raw.check.live,
+                                           "Ask Jira on each: whether it works, who it is, what it may, and how fast");
+    sub.check->add_option("--parallel", raw.check.how.parallel, "Connections that are asked at a time")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str()
+        ->needs(live);
+    sub.check->add_option("--timeout", raw.check_timeout_s, "Of each question")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.001, 3600.0))
+        ->capture_default_str()
+        ->needs(live);
+    add_reach_options(*sub.check, raw.check.how.ca_file, raw.check_connect_to);
 }
 
 void add_call(CLI::App& cli, subcommands& sub, raw_options& raw) {
@@ -178,6 +197,10 @@ void add_webhook(CLI::App& cli, subcommands& sub, raw_options& raw) {
     add_listen(sub, raw);
 }
 
+std::chrono::milliseconds milliseconds_of(double seconds) {
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
+
 [[noreturn]] void refuse(std::string const& what) { throw std::invalid_argument(what); }
 
 method method_named(std::string name) {
@@ -231,15 +254,14 @@ void take_over_call(subcommands const& sub, raw_options& raw) {
         c.content_type = value;
     }
     if (sub.data->count() != 0) c.body = read_body(raw.data);
-    if (sub.timeout->count() != 0)
-        c.timeout = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(raw.timeout_s));
+    if (sub.timeout->count() != 0) c.timeout = milliseconds_of(raw.timeout_s);
 }
 
-void take_over_addresses(connect_options& at, std::vector<std::string> const& texts) {
+void take_over_addresses(std::vector<address_override>& to, std::vector<std::string> const& texts) {
     for (auto const& text : texts) {
         auto parsed = tools::parse_connect_to(text);
         if (!parsed) refuse("--connect-to: " + parsed.error().rule());
-        at.connect_to.push_back(std::move(*parsed));
+        to.push_back(std::move(*parsed));
     }
 }
 
@@ -253,22 +275,28 @@ void take_over_secret(secret& to, secret_source const& from) {
 command take_over_spec(make_webhook_options& make, secret_source const& secret,
                        std::vector<std::string> const& connect_to) {
     if (make.url.empty() && make.base.empty()) refuse("--url or --base is required");
-    take_over_addresses(make.at, connect_to);
+    take_over_addresses(make.at.connect_to, connect_to);
     take_over_secret(make.signing_secret, secret);
     return std::move(make);
 }
 
 command take_over(subcommands const& sub, raw_options& raw) {
-    if (*sub.check) return std::move(raw.check);
+    if (*sub.check) {
+        take_over_addresses(raw.check.how.connect_to, raw.check_connect_to);
+        raw.check.how.timeout = milliseconds_of(raw.check_timeout_s);
+        raw.check.how.json = raw.check.json;
+        raw.check.how.quiet = raw.check.quiet;
+        return std::move(raw.check);
+    }
     if (*sub.call) {
-        take_over_addresses(raw.call.at, raw.call_connect_to);
+        take_over_addresses(raw.call.at.connect_to, raw.call_connect_to);
         take_over_call(sub, raw);
         return std::move(raw.call);
     }
     if (*sub.create) return take_over_spec(raw.create, raw.create_secret, raw.create_connect_to);
     if (*sub.ensure) return take_over_spec(raw.ensure, raw.ensure_secret, raw.ensure_connect_to);
     if (*sub.list) {
-        take_over_addresses(raw.list.at, raw.list_connect_to);
+        take_over_addresses(raw.list.at.connect_to, raw.list_connect_to);
         return std::move(raw.list);
     }
     if (*sub.listen) {
@@ -278,7 +306,7 @@ command take_over(subcommands const& sub, raw_options& raw) {
     }
     std::size_t i = 0;
     while (!*sub.one[i]) ++i;
-    take_over_addresses(raw.one[i].at, raw.one_connect_to[i]);
+    take_over_addresses(raw.one[i].at.connect_to, raw.one_connect_to[i]);
     return std::move(raw.one[i]);
 }
 

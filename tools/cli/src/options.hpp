@@ -1,5 +1,7 @@
 #pragma once
 
+#include "live_check.hpp"
+
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/secret.hpp>
 #include <jirapool/pool/params.hpp>
@@ -19,6 +21,8 @@ struct check_options {
     std::string file;
     bool json = false;
     bool quiet = false;
+    bool live = false;  ///< Jira is asked, too
+    live_check_options how;
 };
 
 /// For what sends: where the connection is described, and how its hosts are reached.

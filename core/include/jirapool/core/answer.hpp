@@ -10,8 +10,13 @@
 
 namespace jirapool {
 
+/// What an answer means for the call, and what it says of the connection.
+struct answer_verdict {
+    answer_class what = answer_class::delivered;
+    answer_sign says = answer_sign::none;
+};
 /// Reads status, headers and at most the first bytes of the body.
-answer_class classify(response const& r, connection_kind kind) noexcept;
+answer_verdict judge(response const& r, connection_kind kind) noexcept;
 
 /** An answer with this head has in its body what was asked for: 2xx, and not what Jira tells anybody whose credential it
     ignored. What an error says is for whoever classifies it. */

@@ -63,6 +63,10 @@ struct connection_options {
     std::chrono::milliseconds timeout{30'000};
     /// The number of turns that this connection's site gets when sites queue for an origin's channels. 1 to 100.
     unsigned weight = 1;
+    /// When the credential ends, if its owner knows: Atlassian's API tokens live for a year at most, and nothing that they can call
+    /// tells their end (core/doc/jira-cloud.md, 2.1). An event comes 30, 7 and 1 days before and at the end. After 1970, before 2106.
+    /// In a file: `"expires_at": "2027-03-01"` or `"2027-03-01T12:00:00Z"`.
+    std::optional<std::chrono::sys_seconds> expires_at = std::nullopt;
 };
 
 /** A checked connection: what `make_connection_config` let through.

@@ -46,7 +46,7 @@ enum class errc {
     connection_removed = 43,     ///< The connection was removed, before the call or while it waited.
     limited_past_deadline = 44,  ///< A limit stays closed for longer than the call may last; nothing was sent.
     queue_full = 45,             ///< The bounded queue before the limiter or the pool has no room.
-    credential_refused = 46,     ///< The token endpoint refused the credential for good; remembered for a while.
+    credential_refused = 46,     ///< The token endpoint or Jira refused the credential, which rests for a while.
     token_unavailable = 47,      ///< No valid token, and the token endpoint did not give one in time.
     anonymous_answer = 48,       ///< Jira ignored the credential and answered as to anybody (x-seraph-loginreason).
 

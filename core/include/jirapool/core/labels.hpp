@@ -10,7 +10,7 @@ namespace jirapool {
 /// What an answer means for the call, the token, the limiter and the connection (core/doc/jira-cloud.md, 2.5).
 enum class answer_class : std::uint8_t {
     delivered,     ///< the caller gets it: any status that nothing below claims
-    anonymous,     ///< 2xx, but Jira ignored the credential
+    anonymous,     ///< not 401, but Jira ignored the credential
     unauthorized,  ///< 401 that a new token may cure, or that says an API token is bad
     maybe_expired,  ///< 403 or 404 on an OAuth connection: the gateway's answer to an expired token, if it is past expiry
     scope_mismatch,  ///< 401 that no refresh cures: the token lacks a scope
@@ -20,6 +20,24 @@ enum class answer_class : std::uint8_t {
 inline constexpr std::size_t answer_class_count = 7;
 /// The enumerator's name, as a metric's label has it.
 char const* to_string(answer_class a) noexcept;
+
+/// What an answer says of the connection that asked, beside what it means for the call (core/doc/jira-cloud.md, 2.5).
+enum class answer_sign : std::uint8_t {
+    none,                ///< nothing: limits, failures of the server, what only the caller understands
+    works,               ///< 2xx, and Jira took the credential
+    ignored_credential,  ///< Jira answered as to anybody
+    refused_credential,  ///< 401
+    wrong_host,        ///< 401: an API token with scopes, which works through the gateway alone, on the site's own host
+    lacks_scope,       ///< 401 that names a scope
+    not_installed,     ///< 403: the credential is not granted for this cloud ID, or not the family of scopes
+    unknown_site,      ///< 404 of the edge: the site or cloud ID is unknown, renamed or suspended
+    edge_refused,      ///< 400, 403 or 405 in HTML: the edge refused the request, and Jira never saw it
+    endpoint_removed,  ///< 410: Atlassian removed what was asked for
+    xsrf_refused,      ///< 403: Jira takes the caller for a browser
+};
+inline constexpr std::size_t answer_sign_count = 11;
+/// The enumerator's name.
+char const* to_string(answer_sign s) noexcept;
 
 /// `RateLimit-Reason` of a 429: what the limit that was hit holds for.
 enum class limit_reason : std::uint8_t {

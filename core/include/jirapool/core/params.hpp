@@ -103,8 +103,11 @@ struct token_params {
     /// more in a second, of which some waited for a channel. Greater than 0.
     double exchanges_per_second = 90;
     /// How long a refusal for good (`invalid_client`, `access_denied`) is remembered: calls fail at once, without asking
-    /// the endpoint again. Then it is asked again, since a person may have repaired the credential.
-    std::chrono::seconds refused_memory{60};
+    /// the endpoint again. Then it is asked again, since a person may have repaired the credential; `connections::replace` asks at
+    /// once.
+    std::chrono::seconds refused_memory{3'600};
+    /// The longest such time: it doubles with each refusal in a row.
+    std::chrono::seconds refused_memory_max{86'400};
     /// The time over which refreshes spread that no call waits for, after the machine slept through the moments of many.
     std::chrono::seconds wake_spread{60};
 };

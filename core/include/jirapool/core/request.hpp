@@ -22,6 +22,12 @@ std::string_view to_string(method m) noexcept;
 /// Who goes first when a site's limit makes calls wait: everything interactive before anything in the background.
 enum class priority : std::uint8_t { interactive, background };
 
+/// What a request is made for.
+enum class call_purpose : std::uint8_t {
+    answer,  ///< somebody wants its answer
+    check,   ///< to learn whether the connection works: request::check
+};
+
 /** What to ask of Jira: a value, built in one expression.
 
     `request::put("/rest/api/3/issue/ABC-1").json(body).timeout(5s)`
@@ -39,6 +45,15 @@ public:
     static request put(std::string target) { return {jirapool::method::put, std::move(target)}; }
     static request patch(std::string target) { return {jirapool::method::patch, std::move(target)}; }
     static request delete_(std::string target) { return {jirapool::method::delete_, std::move(target)}; }
+
+    /** A check of the connection: `GET /rest/api/3/myself`, which Jira answers to nobody whose credential it does not know. It is
+        sent also while a refused credential rests, and what is answered decides on connection::status. `connection::verify` makes
+        one; with async_call it is the same for any completion token. */
+    static request check() {
+        request r(jirapool::method::get, "/rest/api/3/myself");
+        r.purpose_ = call_purpose::check;
+        return r;
+    }
 
     /// Adds a header. Host, User-Agent (client_params::user_agent), Authorization, Cookie, Origin, Referer, Connection and the framing
     /// headers belong to the library, and none overrides the method: such a call ends with invalid_header. `Accept` takes
@@ -87,6 +102,7 @@ public:
     jirapool::priority priority() const noexcept { return priority_; }
     std::optional<bool> resendable() const noexcept { return resendable_; }
     bool explains() const noexcept { return explain_; }
+    call_purpose purpose() const noexcept { return purpose_; }
 
 private:
     std::string target_;
@@ -97,6 +113,7 @@ private:
     std::optional<bool> resendable_;
     jirapool::method method_;
     jirapool::priority priority_ = jirapool::priority::interactive;
+    call_purpose purpose_ = call_purpose::answer;
     bool explain_ = false;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/error.hpp>
 #include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
@@ -141,6 +142,8 @@ struct shard_stats {
     by<histogram, stage_count> stage_duration;  ///< only stages in which the call spent time
     by<counter, stage_count> timeouts;          ///< calls that ended with errc::timeout, by where they were
     gauge calls_in_flight;
+    by<counter, outcome_count>
+        checks;  ///< those whose request was request::check, and that are in none of the above but the gauge
 
     // Exchanges
     by<counter, answer_class_count> answers;
@@ -189,6 +192,7 @@ struct shard_stats {
     // What there is
     gauge sites;
     by<gauge, connection_kind_count> connections;
+    by<gauge, connection_condition_count> conditions;  ///< connections by whether they work: see connection_status
 };
 
 }  // namespace jirapool

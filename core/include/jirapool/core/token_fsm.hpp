@@ -30,7 +30,6 @@ enum class token_rejection : std::uint8_t {
     resend,      ///< a newer token is held already
     need_newer,  ///< the token is dropped: go to on_need and wait for the next generation
     deliver,     ///< fresh tokens were refused too, and it is too soon for another one: the caller gets the answer
-    deliver_and_tell,  ///< the same, for the first time: a person must know
 };
 
 enum class refresh_failure : std::uint8_t {
@@ -131,8 +130,8 @@ public:
 
     /// The token of generation `used` was refused.
     token_rejection on_rejected(token_generation used, steady_time now) noexcept;
-    /// The token of generation `used` was good. True: the first one behind deliver_and_tell.
-    bool on_accepted(token_generation used, steady_time now) noexcept;
+    /// The token of generation `used` was good.
+    void on_accepted(token_generation used, steady_time now) noexcept;
 
     /// The secret was replaced: the token stays in use, a refresh with the new secret is due now, a refusal is forgotten.
     void on_secret_replaced(steady_time now) noexcept;
@@ -142,8 +141,6 @@ public:
     bool refused(steady_time now) const noexcept { return refused_ && !refreshing() && now < next_refresh_; }
     /// Calls that have no token need not wait: nobody can be asked for one until a person has done something.
     bool out_of_reach() const noexcept { return endpoint_->out_of_reach(); }
-    /// Between deliver_and_tell and the next token that is good.
-    bool tokens_refused() const noexcept { return told_refused_; }
     token_generation generation() const noexcept { return generation_; }
     /// In a row.
     std::uint16_t failures() const noexcept { return failures_; }
@@ -168,6 +165,7 @@ private:
     std::uint32_t number_;
     std::uint16_t failures_ = 0;    // in a row
     std::uint16_t rejections_ = 0;  // forced refreshes in a row whose token did not prove itself
+    std::uint8_t refusals_ = 0;     // for good, in a row
     std::uint8_t running_ = 0;      // exchanges
     std::uint8_t late_ = 0;         // exchanges that another one has overtaken
     std::uint8_t chance_ = 0;       // this token's, in proved_from
@@ -176,7 +174,6 @@ private:
     bool held_back_ : 1 = false;        // by the endpoint's outage
     bool has_turn_ : 1 = false;         // at next_refresh_, by the endpoint's pace
     bool told_when_ : 1 = false;        // by the endpoint, to come back
-    bool told_refused_ : 1 = false;     // deliver_and_tell was said
     bool secret_replaced_ : 1 = false;  // while a refresh with the old secret runs
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/stats.hpp>
@@ -41,6 +42,7 @@ inline char const* version_value(std::size_t) noexcept { return version(); }
 
 namespace labels {
 inline constexpr label kind{"kind", connection_kind_count, detail::value_of<connection_kind>};
+inline constexpr label condition{"condition", connection_condition_count, detail::value_of<connection_condition>};
 inline constexpr label outcome{"outcome", outcome_count, detail::value_of<jirapool::outcome>};
 inline constexpr label stage{"stage", stage_count, detail::value_of<jirapool::stage>};
 inline constexpr label answer_class{"class", answer_class_count, detail::value_of<jirapool::answer_class>};
@@ -82,6 +84,8 @@ inline constexpr std::array all_series{
 
     series{"jirapool_sites", series_type::gauge, "sites", {}, "Jira Cloud sites behind the connections."},
     series{"jirapool_connections", series_type::gauge, "connections", {labels::kind}, "Configured Jira connections."},
+    series{"jirapool_connection_conditions", series_type::gauge, "connections", {labels::condition},
+           "Connections, by whether they work and why not."},
     series{"jirapool_credentials_refused", series_type::gauge, "credentials", {},
            "Credentials that are refused at present, by the token endpoint for good or by Jira: a person must act."},
 
@@ -95,6 +99,9 @@ inline constexpr std::array all_series{
            "Time that calls spent in each stage; a call counts only in stages it spent time in."},
     series{"jirapool_timeouts_total", series_type::counter, "calls", {labels::stage},
            "Calls that ended because their deadline or a stage's limit passed, by where they were."},
+
+    series{"jirapool_checks_total", series_type::counter, "checks", {labels::outcome},
+           "Checks of whether a connection works that ended; they are no calls."},
 
     series{"jirapool_answers_total", series_type::counter, "answers", {labels::answer_class},
            "Answers of Jira, one per exchange, by what they mean."},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/connection_config.hpp>
+#include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/result.hpp>
@@ -127,6 +128,22 @@ public:
     std::string const& id() const noexcept;
     /// The kind of credential that the connection has.
     connection_kind kind() const noexcept;
+    /// The host that its requests and credential go to.
+    std::string_view host() const noexcept;
+    /// Its site, as it was configured: the cloud ID, or for a personal API token the site's host.
+    std::string_view site() const noexcept;
+
+    /** Whether it works, since when, and if not, whose move it is: what the answers so far have shown. It asks nobody, and costs some
+        nanoseconds. */
+    connection_status status() const noexcept;
+
+    /** Finds out whether the connection works, by `GET /rest/api/3/myself` on the same road as any call (request::check), also while
+        a refused credential rests.
+
+        @return the state behind it; or why Jira could not be asked, as the errors of `call`: stopped, timeout, connect_failed, ….
+        @par Cancellation, Threads, Lifetime   As for call. For other completion tokens: `async_call(request::check(), token)`, and
+                      then status. */
+    asio::awaitable<result<connection_status>> verify() const;
 
     /** Makes one call when it is awaited, and completes with Jira's answer or with why there is none.
 
@@ -153,11 +170,11 @@ public:
         - boost::system::errc::not_enough_memory: memory ran out; nothing else is changed by it.
 
         @par Errors of the credential
-        - credential_refused: the token endpoint refused the credential for good, and that is remembered for
-          token_params::refused_memory. Nothing was sent.
+        - credential_refused: the token endpoint refused the credential for good, or Jira did: status() says which. Such a credential
+          rests, so nothing was sent; failure::retry_after says when it is tried again.
         - token_unavailable: no valid token was had in time, or the endpoint's certificate is refused. Nothing was sent.
-        - anonymous_answer: Jira ignored the credential, and answered as to anybody. An API token that is refused with 401 is an
-          answer.
+        - anonymous_answer: Jira ignored the credential, and answered as to anybody. A credential that is refused with 401 is an
+          answer; from then on calls end with credential_refused, once `myself` was refused as well.
 
         @par Errors of the network
         - resolve_failed, connect_failed, tls_failed: no channel to the origin could be opened until the deadline, or for
@@ -234,6 +251,7 @@ private:
 
     explicit connection(std::shared_ptr<detail::connection_entry> entry) noexcept : entry_(std::move(entry)) {}
     static asio::awaitable<result<response>> await_call(connection self, request r, body_streams b);
+    static asio::awaitable<result<connection_status>> await_verify(connection self);
 
     std::shared_ptr<detail::connection_entry> entry_;
 };
@@ -253,7 +271,8 @@ public:
     result<connection> add(connection_config c);
 
     /** Replaces a connection's secret (and e-mail, client id, options), while its id, kind and site stay. Calls in flight end
-        with the old secret; an OAuth token that is still valid stays in use while the new secret is exchanged.
+        with the old secret; an OAuth token that is still valid stays in use while the new secret is exchanged. A connection that did
+        not work is checked at once.
 
         @par Errors   invalid_argument: there is no such id, or kind or site differ; remove and add then. stopped: the client is
                       stopped. */

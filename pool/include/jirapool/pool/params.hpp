@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/params.hpp>
+#include <jirapool/core/time.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -98,6 +99,15 @@ struct wire_params {
     bool compression = true;
 };
 
+/// How the state of connections is looked after (connection::status).
+struct health_params {
+    /// Whether each connection is asked now and then whether it works, also without traffic: `GET /rest/api/3/myself`, once in
+    /// verify_every unless Jira answered it well since. Without it a credential that nobody uses may be dead for long unseen.
+    bool verify = false;
+    /// How often: each connection at least once in this time, evenly spread. At least a minute.
+    std::chrono::seconds verify_every{3'600};
+};
+
 /// Whom to trust.
 struct tls_params {
     /// The PEM file with the certificate authorities to trust instead of the system's, for tests and intercepting proxies; empty
@@ -127,13 +137,32 @@ struct event {
         dial_failed,
         site_unresolved,  ///< a site's cloud ID could not be learned; its limits are kept by host name
         handler_threw,    ///< an exception of a handler of the caller's, on a thread of a runtime, which goes on
+        // A connection's state (connection_status): one event when it falls, one when it is well again.
+        scope_missing,        ///< its credential lacks a scope
+        misconfigured,        ///< its credential belongs to another site or host
+        site_gone,            ///< its site is unknown to Atlassian
+        limited_for_long,     ///< Jira lets none of its calls through for a minute or longer
+        credential_expiring,  ///< its credential ends within 30, 7 or 1 days (connection_options::expires_at)
+        credential_expired,   ///< its credential is past its end
+        healed,               ///< it works again, behind any of these, credential_refused or credential_anonymous
+    };
+    /// How soon somebody should look.
+    enum class severity : std::uint8_t {
+        info,      ///< nobody needs to do anything
+        warning,   ///< it passes by itself, or has time
+        critical,  ///< the connection does not work, and a person must do something
     };
     kind what;               ///< what happened
     std::string connection;  ///< the id of the connection that it concerns; empty when it concerns none
     std::string detail;      ///< more of it, in words
+    wall_time at{};          ///< when
 };
 /// The kind's name, "credential_refused", for a log; "unknown" for a number that is none.
 char const* to_string(event::kind k) noexcept;
+/// How soon somebody should look at an event of that kind.
+event::severity severity_of(event::kind k) noexcept;
+/// The severity's name.
+char const* to_string(event::severity s) noexcept;
 
 /// Everything that can be tuned, and what a client is told.
 struct client_params {
@@ -145,11 +174,12 @@ struct client_params {
     limit_params limits;
     token_params tokens;
     retry_params retries;
+    health_params health;
     /// Where connections go in place of their origins; the first one for a host counts.
     std::vector<address_override> connect_to;
     /// A function that is told of events. It is called on a shard's thread, on several at the same time where there are several,
-    /// and must not block; what it throws is ignored. Events are rare, but for limit_pause and dial_failed: one comes for each
-    /// answer that begins or prolongs a pause, and for each dial.
+    /// and must not block; what it throws is ignored. Events are rare, one for each cause, but for limit_pause and dial_failed: one comes
+    /// for each answer that begins or prolongs a pause, and for each dial.
     std::function<void(event const&)> on_event;
     /// Whether the executor given to `client` runs one handler at a time already, so that no strand is made.
     bool executor_is_serial = false;

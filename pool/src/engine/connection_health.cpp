@@ -1,0 +1,189 @@
+#include "engine/connection_health.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+#include <utility>
+
+namespace jirapool::detail {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Connections are looked at in steps of that, or of one connection if there are fewer.
+constexpr auto step = 1s;
+
+// Whose credential has an end is looked at so often at least: warnings are by the day.
+constexpr auto look = std::chrono::seconds(1h);
+
+event::kind kind_of(connection_fsm const& f) noexcept {
+    switch (f.condition()) {
+    case connection_condition::limited: return event::kind::limited_for_long;
+    case connection_condition::credential_rejected:
+        return f.cause() == condition_cause::anonymous ? event::kind::credential_anonymous
+                                                       : event::kind::credential_refused;
+    case connection_condition::scope_missing: return event::kind::scope_missing;
+    case connection_condition::misconfigured: return event::kind::misconfigured;
+    case connection_condition::site_gone: return event::kind::site_gone;
+    case connection_condition::unknown:
+    case connection_condition::healthy: break;
+    }
+    return event::kind::healed;
+}
+
+}  // namespace
+
+credential_use connection_health::use(connection_entry& e, steady_time now) noexcept {
+    auto f = e.health.load();
+    auto const may = f.use(now);
+    if (may == credential_use::tries) e.health.store(f);
+    return may;
+}
+
+failure connection_health::why_not(connection_entry const& e, steady_time now) const {
+    auto const f = e.health.load();
+    failure why(errc::credential_refused, describe(f.condition(), f.cause()));
+    if (auto const until = f.until(); until && *until > now)
+        why = std::move(why).with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(*until - now));
+    return why;
+}
+
+template <class News>
+void connection_health::move(connection_entry& e, News news, std::string_view reason) noexcept {
+    if (e.removed) return;
+    auto f = e.health.load();
+    auto const before = f.condition();
+    auto const change = news(f);
+    e.health.store(f);
+    connections_.count_condition(e, before, f.condition());
+    if (change.what != condition_change::kind::none) tell(e, f, change.what, reason);
+    if (change.check) check(e);
+}
+
+void connection_health::hear(connection_entry& e, answer_sign says, route_id r, call_purpose p, bool pause,
+                             steady_time now) noexcept {
+    move(e, [&](connection_fsm& f) { return f.on_answer(says, r, e.kind, p, pause, now); });
+}
+
+void connection_health::on_limited(connection_entry& e, steady_time until) noexcept {
+    move(e, [&](connection_fsm& f) { return f.on_limited(until, context_.clock.now()); });
+}
+
+void connection_health::on_token(connection_entry& e, refresh_result r, std::string_view reason) noexcept {
+    if (r == refresh_result::transient) return;
+    auto const now = context_.clock.now();
+    move(
+        e,
+        [&](connection_fsm& f) {
+            return r == refresh_result::ok ? f.on_token_given(now)
+                                           : f.on_token_refused(e.token->fsm.next_refresh(), now);
+        },
+        reason);
+}
+
+void connection_health::on_replaced(connection_entry& e) noexcept {
+    move(e, [&](connection_fsm& f) { return f.on_replaced(context_.clock.now()); });
+}
+
+void connection_health::on_check_ended(connection_entry& e) noexcept {
+    auto f = e.health.load();
+    f.on_check_lost();
+    e.health.store(f);
+}
+
+void connection_health::tell(connection_entry const& e, connection_fsm const& f, condition_change::kind what,
+                             std::string_view reason) noexcept {
+    try {
+        event ev{what == condition_change::kind::healed ? event::kind::healed : kind_of(f), e.id, {}};
+        ev.detail = describe(f.condition(), f.cause());
+        if (f.condition() == connection_condition::scope_missing && f.scope_missing_at())
+            ev.detail.append(": ").append(route(*f.scope_missing_at()).name);
+        if (!reason.empty()) ev.detail.append(" (").append(reason).append(")");
+        context_.report(std::move(ev));
+    } catch (std::bad_alloc const&) {
+        return;  // the state and the gauges have it
+    }
+}
+
+void connection_health::check(connection_entry& e) noexcept {
+    if (context_.clock.stopped() || !e.state || !e.state->site) return;
+    auto f = e.health.load();
+    f.on_check_begun();
+    e.health.store(f);
+    try {
+        checks_.begin_check(connections_.holder_of(e));
+    } catch (std::bad_alloc const&) {
+        on_check_ended(e);  // the next answer of that kind, or round, tries again
+    }
+}
+
+// The rounds
+
+steady_duration connection_health::round() const noexcept {
+    auto const& p = context_.params->health;
+    // Half of it: one that changes its place in the list as another leaves may be passed over once.
+    return p.verify ? saturated(p.verify_every) / 2 : saturated(look);
+}
+
+void connection_health::on_entered(connection_entry& e) noexcept {
+    warn_of_end(e);
+    if (scheduled() || (!context_.params->health.verify && e.expires.load(std::memory_order_relaxed) == 0)) return;
+    look_again(step);
+}
+
+void connection_health::look_again(steady_duration after) noexcept {
+    try {
+        context_.clock.set(*this, later(context_.clock.now(), after));
+    } catch (std::bad_alloc const&) {
+        return;  // the next connection that enters begins anew
+    }
+}
+
+void connection_health::on_time() {
+    auto const& all = connections_.all();
+    auto const now = context_.clock.now();
+    if (all.empty()) return;  // the next that enters begins anew
+    auto const pause = std::max<steady_duration>(step, round() / static_cast<steady_duration::rep>(all.size()));
+    auto const steps = std::max<steady_duration::rep>(1, round() / pause);
+    auto const share = (all.size() + static_cast<std::size_t>(steps) - 1) / static_cast<std::size_t>(steps);
+    for (std::size_t i = 0; i < share && !all.empty(); ++i) {
+        if (next_ >= all.size()) next_ = 0;
+        auto const e = all[next_++];  // held: a user who is told of it may remove it
+        look_at(*e, now);
+    }
+    look_again(pause);
+}
+
+void connection_health::look_at(connection_entry& e, steady_time now) noexcept {
+    warn_of_end(e);
+    auto const f = e.health.load();
+    if (!context_.params->health.verify || f.checking()) return;
+    // Traffic says it as well.
+    if (f.condition() == connection_condition::healthy && f.last_success() > now - round()) return;
+    if (f.condition() == connection_condition::limited && *f.until() > now) return;
+    // Only the token endpoint can take that back, and is asked by itself.
+    if (f.cause() == condition_cause::token_endpoint) return;
+    if (use(e, now) != credential_use::rests) check(e);
+}
+
+void connection_health::warn_of_end(connection_entry& e) noexcept {
+    auto const expires = e.expires.load(std::memory_order_relaxed);
+    if (expires == 0) return;
+    std::chrono::sys_seconds const at(std::chrono::seconds{expires});
+    auto f = e.health.load();
+    auto const days = f.warn(at, context_.clock.wall());
+    e.health.store(f);
+    if (!days) return;
+    try {
+        event ev{*days == 0 ? event::kind::credential_expired : event::kind::credential_expiring, e.id, {}};
+        ev.detail = *days == 0   ? "the credential is past the end that connection_options::expires_at says"
+                    : *days == 1 ? "the credential ends within a day"
+                                 : "the credential ends within " + std::to_string(*days) + " days";
+        context_.report(std::move(ev));
+    } catch (std::bad_alloc const&) {
+        return;
+    }
+}
+
+}  // namespace jirapool::detail
