@@ -150,6 +150,32 @@ TEST_CASE("webhooks: what Jira does not take over is said, and not taken for hea
     CHECK(r.error().rule().find("disabled") != std::string::npos);
 }
 
+TEST_CASE("webhooks: what Jira or the edge says against one is told, whatever its shape") {
+    site s;
+    struct refusal {
+        int status;
+        char const* body;
+        char const* rule;
+    };
+    refusal const all[] = {
+        {400, R"({"errorMessages":["no"],"errors":{"url":"is not valid"}})", "status 400: no; url: is not valid"},
+        {400, R"([{"message":"The name is taken."}])", "status 400: The name is taken."},
+        {403, "<html><title>ERROR: The request could not be satisfied</title>",
+         "status 403: ERROR: The request could not be satisfied"},
+        {409, "", "status 409"},
+    };
+    for (auto const& one : all) {
+        s.f.jira.set_intercept([&](mock::request_view const&) { return mock::scripted_reply(one.status, one.body); });
+        auto const r = s.run(create_webhook(s.c, wanted()));
+        REQUIRE(!r);
+        auto const why = r.error();
+        CHECK(why.code() == errc::webhook_refused);
+        CHECK(why.status() == one.status);
+        CHECK(why.rule() == one.rule);
+    }
+    s.f.jira.set_intercept({});
+}
+
 TEST_CASE("webhooks: one is read, changed, disabled and enabled, and keeps what is not named") {
     site s;
     auto const id = s.ensure().webhook.id;

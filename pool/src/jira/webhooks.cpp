@@ -3,6 +3,7 @@
 #include "jira/callback_url.hpp"
 #include "jira/webhook_plan.hpp"
 
+#include <jirapool/core/jira_error.hpp>
 #include <jirapool/core/json_text.hpp>
 
 #include <simdjson.h>
@@ -136,25 +137,15 @@ failure malformed(connection const& c) {
         .at(stage::body);
 }
 
-/// What Jira says against it, from whichever of its error shapes came.
+/// What Jira says against it.
 failure refused(connection const& c, response const& r) {
-    auto why = "status " + std::to_string(r.status());
-    simdjson::dom::parser parser;
-    simdjson::dom::element doc;
-    simdjson::dom::array messages;
-    std::string_view text;
-    if (!parse(parser, r).get(doc)) {
-        if (!doc["errorMessages"].get(messages)) {
-            for (auto const m : messages)
-                if (!m.get(text)) why.append(": ").append(text.substr(0, 200));
-        } else if (!doc["message"].get(text)) {
-            why.append(": ").append(text.substr(0, 200));
-        }
-    }
+    auto said = read_jira_error(r);
+    auto why = "status " + std::to_string(said.status);
+    if (!said.empty()) why.append(": ").append(said.text());
     return failure(errc::webhook_refused, std::move(why))
-        .with_status(r.status())
+        .with_status(said.status)
         .with_connection(c.id())
-        .with_trace_id(std::string(r.trace_id()))
+        .with_trace_id(std::move(said.trace_id))
         .at(stage::body);
 }
 
