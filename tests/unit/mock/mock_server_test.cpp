@@ -3,19 +3,15 @@
 #include <jirapool/mock/server.hpp>
 
 #include "text.hpp"
+#include "unit/mock/tls_client.hpp"
 
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <sys/stat.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
+#include <atomic>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -27,93 +23,6 @@ using namespace jirapool::mock;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// A blocking TLS client, as simple as can be; every read ends after 10 s.
-class client {
-public:
-    client(server const& s, std::string const& host, SSL_SESSION* resumed = nullptr) {
-        context_.reset(SSL_CTX_new(TLS_client_method()));
-        trust(s.ca_pem());
-        SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
-        socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        timeval const limit{10, 0};
-        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        sockaddr_in to{};
-        to.sin_family = AF_INET;
-        to.sin_port = htons(s.port());
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(socket_, reinterpret_cast<sockaddr const*>(&to), sizeof to) != 0) {
-            ::close(socket_);
-            throw std::runtime_error("no connection");
-        }
-        ssl_.reset(SSL_new(context_.get()));
-        SSL_set_fd(ssl_.get(), socket_);
-        SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
-        SSL_set1_host(ssl_.get(), host.c_str());
-        if (resumed) SSL_set_session(ssl_.get(), resumed);
-        is_connected_ = SSL_connect(ssl_.get()) == 1;
-    }
-    ~client() {
-        // Else OpenSSL takes the end for a failure and spoils the session's ticket.
-        SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        ssl_.reset();
-        ::close(socket_);
-    }
-    client(client const&) = delete;
-    client& operator=(client const&) = delete;
-
-    bool is_connected() const { return is_connected_; }
-    bool was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
-    std::shared_ptr<SSL_SESSION> session() const { return {SSL_get1_session(ssl_.get()), SSL_SESSION_free}; }
-
-    void send(std::string const& text) { SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())); }
-    /// One answer with Content-Length, or without a body; shorter if the connection ends.
-    std::string read_answer() {
-        std::string text;
-        std::size_t wanted = std::string::npos;
-        char c = 0;
-        while (text.size() < wanted && SSL_read(ssl_.get(), &c, 1) == 1) {
-            text += c;
-            if (wanted != std::string::npos || !text.ends_with("\r\n\r\n")) continue;
-            auto const at = text.find("Content-Length: ");
-            wanted = text.size();
-            if (at != std::string::npos) wanted += std::stoul(text.substr(at + 16));
-        }
-        return text;
-    }
-    std::string ask(std::string const& text) {
-        send(text);
-        return read_answer();
-    }
-    /// True if the server ends the connection before it sends anything more.
-    bool is_ended() {
-        char c = 0;
-        return SSL_read(ssl_.get(), &c, 1) <= 0;
-    }
-    /// How the last failing read ended: SSL_ERROR_ZERO_RETURN is good order.
-    bool was_closed_in_order() { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
-
-private:
-    void trust(std::string const& pem) {
-        std::unique_ptr<BIO, decltype(&BIO_free)> const bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
-                                                            &BIO_free);
-        std::unique_ptr<X509, decltype(&X509_free)> const ca(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr),
-                                                             &X509_free);
-        if (!ca) throw std::runtime_error("no CA");
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), ca.get());
-    }
-
-    struct free_context {
-        void operator()(SSL_CTX* c) const { SSL_CTX_free(c); }
-    };
-    struct free_ssl {
-        void operator()(SSL* s) const { SSL_free(s); }
-    };
-    std::unique_ptr<SSL_CTX, free_context> context_;
-    std::unique_ptr<SSL, free_ssl> ssl_;
-    int socket_ = -1;
-    bool is_connected_ = false;
-};
 
 std::string const host = "site-0001.atlassian.net";
 
@@ -279,6 +188,34 @@ TEST_CASE("mock server: every connection can be closed at once") {
     CHECK(first.is_ended());
     CHECK(second.is_ended());
     CHECK(client(s, host).is_connected());
+}
+
+TEST_CASE("mock server: one that keeps its authority in a file is trusted by the clients of the one before") {
+    std::string folder = "/tmp/jirapool-mock-XXXXXX";
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    params p;
+    p.ca_file = folder + "/ca.pem";
+    std::string trusted;
+    {
+        server first{p};
+        trusted = first.ca_pem();
+        CHECK(trusted.find("PRIVATE KEY") == std::string::npos);
+    }
+    struct stat is{};
+    REQUIRE(::stat(p.ca_file.c_str(), &is) == 0);
+    CHECK((is.st_mode & 0777) == 0600);
+    {
+        server second{p};
+        CHECK(second.ca_pem() == trusted);
+        second.start();
+        CHECK(client(second.port(), trusted, host).is_connected());
+        server stranger{params()};
+        stranger.start();
+        CHECK_FALSE(client(stranger.port(), trusted, host).is_connected());
+    }
+    // Nothing else was left behind.
+    CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("mock server: what is no request or too large is refused and the connection ends") {

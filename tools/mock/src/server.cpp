@@ -56,7 +56,7 @@ class server::impl {
 public:
     explicit impl(params p)
         : application(checked(std::move(p))),
-          certs(make_certificates(read_clock().wall)),
+          certs(make_certificates_from_file(application.params().ca_file, read_clock().wall)),
           tls(make_tls(certs)),
           port(application.params().port),
           admin_port(application.params().admin_port) {}

@@ -35,6 +35,9 @@ struct params {
     unsigned short admin_port = 0;
     /// Each runs its own io_context. 1 to 64.
     unsigned threads = 1;
+    /** The certificate authority, key and all, is kept in this file, so that a later server is trusted by the same clients. It is made
+        with mode 0600 if it is not there. Empty: the authority is new with each server. */
+    std::string ca_file;
 
     /// 1 to 1,000,000.
     std::size_t sites = 4;

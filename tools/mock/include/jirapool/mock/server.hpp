@@ -21,7 +21,8 @@ namespace jirapool::mock {
     @par Threads   start() and stop() from one thread at a time; everything else from any, also while it runs. */
 class server {
 public:
-    /// Makes the world and the certificates; opens nothing. Throws std::invalid_argument with why_invalid's text.
+    /// Makes the world and the certificates; opens no port. Throws std::invalid_argument with why_invalid's text, and
+    /// std::runtime_error that names params::ca_file if that cannot be used.
     explicit server(params p);
     /// As stop().
     ~server();
@@ -39,7 +40,7 @@ public:
     /// 0 before the first start().
     unsigned short port() const noexcept;
     unsigned short admin_port() const noexcept;
-    /// The certificate authority, new with each server.
+    /// The certificate authority, without its key: new with each server, unless params::ca_file keeps it.
     std::string ca_pem() const;
     mock::world const& world() const noexcept;
 
