@@ -39,15 +39,12 @@ jira_api::jira_api(params const& p, world const& w, std::vector<site_state>& sit
 
 reply jira_api::answer(visit& v) {
     if (looks_like_a_browsers_write(v.r)) {
-        reply out = simple(403, text_type, "XSRF check failed");
+        reply out = simple(403, text_type, wording::no_xsrf);
         add_common_headers(v, world_, out);
         return out;
     }
     if (v.match.id == route::removed_search) {
-        reply out = jira_error(410,
-                               "The requested API has been removed. Please migrate to the /rest/api/3/search/jql "
-                               "API. A full migration guideline is available at "
-                               "https://developer.atlassian.com/changelog/#CHANGE-2046");
+        reply out = json(410, wording::removed_search);
         add_common_headers(v, world_, out);
         return out;
     }
@@ -125,8 +122,7 @@ reply jira_api::refuse_limited(visit& v, admission const& a) const {
     case admission::verdict::issue_writes: v.limited_by = "jira-per-issue-on-write"; break;
     default: v.limited_by = "jira-quota-tenant-based"; break;
     }
-    reply out = json(429, R"({"errorMessages":["The request has been rate-limited. Please try again later."],)"
-                          R"("errors":{},"status":429})");
+    reply out = json(429, wording::rate_limited);
     add_common_headers(v, world_, out);
     auto const retry_after = std::max(seconds{1}, std::chrono::ceil<seconds>(a.wait));
     wall_time const reset = std::chrono::ceil<seconds>(v.now.wall + a.wait);

@@ -208,6 +208,11 @@ void server::set_faults(faults f) {
     impl_->application.settings().set_faults(f);
 }
 void server::set_intercept(intercept_function f) { impl_->application.settings().set_intercept(std::move(f)); }
+void server::play(scene_request const& r) {
+    if (char const* const problem = impl_->application.stage().play(r)) throw std::invalid_argument(problem);
+}
+void server::end_scenes() { impl_->application.stage().end_all(); }
+std::size_t server::playing_count() const { return impl_->application.stage().playing_count(); }
 void server::revoke_tokens(std::size_t connection) {
     impl_->application.auth().revoke_tokens(connection, read_clock());
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/mock/params.hpp>
+#include <jirapool/mock/scenes.hpp>
 #include <jirapool/mock/scripted.hpp>
 #include <jirapool/mock/stats.hpp>
 #include <jirapool/mock/world.hpp>
@@ -55,6 +56,15 @@ public:
     void set_faults(faults f);
     /// Replaces params::intercept; an empty function ends it.
     void set_intercept(intercept_function f);
+
+    /** Answers with the scene in place of the mock's own answer, behind the intercept and before everything else. Of several that a
+        request could get, it gets the one that was begun first. At most 1000 play at a time.
+
+        Throws std::invalid_argument that names the member of scene_request which is wrong. */
+    void play(scene_request const& r);
+    void end_scenes();
+    /// Those that were begun and not played to their end.
+    std::size_t playing_count() const;
 
     /// Access tokens issued so far to this connection (index into world::connections()) answer 401 from now on.
     void revoke_tokens(std::size_t connection);
