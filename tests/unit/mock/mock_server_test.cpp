@@ -190,6 +190,35 @@ TEST_CASE("mock server: every connection can be closed at once") {
     CHECK(client(s, host).is_connected());
 }
 
+TEST_CASE("mock server: scenes, revoked credentials and lowered limits reach its clients") {
+    server s{params()};
+    s.start();
+    client c(s, host);
+    std::string const mine = get("/rest/api/3/myself", authorization(*s.world().find("personal-0001")));
+    scene_request r;
+    r.what = scene::limited_retry_after_date;
+    r.times = 1;
+    s.play(r);
+    CHECK(s.playing_count() == 1);
+    CHECK(c.ask(mine).starts_with("HTTP/1.1 429 Too Many Requests\r\n"));
+    CHECK(s.playing_count() == 0);
+    r.times.reset();
+    s.play(r);
+    s.end_scenes();
+    site_limits lower;
+    lower.burst_scale = 0.05;
+    s.set_limits(0, lower);
+    CHECK(c.ask(mine).find("X-RateLimit-Limit: 5\r\n") != std::string::npos);
+    s.revoke(0);
+    CHECK(c.ask(mine).starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+    s.replace_secret(0, s.world().connections()[0].secret);
+    CHECK(c.ask(mine).starts_with("HTTP/1.1 200 OK\r\n"));
+    r.site = 99;
+    CHECK_THROWS_AS(s.play(r), std::invalid_argument);
+    lower.burst_scale = 0;
+    CHECK_THROWS_AS(s.set_limits(0, lower), std::invalid_argument);
+}
+
 TEST_CASE("mock server: one that keeps its authority in a file is trusted by the clients of the one before") {
     std::string folder = "/tmp/jirapool-mock-XXXXXX";
     REQUIRE(::mkdtemp(folder.data()) != nullptr);

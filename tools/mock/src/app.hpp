@@ -43,6 +43,7 @@ public:
     mock::auth& auth() noexcept { return auth_; }
     mock::tally& tally() noexcept { return tally_; }
     mock::stage& stage() noexcept { return stage_; }
+    jira_api& jira() noexcept { return jira_; }
     site_state const& site(std::size_t index) const { return sites_.at(index); }
 
     // What is counted in tally and in the sites' buckets.

@@ -201,6 +201,12 @@ reply auth::exchange_token(visit& v) {
 
 // ---- what tests change
 
+void auth::revoke(std::size_t connection, instant now) {
+    std::lock_guard const lock(mutex_);
+    revoked_.at(connection) = now.steady;
+    retire_secrets(connection);
+}
+
 void auth::revoke_tokens(std::size_t connection, instant now) {
     std::lock_guard const lock(mutex_);
     revoked_.at(connection) = now.steady;
@@ -208,11 +214,19 @@ void auth::revoke_tokens(std::size_t connection, instant now) {
 
 void auth::replace_secret(std::size_t connection, std::string secret) {
     std::lock_guard const lock(mutex_);
+    retire_secrets(connection);
+    secrets_.insert_or_assign(std::move(secret), known_secret{connection, true});
+}
+
+bool auth::is_of_another(std::size_t connection, std::string_view secret) const {
+    auto const known = find_secret(secret);
+    return known && known->connection != connection;
+}
+
+void auth::retire_secrets(std::size_t connection) {
     for (auto& [text, known] : secrets_) {
-        // Kept: an old secret that strays to another site is a violation all the same.
         if (known.connection == connection) known.is_current = false;
     }
-    secrets_.insert_or_assign(std::move(secret), known_secret{connection, true});
 }
 
 }  // namespace jirapool::mock

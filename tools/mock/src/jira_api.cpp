@@ -109,9 +109,13 @@ reply jira_api::get_server_info(visit const& v) const {
 
 // ---- limits
 
+void jira_api::set_limits(std::size_t site, site_limits l, instant now) {
+    sites_.at(site).set_limits(l, limit_table(params_, l), now);
+}
+
 std::optional<std::uint64_t> jira_api::cost(visit const& v, std::optional<search::result> const& found) const noexcept {
     bool const spends_points = !params_.quota_oauth_only || v.shown.is_access_token;
-    if (limits_.quota == 0 || !v.caller || !spends_points) return std::nullopt;
+    if (!v.caller || !spends_points) return std::nullopt;
     std::uint64_t const objects = found ? found->page.size() : v.match.id == route::get_issue ? 1 : 0;
     return 1 + objects;
 }
@@ -133,7 +137,7 @@ reply jira_api::refuse_limited(visit& v, admission const& a) const {
     if (a.outcome == admission::verdict::quota) out.headers += "X-RateLimit-NearLimit: true\r\n";
     if (a.quota_applies) {
         fmt::format_to(std::back_inserter(out.headers), "RateLimit-Policy: \"tenant-app-quota\";q={};w=3600\r\n",
-                       limits_.quota);
+                       a.quota);
         fmt::format_to(std::back_inserter(out.headers), "RateLimit: \"tenant-app-quota\";r={};t={}\r\n",
                        a.quota_remaining, hourly_quota::until_next_hour(v.now.wall).count());
     }
@@ -144,9 +148,8 @@ void jira_api::add_limit_headers(visit const& v, admission const& a, reply& out)
     fmt::format_to(std::back_inserter(out.headers), "X-RateLimit-Limit: {}\r\nX-RateLimit-Remaining: {}\r\n", a.limit,
                    a.remaining);
     if (!a.quota_applies) return;
-    bool const is_near = a.quota_remaining < (limits_.quota + 4) / 5;
-    fmt::format_to(std::back_inserter(out.headers), "RateLimit-Policy: \"tenant-app-quota\";q={};w=3600\r\n",
-                   limits_.quota);
+    bool const is_near = a.quota_remaining < (a.quota + 4) / 5;
+    fmt::format_to(std::back_inserter(out.headers), "RateLimit-Policy: \"tenant-app-quota\";q={};w=3600\r\n", a.quota);
     // `r` only near the end, as documented.
     out.headers += "RateLimit: \"tenant-app-quota\"";
     if (is_near) fmt::format_to(std::back_inserter(out.headers), ";r={}", a.quota_remaining);

@@ -213,6 +213,11 @@ void server::play(scene_request const& r) {
 }
 void server::end_scenes() { impl_->application.stage().end_all(); }
 std::size_t server::playing_count() const { return impl_->application.stage().playing_count(); }
+void server::set_limits(std::size_t site, site_limits l) {
+    if (char const* const problem = why_invalid(l)) throw std::invalid_argument(problem);
+    impl_->application.jira().set_limits(site, l, read_clock());
+}
+void server::revoke(std::size_t connection) { impl_->application.auth().revoke(connection, read_clock()); }
 void server::revoke_tokens(std::size_t connection) {
     impl_->application.auth().revoke_tokens(connection, read_clock());
 }

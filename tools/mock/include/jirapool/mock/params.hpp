@@ -26,6 +26,14 @@ struct faults {
     double close_rate = 0;
 };
 
+/// What one site's limits are instead of what params say of all sites'. May be changed while the server runs.
+struct site_limits {
+    /// In place of params::burst_scale. nullopt: as params say. Above 0, at most 1000.
+    std::optional<double> burst_scale;
+    /// In place of params::quota_points, 0 being no quota. nullopt: as params say.
+    std::optional<std::uint64_t> quota_points;
+};
+
 struct params {
     /// A loopback address: the mock holds credentials that look real and answers to public host names.
     std::string address = "127.0.0.1";
@@ -94,5 +102,6 @@ struct params {
 /// "params::sites must be 1 to 1,000,000", or nullptr.
 char const* why_invalid(params const& p) noexcept;
 char const* why_invalid(faults const& f) noexcept;
+char const* why_invalid(site_limits const& l) noexcept;
 
 }  // namespace jirapool::mock

@@ -66,6 +66,13 @@ public:
     /// Those that were begun and not played to their end.
     std::size_t playing_count() const;
 
+    /// One site's limits, which take the place of the ones it had; site_limits() puts back what params say. Levels of buckets stay, as
+    /// far as their new capacity holds them. Throws std::invalid_argument with why_invalid's text.
+    void set_limits(std::size_t site, site_limits l);
+
+    /// As if its owner had revoked the credential: API key or client secret and the access tokens issued so far are refused from
+    /// now on. replace_secret ends it.
+    void revoke(std::size_t connection);
     /// Access tokens issued so far to this connection (index into world::connections()) answer 401 from now on.
     void revoke_tokens(std::size_t connection);
     /// From now on this is its API key or client secret, and the old one is refused. Issued access tokens live on.
