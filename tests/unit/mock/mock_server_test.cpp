@@ -31,6 +31,30 @@ std::string get(std::string const& target, std::string const& more = {}) {
 }
 std::string const tenant_info = get("/_edge/tenant_info");
 
+/// One request to the admin port over a connection of its own, and all that comes back.
+std::string order(server const& s, std::string const& line, std::string const& headers = {},
+                  std::string const& body = {}) {
+    int const socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    timeval const limit{10, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(s.admin_port());
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    std::string answer;
+    if (::connect(socket, reinterpret_cast<sockaddr const*>(&to), sizeof to) == 0) {
+        for (std::string const& part : {line + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers + "\r\n", body}) {
+            if (::send(socket, part.data(), part.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(part.size())) break;
+        }
+        char some[1024];
+        for (ssize_t n = 0; (n = ::recv(socket, some, sizeof some, 0)) > 0;) {
+            answer.append(some, static_cast<std::size_t>(n));
+        }
+    }
+    ::close(socket);
+    return answer;
+}
+
 std::string authorization(connection_info const& c) {
     return "Authorization: Basic " + base64(c.email + ':' + c.secret) + "\r\n";
 }
@@ -188,6 +212,104 @@ TEST_CASE("mock server: every connection can be closed at once") {
     CHECK(first.is_ended());
     CHECK(second.is_ended());
     CHECK(client(s, host).is_connected());
+}
+
+TEST_CASE("mock server: goes away for its clients and comes back on the same port with the same world") {
+    params p;
+    p.threads = 2;
+    server s{p};
+    s.start();
+    unsigned short const port = s.port();
+    client idle(s, host);
+    idle.ask(tenant_info);
+    client other(s, host);
+    other.ask(tenant_info);
+    client half(s, host);
+    half.send("GET / HT");
+    s.down();
+    CHECK(idle.is_ended());
+    CHECK(other.is_ended());
+    CHECK(half.is_ended());
+    CHECK_THROWS(client(s, host));
+    CHECK_THROWS(client(s, host));
+    // Twice is once, and the admin port goes on.
+    s.down();
+    CHECK(order(s, "GET /stats").starts_with("HTTP/1.1 200 OK\r\n"));
+    s.up();
+    s.up();
+    CHECK(s.port() == port);
+    CHECK(client(s, host).ask(tenant_info).find(s.world().sites()[0].cloud_id) != std::string::npos);
+    CHECK(s.snapshot().requests == 3);
+}
+
+TEST_CASE("mock server: is stopped while it is down, and up again when it is started") {
+    server s{params()};
+    s.down();
+    s.up();
+    s.start();
+    s.down();
+    s.stop();
+    s.down();
+    s.up();
+    s.start();
+    CHECK(client(s, host).is_connected());
+}
+
+TEST_CASE("mock server: going down and coming back while clients come and go") {
+    params p;
+    p.threads = 2;
+    server s{p};
+    s.start();
+    std::atomic<bool> is_over{false};
+    std::atomic<int> answered{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) {
+        threads.emplace_back([&] {
+            while (!is_over) {
+                try {
+                    client c(s, host);
+                    while (c.ask(tenant_info).starts_with("HTTP/1.1 200 OK\r\n")) ++answered;
+                } catch (std::runtime_error const&) {
+                    // No connection: it is down, and the thread that brings it up shall have its turn.
+                    std::this_thread::yield();
+                }
+            }
+        });
+    }
+    for (int round = 0; round < 20; ++round) {
+        // Each round only after somebody was answered in it, so that each ends something.
+        int const before = answered;
+        while (answered == before) std::this_thread::yield();
+        s.down();
+        s.up();
+    }
+    is_over = true;
+    s.stop();
+    for (std::thread& t : threads) t.join();
+    CHECK(answered >= 20);
+    CHECK(s.snapshot().connections_open == 0);
+}
+
+TEST_CASE("mock server: the admin port takes the API port down and up, and reads a secret from the body") {
+    params p;
+    p.threads = 2;
+    server s{p};
+    s.start();
+    client open(s, host);
+    open.ask(tenant_info);
+    CHECK(order(s, "POST /down").starts_with("HTTP/1.1 204 No Content\r\n"));
+    CHECK(open.is_ended());
+    CHECK_THROWS(client(s, host));
+    CHECK(order(s, "POST /up").starts_with("HTTP/1.1 204 No Content\r\n"));
+
+    connection_info c = *s.world().find("personal-0001");
+    c.secret = std::string(4000, 'x');
+    // In two parts, so that the body comes after the head.
+    CHECK(order(s, "POST /replace?connection=personal-0001", "Content-Length: 4000\r\n", c.secret)
+              .starts_with("HTTP/1.1 204 No Content\r\n"));
+    CHECK(client(s, host).ask(get("/rest/api/3/myself", authorization(c))).starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(order(s, "POST /replace?connection=personal-0001", "Content-Length: 8193\r\n", std::string(8193, 'x'))
+              .starts_with("HTTP/1.1 413 Payload Too Large\r\n"));
 }
 
 TEST_CASE("mock server: scenes, revoked credentials and lowered limits reach its clients") {

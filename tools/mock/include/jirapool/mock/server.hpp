@@ -79,6 +79,13 @@ public:
     void replace_secret(std::size_t connection, std::string secret);
     /// As if the edge restarted: every open connection is closed, by TCP reset or in good order.
     void close_connections(bool reset);
+    /// Refuses connections to the API's port and closes those there are, before it returns; the admin port goes on. Does nothing while
+    /// it is down or not running.
+    void down();
+    /** The same port again, with the same world, tokens, counters and authority. Does nothing while it is up or not running.
+
+        Throws std::runtime_error as start() does. */
+    void up();
 
     /// What the issue's summary is now; nullopt if there is no such issue.
     std::optional<std::string> issue_summary(std::size_t site, std::string_view key) const;
