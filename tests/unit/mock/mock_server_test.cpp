@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -31,28 +32,57 @@ std::string get(std::string const& target, std::string const& more = {}) {
 }
 std::string const tenant_info = get("/_edge/tenant_info");
 
-/// One request to the admin port over a connection of its own, and all that comes back.
-std::string order(server const& s, std::string const& line, std::string const& headers = {},
-                  std::string const& body = {}) {
+int plain_socket() {
     int const socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     timeval const limit{10, 0};
     ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(s.admin_port());
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    std::string answer;
-    if (::connect(socket, reinterpret_cast<sockaddr const*>(&to), sizeof to) == 0) {
-        for (std::string const& part : {line + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers + "\r\n", body}) {
-            if (::send(socket, part.data(), part.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(part.size())) break;
-        }
+    return socket;
+}
+
+sockaddr_in loopback(unsigned short port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+/// A connection to the admin port.
+class admin_client {
+public:
+    explicit admin_client(server const& s) : socket_(plain_socket()) {
+        sockaddr_in const to = loopback(s.admin_port());
+        is_connected_ = ::connect(socket_, reinterpret_cast<sockaddr const*>(&to), sizeof to) == 0;
+    }
+    ~admin_client() { ::close(socket_); }
+    admin_client(admin_client const&) = delete;
+    admin_client& operator=(admin_client const&) = delete;
+
+    void send(std::string const& text) {
+        is_connected_ = is_connected_ && ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) >= 0;
+    }
+    /// All up to the end of the connection.
+    std::string read() {
+        std::string answer;
         char some[1024];
-        for (ssize_t n = 0; (n = ::recv(socket, some, sizeof some, 0)) > 0;) {
+        for (ssize_t n = 0; is_connected_ && (n = ::recv(socket_, some, sizeof some, 0)) > 0;) {
             answer.append(some, static_cast<std::size_t>(n));
         }
+        return answer;
     }
-    ::close(socket);
-    return answer;
+
+private:
+    int socket_;
+    bool is_connected_ = false;
+};
+
+/// One request to the admin port over a connection of its own, and all that comes back.
+std::string order(server const& s, std::string const& line, std::string const& headers = {},
+                  std::string const& body = {}) {
+    admin_client c(s);
+    c.send(line + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers + "\r\n");
+    if (!body.empty()) c.send(body);
+    return c.read();
 }
 
 std::string authorization(connection_info const& c) {
@@ -226,6 +256,10 @@ TEST_CASE("mock server: goes away for its clients and comes back on the same por
     other.ask(tenant_info);
     client half(s, host);
     half.send("GET / HT");
+    admin_client begun(s);
+    begun.send("GET /sta");
+    // Connections are accepted in the order they came, so that one is there by now.
+    order(s, "GET /stats");
     s.down();
     CHECK(idle.is_ended());
     CHECK(other.is_ended());
@@ -234,12 +268,29 @@ TEST_CASE("mock server: goes away for its clients and comes back on the same por
     CHECK_THROWS(client(s, host));
     // Twice is once, and the admin port goes on.
     s.down();
+    begun.send("ts HTTP/1.1\r\n\r\n");
+    CHECK(begun.read().starts_with("HTTP/1.1 200 OK\r\n"));
     CHECK(order(s, "GET /stats").starts_with("HTTP/1.1 200 OK\r\n"));
     s.up();
     s.up();
     CHECK(s.port() == port);
     CHECK(client(s, host).ask(tenant_info).find(s.world().sites()[0].cloud_id) != std::string::npos);
     CHECK(s.snapshot().requests == 3);
+}
+
+TEST_CASE("mock server: keeps its port while it is down") {
+    server s{params()};
+    s.start();
+    s.down();
+    int const socket = plain_socket();
+    sockaddr_in const at = loopback(s.port());
+    CHECK(::bind(socket, reinterpret_cast<sockaddr const*>(&at), sizeof at) != 0);
+    CHECK(errno == EADDRINUSE);
+    ::close(socket);
+    s.stop();
+    int const later = plain_socket();
+    CHECK(::bind(later, reinterpret_cast<sockaddr const*>(&at), sizeof at) == 0);
+    ::close(later);
 }
 
 TEST_CASE("mock server: is stopped while it is down, and up again when it is started") {

@@ -3,6 +3,7 @@
 #include <jirapool/mock/server.hpp>
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -84,7 +85,10 @@ public:
     /// True if the server ends the connection before it sends anything more.
     bool is_ended() {
         char c = 0;
-        return SSL_read(ssl_.get(), &c, 1) <= 0;
+        // Of errors before, none may be taken for this read's. A read that ran out of time ended nothing.
+        ERR_clear_error();
+        int const n = SSL_read(ssl_.get(), &c, 1);
+        return n <= 0 && SSL_get_error(ssl_.get(), n) != SSL_ERROR_WANT_READ;
     }
     /// How the last failing read ended: SSL_ERROR_ZERO_RETURN is good order.
     bool was_closed_in_order() { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }

@@ -198,7 +198,8 @@ private:
         error_code ignored;
         acceptor->close(ignored);
         retry->cancel();
-        // Bound, but not listened on: connections are refused, and nobody else gets the port. If that fails, bring_up tries again.
+        // Bound, but not listened on: connections are refused, and nobody gets the port who asks for any. If that fails, bring_up
+        // tries again.
         if (bind_to(*acceptor, application.params().address, port)) acceptor->close(ignored);
         // Posted to each, so that it comes after the connections that were accepted for it.
         for (auto const& w : workers) {
