@@ -1,87 +1,14 @@
 #include "support/catch.hpp"
 
-#include "app.hpp"
-#include "text.hpp"
+#include "unit/mock/ask.hpp"
 
 #include <cmath>
-#include <map>
 #include <stdexcept>
 
 using namespace jirapool::mock;
 using namespace std::chrono_literals;
 
 namespace {
-
-instant const t0{steady_time{1000h}, wall_time{500'000h}};
-
-instant later(std::chrono::milliseconds t) { return instant{t0.steady + t, t0.wall + t}; }
-
-params small() {
-    params p;
-    p.sites = 3;
-    p.personal = p.service = p.oauth = 3;
-    return p;
-}
-
-/// A request and whom it is sent to.
-class ask final : public header_lookup {
-public:
-    ask(std::string method, std::string host, std::string target)
-        : method_(std::move(method)), host_(std::move(host)), sni_(host_), target_(std::move(target)) {}
-
-    ask& with(std::string name, std::string value) {
-        headers_[std::move(name)] = std::move(value);
-        return *this;
-    }
-    ask& basic(connection_info const& c) { return with("authorization", "Basic " + base64(c.email + ':' + c.secret)); }
-    ask& bearer(std::string const& token) { return with("authorization", "Bearer " + token); }
-    ask& body(std::string text) {
-        body_ = std::move(text);
-        return *this;
-    }
-    ask& sni(std::string name) {
-        sni_ = std::move(name);
-        return *this;
-    }
-
-    reply of(app& a, instant now = t0) const {
-        request_view r;
-        r.method = method_;
-        r.target = target_;
-        r.host = host_;
-        r.sni = sni_;
-        r.body = body_;
-        r.headers = this;
-        return a.handle(r, now);
-    }
-
-    std::string_view find(std::string_view name) const override {
-        auto const it = headers_.find(lower(name));
-        return it == headers_.end() ? std::string_view() : std::string_view(it->second);
-    }
-
-private:
-    std::string method_, host_, sni_, target_, body_;
-    std::map<std::string, std::string> headers_;
-};
-
-bool has(std::string const& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-std::string host_of(app const& a, connection_info const& c) { return a.world().site_of(c).host; }
-std::string gateway_path(app const& a, std::size_t site, std::string const& path) {
-    return "/ex/jira/" + a.world().sites()[site].cloud_id + path;
-}
-ask exchange(connection_info const& c) {
-    return ask("POST", "auth.atlassian.com", "/oauth/token")
-        .with("content-type", "application/x-www-form-urlencoded")
-        .body("client_id=" + c.client_id + "&client_secret=" + c.secret + "&grant_type=client_credentials");
-}
-std::string token_of(reply const& r) {
-    std::string const key = "\"access_token\":\"";
-    auto const at = r.body.find(key);
-    if (at == std::string::npos) return {};
-    return r.body.substr(at + key.size(), r.body.find('"', at + key.size()) - at - key.size());
-}
 
 TEST_CASE("mock app: a personal token works on its own site") {
     app a(small());

@@ -65,6 +65,29 @@ TEST_CASE("mock buckets: counts restart with a reset and the level stays") {
     CHECK(b.span() == 100ms);
 }
 
+TEST_CASE("mock buckets: other figures hold from now on, and what it permitted is the sum of both times") {
+    bucket b;
+    b.change(5, 5, t0);
+    b.open(100, 100, t0);
+    CHECK(b.take(t0).remaining == 99);
+    b.change(10, 20, t0 + 1s);
+    CHECK(b.rate() == 10);
+    CHECK(b.take(t0 + 1s).remaining == 19);
+    for (int i = 0; i < 19; ++i) CHECK(b.take(t0 + 1s).admitted);
+    CHECK(b.take(t0 + 1s).wait == 100ms);
+    CHECK(b.take(t0 + 3s).admitted);
+    CHECK(b.permitted() == 100 + 20);
+    CHECK(b.span() == 3s);
+    b.change(100, 100, t0 + 3s);
+    CHECK(b.take(t0 + 4s).remaining == 99);
+    CHECK(b.permitted() == 100 + 20 + 100);
+    b.reset_counts();
+    CHECK(b.permitted() == 0);
+    b.take(t0 + 5s);
+    b.take(t0 + 6s);
+    CHECK(b.permitted() == 100);
+}
+
 TEST_CASE("mock issue writes: the 21st within two seconds waits for the first to leave") {
     issue_writes w;
     for (int i = 0; i < 20; ++i) {

@@ -3,19 +3,16 @@
 #include <jirapool/mock/server.hpp>
 
 #include "text.hpp"
+#include "unit/mock/tls_client.hpp"
 
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <sys/stat.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
+#include <atomic>
+#include <cerrno>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -28,99 +25,65 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A blocking TLS client, as simple as can be; every read ends after 10 s.
-class client {
-public:
-    client(server const& s, std::string const& host, SSL_SESSION* resumed = nullptr) {
-        context_.reset(SSL_CTX_new(TLS_client_method()));
-        trust(s.ca_pem());
-        SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
-        socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        timeval const limit{10, 0};
-        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        sockaddr_in to{};
-        to.sin_family = AF_INET;
-        to.sin_port = htons(s.port());
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(socket_, reinterpret_cast<sockaddr const*>(&to), sizeof to) != 0) {
-            ::close(socket_);
-            throw std::runtime_error("no connection");
-        }
-        ssl_.reset(SSL_new(context_.get()));
-        SSL_set_fd(ssl_.get(), socket_);
-        SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
-        SSL_set1_host(ssl_.get(), host.c_str());
-        if (resumed) SSL_set_session(ssl_.get(), resumed);
-        is_connected_ = SSL_connect(ssl_.get()) == 1;
-    }
-    ~client() {
-        // Else OpenSSL takes the end for a failure and spoils the session's ticket.
-        SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        ssl_.reset();
-        ::close(socket_);
-    }
-    client(client const&) = delete;
-    client& operator=(client const&) = delete;
-
-    bool is_connected() const { return is_connected_; }
-    bool was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
-    std::shared_ptr<SSL_SESSION> session() const { return {SSL_get1_session(ssl_.get()), SSL_SESSION_free}; }
-
-    void send(std::string const& text) { SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())); }
-    /// One answer with Content-Length, or without a body; shorter if the connection ends.
-    std::string read_answer() {
-        std::string text;
-        std::size_t wanted = std::string::npos;
-        char c = 0;
-        while (text.size() < wanted && SSL_read(ssl_.get(), &c, 1) == 1) {
-            text += c;
-            if (wanted != std::string::npos || !text.ends_with("\r\n\r\n")) continue;
-            auto const at = text.find("Content-Length: ");
-            wanted = text.size();
-            if (at != std::string::npos) wanted += std::stoul(text.substr(at + 16));
-        }
-        return text;
-    }
-    std::string ask(std::string const& text) {
-        send(text);
-        return read_answer();
-    }
-    /// True if the server ends the connection before it sends anything more.
-    bool is_ended() {
-        char c = 0;
-        return SSL_read(ssl_.get(), &c, 1) <= 0;
-    }
-    /// How the last failing read ended: SSL_ERROR_ZERO_RETURN is good order.
-    bool was_closed_in_order() { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
-
-private:
-    void trust(std::string const& pem) {
-        std::unique_ptr<BIO, decltype(&BIO_free)> const bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
-                                                            &BIO_free);
-        std::unique_ptr<X509, decltype(&X509_free)> const ca(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr),
-                                                             &X509_free);
-        if (!ca) throw std::runtime_error("no CA");
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), ca.get());
-    }
-
-    struct free_context {
-        void operator()(SSL_CTX* c) const { SSL_CTX_free(c); }
-    };
-    struct free_ssl {
-        void operator()(SSL* s) const { SSL_free(s); }
-    };
-    std::unique_ptr<SSL_CTX, free_context> context_;
-    std::unique_ptr<SSL, free_ssl> ssl_;
-    int socket_ = -1;
-    bool is_connected_ = false;
-};
-
 std::string const host = "site-0001.atlassian.net";
 
 std::string get(std::string const& target, std::string const& more = {}) {
     return "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + more + "\r\n";
 }
 std::string const tenant_info = get("/_edge/tenant_info");
+
+int plain_socket() {
+    int const socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    timeval const limit{10, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return socket;
+}
+
+sockaddr_in loopback(unsigned short port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+/// A connection to the admin port.
+class admin_client {
+public:
+    explicit admin_client(server const& s) : socket_(plain_socket()) {
+        sockaddr_in const to = loopback(s.admin_port());
+        is_connected_ = ::connect(socket_, reinterpret_cast<sockaddr const*>(&to), sizeof to) == 0;
+    }
+    ~admin_client() { ::close(socket_); }
+    admin_client(admin_client const&) = delete;
+    admin_client& operator=(admin_client const&) = delete;
+
+    void send(std::string const& text) {
+        is_connected_ = is_connected_ && ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) >= 0;
+    }
+    /// All up to the end of the connection.
+    std::string read() {
+        std::string answer;
+        char some[1024];
+        for (ssize_t n = 0; is_connected_ && (n = ::recv(socket_, some, sizeof some, 0)) > 0;) {
+            answer.append(some, static_cast<std::size_t>(n));
+        }
+        return answer;
+    }
+
+private:
+    int socket_;
+    bool is_connected_ = false;
+};
+
+/// One request to the admin port over a connection of its own, and all that comes back.
+std::string order(server const& s, std::string const& line, std::string const& headers = {},
+                  std::string const& body = {}) {
+    admin_client c(s);
+    c.send(line + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers + "\r\n");
+    if (!body.empty()) c.send(body);
+    return c.read();
+}
 
 std::string authorization(connection_info const& c) {
     return "Authorization: Basic " + base64(c.email + ':' + c.secret) + "\r\n";
@@ -279,6 +242,182 @@ TEST_CASE("mock server: every connection can be closed at once") {
     CHECK(first.is_ended());
     CHECK(second.is_ended());
     CHECK(client(s, host).is_connected());
+}
+
+TEST_CASE("mock server: goes away for its clients and comes back on the same port with the same world") {
+    params p;
+    p.threads = 2;
+    server s{p};
+    s.start();
+    unsigned short const port = s.port();
+    client idle(s, host);
+    idle.ask(tenant_info);
+    client other(s, host);
+    other.ask(tenant_info);
+    client half(s, host);
+    half.send("GET / HT");
+    admin_client begun(s);
+    begun.send("GET /sta");
+    // Connections are accepted in the order they came, so that one is there by now.
+    order(s, "GET /stats");
+    s.down();
+    CHECK(idle.is_ended());
+    CHECK(other.is_ended());
+    CHECK(half.is_ended());
+    CHECK_THROWS(client(s, host));
+    CHECK_THROWS(client(s, host));
+    // Twice is once, and the admin port goes on.
+    s.down();
+    begun.send("ts HTTP/1.1\r\n\r\n");
+    CHECK(begun.read().starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(order(s, "GET /stats").starts_with("HTTP/1.1 200 OK\r\n"));
+    s.up();
+    s.up();
+    CHECK(s.port() == port);
+    CHECK(client(s, host).ask(tenant_info).find(s.world().sites()[0].cloud_id) != std::string::npos);
+    CHECK(s.snapshot().requests == 3);
+}
+
+TEST_CASE("mock server: keeps its port while it is down") {
+    server s{params()};
+    s.start();
+    s.down();
+    int const socket = plain_socket();
+    sockaddr_in const at = loopback(s.port());
+    CHECK(::bind(socket, reinterpret_cast<sockaddr const*>(&at), sizeof at) != 0);
+    CHECK(errno == EADDRINUSE);
+    ::close(socket);
+    s.stop();
+    int const later = plain_socket();
+    CHECK(::bind(later, reinterpret_cast<sockaddr const*>(&at), sizeof at) == 0);
+    ::close(later);
+}
+
+TEST_CASE("mock server: is stopped while it is down, and up again when it is started") {
+    server s{params()};
+    s.down();
+    s.up();
+    s.start();
+    s.down();
+    s.stop();
+    s.down();
+    s.up();
+    s.start();
+    CHECK(client(s, host).is_connected());
+}
+
+TEST_CASE("mock server: going down and coming back while clients come and go") {
+    params p;
+    p.threads = 2;
+    server s{p};
+    s.start();
+    std::atomic<bool> is_over{false};
+    std::atomic<int> answered{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) {
+        threads.emplace_back([&] {
+            while (!is_over) {
+                try {
+                    client c(s, host);
+                    while (c.ask(tenant_info).starts_with("HTTP/1.1 200 OK\r\n")) ++answered;
+                } catch (std::runtime_error const&) {
+                    // No connection: it is down, and the thread that brings it up shall have its turn.
+                    std::this_thread::yield();
+                }
+            }
+        });
+    }
+    for (int round = 0; round < 20; ++round) {
+        // Each round only after somebody was answered in it, so that each ends something.
+        int const before = answered;
+        while (answered == before) std::this_thread::yield();
+        s.down();
+        s.up();
+    }
+    is_over = true;
+    s.stop();
+    for (std::thread& t : threads) t.join();
+    CHECK(answered >= 20);
+    CHECK(s.snapshot().connections_open == 0);
+}
+
+TEST_CASE("mock server: the admin port takes the API port down and up, and reads a secret from the body") {
+    params p;
+    p.threads = 2;
+    server s{p};
+    s.start();
+    client open(s, host);
+    open.ask(tenant_info);
+    CHECK(order(s, "POST /down").starts_with("HTTP/1.1 204 No Content\r\n"));
+    CHECK(open.is_ended());
+    CHECK_THROWS(client(s, host));
+    CHECK(order(s, "POST /up").starts_with("HTTP/1.1 204 No Content\r\n"));
+
+    connection_info c = *s.world().find("personal-0001");
+    c.secret = std::string(4000, 'x');
+    // In two parts, so that the body comes after the head.
+    CHECK(order(s, "POST /replace?connection=personal-0001", "Content-Length: 4000\r\n", c.secret)
+              .starts_with("HTTP/1.1 204 No Content\r\n"));
+    CHECK(client(s, host).ask(get("/rest/api/3/myself", authorization(c))).starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(order(s, "POST /replace?connection=personal-0001", "Content-Length: 8193\r\n", std::string(8193, 'x'))
+              .starts_with("HTTP/1.1 413 Payload Too Large\r\n"));
+}
+
+TEST_CASE("mock server: scenes, revoked credentials and lowered limits reach its clients") {
+    server s{params()};
+    s.start();
+    client c(s, host);
+    std::string const mine = get("/rest/api/3/myself", authorization(*s.world().find("personal-0001")));
+    scene_request r;
+    r.what = scene::limited_retry_after_date;
+    r.times = 1;
+    s.play(r);
+    CHECK(s.playing_count() == 1);
+    CHECK(c.ask(mine).starts_with("HTTP/1.1 429 Too Many Requests\r\n"));
+    CHECK(s.playing_count() == 0);
+    r.times.reset();
+    s.play(r);
+    s.end_scenes();
+    site_limits lower;
+    lower.burst_scale = 0.05;
+    s.set_limits(0, lower);
+    CHECK(c.ask(mine).find("X-RateLimit-Limit: 5\r\n") != std::string::npos);
+    s.revoke(0);
+    CHECK(c.ask(mine).starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+    s.replace_secret(0, s.world().connections()[0].secret);
+    CHECK(c.ask(mine).starts_with("HTTP/1.1 200 OK\r\n"));
+    r.site = 99;
+    CHECK_THROWS_AS(s.play(r), std::invalid_argument);
+    lower.burst_scale = 0;
+    CHECK_THROWS_AS(s.set_limits(0, lower), std::invalid_argument);
+}
+
+TEST_CASE("mock server: one that keeps its authority in a file is trusted by the clients of the one before") {
+    std::string folder = "/tmp/jirapool-mock-XXXXXX";
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    params p;
+    p.ca_file = folder + "/ca.pem";
+    std::string trusted;
+    {
+        server first{p};
+        trusted = first.ca_pem();
+        CHECK(trusted.find("PRIVATE KEY") == std::string::npos);
+    }
+    struct stat is{};
+    REQUIRE(::stat(p.ca_file.c_str(), &is) == 0);
+    CHECK((is.st_mode & 0777) == 0600);
+    {
+        server second{p};
+        CHECK(second.ca_pem() == trusted);
+        second.start();
+        CHECK(client(second.port(), trusted, host).is_connected());
+        server stranger{params()};
+        stranger.start();
+        CHECK_FALSE(client(stranger.port(), trusted, host).is_connected());
+    }
+    // Nothing else was left behind.
+    CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("mock server: what is no request or too large is refused and the connection ends") {

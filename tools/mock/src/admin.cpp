@@ -1,17 +1,18 @@
 #include "admin.hpp"
 
+#include "admin_fields.hpp"
 #include "text.hpp"
 
 #include <jirapool/mock/params.hpp>
+#include <jirapool/mock/scenes.hpp>
 #include <jirapool/mock/stats.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
+#include <cstdint>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -21,7 +22,6 @@ namespace jirapool::mock {
 namespace {
 
 using std::chrono::milliseconds;
-using namespace std::string_view_literals;
 
 void append_buckets(app const& a, std::string& out) {
     auto const& sites = a.world().sites();
@@ -51,38 +51,58 @@ void append_connections(app const& a, std::string& out) {
     out += "]\n";
 }
 
-/// Nullptr, or what is wrong with the names: a fault that is misspelled, or told twice, would go unnoticed.
-char const* why_bad_names(std::string_view query) {
-    std::array names = {"latency_ms"sv, "latency_jitter_ms"sv, "token_latency_ms"sv,
-                        "error_rate"sv, "token_error_rate"sv,  "close_rate"sv};
-    while (!query.empty()) {
-        auto const field = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), field.size() + 1));
-        auto const name = percent_decode(field.substr(0, field.find('=')), true);
-        auto const known = std::find(names.begin(), names.end(), name);
-        if (name.empty() || known == names.end()) return "no fault has this name, or it was given before";
-        *known = {};
+char const* to_string(scene_place p) noexcept {
+    switch (p) {
+    case scene_place::jira: return "jira";
+    case scene_place::edge: return "edge";
+    case scene_place::token_endpoint: return "token_endpoint";
     }
-    return nullptr;
+    return "?";
 }
 
-void change_faults(app& a, std::string_view query, reply& out) {
-    faults f = a.settings().get_faults();
-    bool ok = true;
-    auto const number = [&](std::string_view name) -> std::optional<double> {
-        auto const text = form_field(query, name);
-        if (!text) return std::nullopt;
-        char* end = nullptr;
-        double const value = std::strtod(text->c_str(), &end);
-        // A wait that overflows milliseconds is as wrong as a word; NaN fails the comparison too.
-        ok = ok && !text->empty() && *end == '\0' && value >= 0 && value <= 1e9;
-        return ok ? std::optional(value) : std::nullopt;
-    };
+void append_scenes(app& a, std::string& out) {
+    auto const playing = a.stage().count_playing();
+    out = "[";
+    for (scene_info const& s : list_scenes()) {
+        fmt::format_to(std::back_inserter(out),
+                       R"({}{{"name":"{}","status":{},"where":"{}","imitates":"{}","playing":{}}})",
+                       out.size() > 1 ? ",\n" : "", s.name, s.status, to_string(s.where), s.imitates,
+                       playing[static_cast<std::size_t>(s.what)]);
+    }
+    out += "]\n";
+}
+
+/// Text for people. `line` without its end.
+void say(reply& out, int status, std::string_view line) {
+    out.status = status;
+    out.content_type = "text/plain";
+    out.body = fmt::format("{}\n", line);
+}
+
+/// A request that changes something: 204, or 400 with what is wrong with it.
+struct change {
+    app& a;
+    api_port& port;
+    std::string_view query;
+    std::string_view body;
+    instant now;
+    reply& out;
+
+    void done() const { out.status = 204; }
+    void refuse(std::string_view line) const { say(out, 400, line); }
+};
+
+void change_faults(change const& c) {
+    admin_fields fields(c.query, {"latency_ms", "latency_jitter_ms", "token_latency_ms", "error_rate",
+                                  "token_error_rate", "close_rate"});
+    faults f = c.a.settings().get_faults();
+    // Far above what why_invalid permits, and below what overflows milliseconds.
+    constexpr double most = 1e9;
     auto const wait = [&](std::string_view name, milliseconds& to) {
-        if (auto const n = number(name)) to = milliseconds{static_cast<milliseconds::rep>(*n)};
+        if (auto const n = fields.number(name, most)) to = milliseconds{static_cast<milliseconds::rep>(*n)};
     };
     auto const rate = [&](std::string_view name, double& to) {
-        if (auto const n = number(name)) to = *n;
+        if (auto const n = fields.number(name, most)) to = *n;
     };
     wait("latency_ms", f.latency);
     wait("latency_jitter_ms", f.latency_jitter);
@@ -90,40 +110,203 @@ void change_faults(app& a, std::string_view query, reply& out) {
     rate("error_rate", f.error_rate);
     rate("token_error_rate", f.token_error_rate);
     rate("close_rate", f.close_rate);
-    char const* problem = why_bad_names(query);
-    if (!problem) problem = ok ? why_invalid(f) : "not a number";
-    if (problem) {
-        out.status = 400;
-        out.content_type = "text/plain";
-        out.body = fmt::format("{}\n", problem);
-        return;
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    if (char const* const problem = why_invalid(f)) return c.refuse(problem);
+    c.a.settings().set_faults(f);
+    c.done();
+}
+
+void play_scene(change const& c) {
+    admin_fields fields(c.query, {"name", "site", "connection", "times", "seconds"});
+    auto const what = find_scene(fields.text("name").value_or(std::string()));
+    if (!what) fields.refuse("name", "must be a scene's, as GET /scenes lists them");
+    scene_request r;
+    r.site = fields.site("site", c.a.world());
+    r.connection = fields.connection("connection", c.a.world());
+    r.times = fields.whole("times", 1, 1'000'000'000);
+    if (auto const s = fields.whole("seconds", 0, 86'400)) r.wait = std::chrono::seconds{*s};
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    r.what = *what;
+    if (char const* const problem = c.a.stage().play(r)) return c.refuse(problem);
+    c.done();
+}
+
+bool has_no_fields(change const& c) {
+    admin_fields const fields(c.query, {});
+    if (!fields.problem().empty()) c.refuse(fields.problem());
+    return fields.problem().empty();
+}
+
+void end_scenes(change const& c) {
+    if (!has_no_fields(c)) return;
+    c.a.stage().end_all();
+    c.done();
+}
+
+/// The connection that the query names, and nothing else with it; nullopt: refused.
+std::optional<std::size_t> only_connection(change const& c) {
+    admin_fields fields(c.query, {"connection"});
+    auto const connection = fields.connection("connection", c.a.world());
+    if (!connection) fields.refuse("connection", "must be told");
+    if (fields.problem().empty()) return connection;
+    c.refuse(fields.problem());
+    return std::nullopt;
+}
+
+void revoke(change const& c) {
+    auto const connection = only_connection(c);
+    if (!connection) return;
+    c.a.auth().revoke(*connection, c.now);
+    c.done();
+}
+
+void revoke_tokens(change const& c) {
+    auto const connection = only_connection(c);
+    if (!connection) return;
+    if (c.a.world().connections()[*connection].kind != connection_kind::oauth) {
+        return c.refuse("connection: must be an OAuth connection, as no other has access tokens");
     }
-    a.settings().set_faults(f);
-    out.status = 204;
+    c.a.auth().revoke_tokens(*connection, c.now);
+    c.done();
+}
+
+// The secret comes in the body: a URL is what logs and process lists show.
+void replace_secret(change const& c) {
+    auto const connection = only_connection(c);
+    if (!connection) return;
+    auto const is_visible = [](char ch) { return ch > ' ' && ch <= '~'; };
+    if (c.body.empty() || !std::all_of(c.body.begin(), c.body.end(), is_visible)) {
+        return c.refuse("body: must be the new secret, visible ASCII characters and no end of line");
+    }
+    if (c.a.auth().is_of_another(*connection, c.body)) return c.refuse("body: must not be another connection's secret");
+    c.a.auth().replace_secret(*connection, std::string(c.body));
+    c.done();
+}
+
+void change_limits(change const& c) {
+    admin_fields fields(c.query, {"site", "burst_scale", "quota_points"});
+    auto const site = fields.site("site", c.a.world());
+    auto const scale = fields.number("burst_scale", 1000);
+    auto const points = fields.whole("quota_points", 0, 1'000'000'000'000);
+    if (!site) fields.refuse("site", "must be told");
+    if (!scale && !points) fields.refuse("burst_scale", "must be told, or quota_points");
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    // What is not named stays.
+    site_limits l = c.a.site(*site).own_limits();
+    if (scale) l.burst_scale = scale;
+    if (points) l.quota_points = points;
+    if (char const* const problem = why_invalid(l)) return c.refuse(problem);
+    c.a.jira().set_limits(*site, l, c.now);
+    c.done();
+}
+
+void end_limits(change const& c) {
+    admin_fields fields(c.query, {"site"});
+    auto const site = fields.site("site", c.a.world());
+    if (!site) fields.refuse("site", "must be told");
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    c.a.jira().set_limits(*site, site_limits(), c.now);
+    c.done();
+}
+
+void take_down(change const& c) {
+    if (!has_no_fields(c)) return;
+    c.port.take_down();
+    c.done();
+}
+
+void bring_up(change const& c) {
+    if (!has_no_fields(c)) return;
+    std::string const problem = c.port.bring_up();
+    if (!problem.empty()) return say(c.out, 503, problem);
+    c.done();
+}
+
+struct command {
+    /// Method and path.
+    std::string_view request;
+    void (*run)(change const&);
+    /// With an example of its query.
+    std::string_view usage;
+};
+constexpr command commands[] = {
+    {"POST /faults", change_faults, "POST /faults?latency_ms=100"},
+    {"POST /scene", play_scene, "POST /scene?name=anonymous&site=site-0001.atlassian.net&times=3"},
+    {"DELETE /scenes", end_scenes, "DELETE /scenes"},
+    {"POST /revoke", revoke, "POST /revoke?connection=personal-0001"},
+    {"POST /revoke_tokens", revoke_tokens, "POST /revoke_tokens?connection=oauth-0001"},
+    {"POST /replace", replace_secret, "POST /replace?connection=personal-0001 with the secret as body"},
+    {"POST /limits", change_limits, "POST /limits?site=site-0001.atlassian.net&burst_scale=0.1"},
+    {"DELETE /limits", end_limits, "DELETE /limits?site=site-0001.atlassian.net"},
+    {"POST /down", take_down, "POST /down"},
+    {"POST /up", bring_up, "POST /up"},
+};
+
+std::string usage() {
+    std::string text = "GET /stats\nGET /buckets\nGET /connections\nGET /scenes\nPOST /reset";
+    for (command const& c : commands) {
+        text += '\n';
+        text += c.usage;
+    }
+    return text;
 }
 
 }  // namespace
 
-reply answer_admin(app& a, std::string_view head) {
+std::optional<std::size_t> admin_body_size(std::string_view head, reply& refusal) {
+    std::optional<std::string_view> length;
+    while (!head.empty()) {
+        std::string_view const line = head.substr(0, head.find("\r\n"));
+        head.remove_prefix(std::min(head.size(), line.size() + 2));
+        if (starts_with_name(line, "transfer-encoding:")) {
+            say(refusal, 411, "body: must come with Content-Length");
+            return std::nullopt;
+        }
+        constexpr std::string_view name = "content-length:";
+        if (!starts_with_name(line, name)) continue;
+        std::string_view value = line.substr(name.size());
+        value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+        value = value.substr(0, value.find_last_not_of(" \t") + 1);
+        if (length || !to_number(value)) {
+            say(refusal, 400, "Content-Length: must be one whole number");
+            return std::nullopt;
+        }
+        length = value;
+    }
+    std::uint64_t const size = length ? *to_number(*length) : 0;
+    if (size > max_admin_body) {
+        say(refusal, 413, fmt::format("body: must be at most {} bytes", max_admin_body));
+        return std::nullopt;
+    }
+    return static_cast<std::size_t>(size);
+}
+
+reply answer_admin(app& a, api_port& port, std::string_view head, std::string_view body, instant now) {
     std::string_view const line = head.substr(0, head.find("\r\n"));
-    std::string_view const request = line.substr(0, line.rfind(' '));
+    std::string_view const target = line.substr(0, line.rfind(' '));
+    std::string_view const request = target.substr(0, target.find('?'));
+    std::string_view const query = target.substr(std::min(target.size(), request.size() + 1));
     reply out;
     out.content_type = "application/json";
-    if (request == "GET /stats") {
+    if (target == "GET /stats") {
         out.body = to_json(a.snapshot());
-    } else if (request == "GET /buckets") {
+    } else if (target == "GET /buckets") {
         append_buckets(a, out.body);
-    } else if (request == "GET /connections") {
+    } else if (target == "GET /connections") {
         append_connections(a, out.body);
-    } else if (request == "POST /reset") {
+    } else if (target == "GET /scenes") {
+        append_scenes(a, out.body);
+    } else if (target == "POST /reset") {
         a.reset_stats();
         out.status = 204;
-    } else if (request.starts_with("POST /faults?")) {
-        change_faults(a, request.substr(request.find('?') + 1), out);
     } else {
-        out.status = 404;
-        out.content_type = "text/plain";
-        out.body = "GET /stats, GET /buckets, GET /connections, POST /reset, POST /faults?latency_ms=100\n";
+        auto const known = std::find_if(std::begin(commands), std::end(commands),
+                                        [request](command const& c) { return c.request == request; });
+        if (known == std::end(commands)) {
+            say(out, 404, usage());
+        } else {
+            known->run(change{a, port, query, body, now, out});
+        }
     }
     return out;
 }

@@ -1,15 +1,36 @@
 #pragma once
 
 #include "app.hpp"
+#include "clock.hpp"
 #include "reply.hpp"
 
+#include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace jirapool::mock {
 
-/** What the admin port answers: counters as JSON, reset, faults. `head` is a request as it came, its first line at least.
+/// The port that clients of the API connect to, as the admin port may take it down. Called on the thread that serves the admin port.
+class api_port {
+public:
+    virtual ~api_port() = default;
+    /// Connections are refused from now on, those there are close soon. Does nothing while it is down.
+    virtual void take_down() = 0;
+    /// The same port again. Empty, or why it cannot be listened on. Does nothing while it is up.
+    virtual std::string bring_up() = 0;
+};
 
-    Pure but for what it asks of `a`; the sockets are admin_session's. */
-reply answer_admin(app& a, std::string_view head);
+/// Of a request's body; it holds no more than a secret.
+inline constexpr std::size_t max_admin_body = 8 * 1024;
+
+/// How long the body behind this head is; nullopt: `refusal` is the answer.
+std::optional<std::size_t> admin_body_size(std::string_view head, reply& refusal);
+
+/** What the admin port answers: counters as JSON, reset, faults, scenes, credentials, limits, the API port. `head` is a request as it
+    came, its first line at least.
+
+    Pure but for what it asks of `a` and `port`; the sockets are admin_session's. */
+reply answer_admin(app& a, api_port& port, std::string_view head, std::string_view body, instant now);
 
 }  // namespace jirapool::mock

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "admin.hpp"
 #include "worker.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -7,6 +8,6 @@
 namespace jirapool::mock {
 
 /// One plain-HTTP connection to the admin port: a request, and the answer that answer_admin has for it.
-asio::awaitable<void> serve_admin(worker* host, tcp::socket socket);
+asio::awaitable<void> serve_admin(worker* host, api_port* port, tcp::socket socket);
 
 }  // namespace jirapool::mock

@@ -16,7 +16,7 @@ reply simple(int status, std::string_view type, std::string_view body) {
     return out;
 }
 
-reply json(int status, std::string_view body) { return simple(status, "application/json;charset=UTF-8", body); }
+reply json(int status, std::string_view body) { return simple(status, jira_json_type, body); }
 
 reply no_content() {
     reply out;
@@ -41,7 +41,7 @@ reply field_error(std::string_view field, std::string_view message) {
 }
 
 reply gateway_error(visit const& v, world const& w, int status, std::string_view message) {
-    reply out = simple(status, "application/json", fmt::format(R"({{"code":{},"message":"{}"}})", status, message));
+    reply out = simple(status, json_type, fmt::format(R"({{"code":{},"message":"{}"}})", status, message));
     add_common_headers(v, w, out);
     return out;
 }
@@ -52,10 +52,10 @@ reply oauth_error(int status, std::string_view code, std::string_view descriptio
     body += ",\"error_description\":";
     append_json(body, description);
     body += '}';
-    return simple(status, "application/json", body);
+    return simple(status, json_type, body);
 }
 
-reply service_unavailable() { return json(503, R"({"code":503,"message":"Service Unavailable"})"); }
+reply service_unavailable() { return json(503, wording::unavailable); }
 
 void add_common_headers(visit const& v, world const& w, reply& out) {
     fmt::format_to(

@@ -1,6 +1,7 @@
 #include "app.hpp"
 
 #include "injection.hpp"
+#include "scenes.hpp"
 
 #include <fmt/format.h>
 
@@ -30,7 +31,8 @@ app::app(mock::params p)
       edge_(world_),
       auth_(params(), world_),
       jira_(params(), world_, sites_),
-      tally_(world_) {
+      tally_(world_),
+      stage_(world_) {
     for (site_state& s : sites_) s.open(static_cast<std::uint32_t>(params().issues_per_site));
 }
 
@@ -58,6 +60,16 @@ reply app::handle(request_view const& r, instant now) {
 }
 
 reply app::answer(visit& v) {
+    auto const scene = stage_.next(v);
+    if (!scene) return answer_itself(v);
+    v.is_played = true;
+    reply out;
+    if (adds_to_own_answer(scene->what)) out = answer_itself(v);
+    perform(*scene, v, world_, out);
+    return out;
+}
+
+reply app::answer_itself(visit& v) {
     if (auto done = edge_.answer(v)) return *std::move(done);
     if (v.where.kind == host_kind::auth) return auth_.answer_token_endpoint(v);
     if (auto refused = auth_.refuse(v)) return *std::move(refused);

@@ -7,6 +7,7 @@
 #include "reply.hpp"
 #include "settings.hpp"
 #include "site_state.hpp"
+#include "stage.hpp"
 #include "tally.hpp"
 #include "visit.hpp"
 
@@ -41,6 +42,8 @@ public:
     mock::settings& settings() noexcept { return settings_; }
     mock::auth& auth() noexcept { return auth_; }
     mock::tally& tally() noexcept { return tally_; }
+    mock::stage& stage() noexcept { return stage_; }
+    jira_api& jira() noexcept { return jira_; }
     site_state const& site(std::size_t index) const { return sites_.at(index); }
 
     // What is counted in tally and in the sites' buckets.
@@ -50,6 +53,8 @@ public:
 
 private:
     reply answer(visit& v);
+    /// Without scenes.
+    reply answer_itself(visit& v);
 
     mock::settings settings_;
     mock::world const world_;
@@ -58,6 +63,7 @@ private:
     mock::auth auth_;
     jira_api jira_;
     mock::tally tally_;
+    mock::stage stage_;
     std::atomic<std::uint64_t> requests_{0};
 };
 

@@ -124,7 +124,7 @@ std::optional<reply> auth::refuse(visit& v) const {
 
 std::optional<reply> auth::refuse_on_site(visit& v) const {
     if (v.shown.how == scheme::bearer) {
-        return json(403, R"({"error": "Failed to parse Connect Session Auth Token"})");
+        return json(403, wording::no_connect_token);
     }
     if (v.shown.is_good && v.shown.connection && world_.connections()[*v.shown.connection].site == v.where.site) {
         v.caller = v.shown.connection;
@@ -134,7 +134,7 @@ std::optional<reply> auth::refuse_on_site(visit& v) const {
         v.is_anonymous = true;
         return std::nullopt;
     }
-    reply out = json(401, R"({"message":"Client must be authenticated to access this resource.","status-code":401})");
+    reply out = json(401, wording::must_authenticate);
     add_common_headers(v, world_, out);
     out.headers += "WWW-Authenticate: OAuth realm=\"https%3A%2F%2F";
     out.headers += v.r.host;
@@ -191,7 +191,7 @@ reply auth::exchange_token(visit& v) {
         std::max(seconds{1}, std::chrono::floor<seconds>(params_.token_lifetime)));
     std::string const token = mint_.make(static_cast<std::uint32_t>(*v.client),
                                          tokens_.fetch_add(1, std::memory_order_relaxed), v.now.steady);
-    reply out = simple(200, "application/json",
+    reply out = simple(200, json_type,
                        fmt::format(R"({{"access_token":"{}","expires_in":{},"token_type":"Bearer",)"
                                    R"("scope":"read:jira-work write:jira-work"}})",
                                    token, announced.count()));
@@ -201,6 +201,12 @@ reply auth::exchange_token(visit& v) {
 
 // ---- what tests change
 
+void auth::revoke(std::size_t connection, instant now) {
+    std::lock_guard const lock(mutex_);
+    revoked_.at(connection) = now.steady;
+    retire_secrets(connection);
+}
+
 void auth::revoke_tokens(std::size_t connection, instant now) {
     std::lock_guard const lock(mutex_);
     revoked_.at(connection) = now.steady;
@@ -208,11 +214,19 @@ void auth::revoke_tokens(std::size_t connection, instant now) {
 
 void auth::replace_secret(std::size_t connection, std::string secret) {
     std::lock_guard const lock(mutex_);
+    retire_secrets(connection);
+    secrets_.insert_or_assign(std::move(secret), known_secret{connection, true});
+}
+
+bool auth::is_of_another(std::size_t connection, std::string_view secret) const {
+    auto const known = find_secret(secret);
+    return known && known->connection != connection;
+}
+
+void auth::retire_secrets(std::size_t connection) {
     for (auto& [text, known] : secrets_) {
-        // Kept: an old secret that strays to another site is a violation all the same.
         if (known.connection == connection) known.is_current = false;
     }
-    secrets_.insert_or_assign(std::move(secret), known_secret{connection, true});
 }
 
 }  // namespace jirapool::mock

@@ -38,8 +38,11 @@ public:
     reply answer_token_endpoint(visit& v);
 
     /// See server.
+    void revoke(std::size_t connection, instant now);
     void revoke_tokens(std::size_t connection, instant now);
     void replace_secret(std::size_t connection, std::string secret);
+    /// Whether it is or was another connection's: requests that show it could not be told apart.
+    bool is_of_another(std::size_t connection, std::string_view secret) const;
 
 private:
     /// An API key or client secret. Old ones stay known.
@@ -59,6 +62,8 @@ private:
     bool belongs(credential const& c, place const& where) const noexcept;
     void read_form(visit& v) const;
     std::optional<known_secret> find_secret(std::string_view secret) const;
+    /// With the lock held. Old secrets stay known: one that strays to another site is a violation all the same.
+    void retire_secrets(std::size_t connection);
 
     std::optional<reply> refuse_on_site(visit& v) const;
     std::optional<reply> refuse_on_gateway(visit& v) const;

@@ -1,5 +1,7 @@
 #include "certificate.hpp"
 
+#include "files.hpp"
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -8,8 +10,14 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <fmt/format.h>
+
+#include <chrono>
+#include <ctime>
 #include <memory>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 namespace jirapool::mock {
 namespace {
@@ -28,9 +36,15 @@ using extension_ptr = std::unique_ptr<X509_EXTENSION, deleter<X509_EXTENSION_fre
 
 void require(bool ok, char const* step) {
     if (ok) return;
-    char reason[256] = "unknown reason";
-    if (unsigned long const code = ERR_get_error()) ERR_error_string_n(code, reason, sizeof reason);
-    throw std::runtime_error(std::string("cannot make certificates: ") + step + ": " + reason);
+    std::string text = std::string("cannot make certificates: ") + step;
+    if (unsigned long const code = ERR_get_error()) {
+        char reason[256];
+        ERR_error_string_n(code, reason, sizeof reason);
+        text = text + ": " + reason;
+    }
+    // The rest of the queue would be taken for the reason of what fails next in this thread.
+    ERR_clear_error();
+    throw std::runtime_error(text);
 }
 
 key_ptr make_key() {
@@ -83,37 +97,89 @@ std::string to_pem(X509* certificate) {
     return take_text(bio.get());
 }
 
+std::string to_pem(EVP_PKEY* key) {
+    bio_ptr const bio(BIO_new(BIO_s_mem()));
+    require(bio && PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1, "PEM");
+    return take_text(bio.get());
+}
+
+struct authority {
+    x509_ptr certificate;
+    key_ptr key;
+};
+
+/// Else OpenSSL would ask the terminal for the password of an encrypted key.
+int no_password(char*, int, int, void*) { return -1; }
+
+authority read_authority(std::string const& pem, wall_time now) {
+    auto const source = [&pem] { return bio_ptr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))); };
+    authority ca;
+    bio_ptr const first = source();
+    require(first != nullptr, "PEM");
+    ca.certificate.reset(PEM_read_bio_X509(first.get(), nullptr, no_password, nullptr));
+    require(ca.certificate != nullptr, "no certificate of an authority");
+    // From the beginning: either may come first.
+    bio_ptr const second = source();
+    require(second != nullptr, "PEM");
+    ca.key.reset(PEM_read_bio_PrivateKey(second.get(), nullptr, no_password, nullptr));
+    require(ca.key != nullptr, "no private key of the authority");
+    require(X509_check_private_key(ca.certificate.get(), ca.key.get()) == 1, "the key is not the certificate's");
+    require(X509_check_ca(ca.certificate.get()) == 1, "the certificate is not an authority's");
+    std::time_t at = std::chrono::system_clock::to_time_t(now);
+    require(X509_cmp_time(X509_get0_notAfter(ca.certificate.get()), &at) > 0, "the authority has expired");
+    return ca;
+}
+
 }  // namespace
 
-certificates make_certificates(wall_time now) {
-    key_ptr const ca_key = make_key();
-    x509_ptr const ca = make_blank("jirapool-mock test CA", ca_key.get(), now);
+std::string make_authority(wall_time now) {
+    key_ptr const key = make_key();
+    x509_ptr const ca = make_blank("jirapool-mock test CA", key.get(), now);
     require(X509_set_issuer_name(ca.get(), X509_get_subject_name(ca.get())) == 1, "issuer");
     add_extension(ca.get(), ca.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
     add_extension(ca.get(), ca.get(), NID_key_usage, "critical,keyCertSign,cRLSign");
     add_extension(ca.get(), ca.get(), NID_subject_key_identifier, "hash");
-    require(X509_sign(ca.get(), ca_key.get(), EVP_sha256()) != 0, "signature");
+    require(X509_sign(ca.get(), key.get(), EVP_sha256()) != 0, "signature");
+    return to_pem(ca.get()) + to_pem(key.get());
+}
 
+certificates make_certificates(std::string const& authority_pem, wall_time now) {
+    authority const ca = read_authority(authority_pem, now);
+    X509* const issuer = ca.certificate.get();
     key_ptr const leaf_key = make_key();
     x509_ptr const leaf = make_blank("*.atlassian.net", leaf_key.get(), now);
-    require(X509_set_issuer_name(leaf.get(), X509_get_subject_name(ca.get())) == 1, "issuer");
-    add_extension(leaf.get(), ca.get(), NID_basic_constraints, "critical,CA:FALSE");
-    add_extension(leaf.get(), ca.get(), NID_key_usage, "critical,digitalSignature");
-    add_extension(leaf.get(), ca.get(), NID_ext_key_usage, "serverAuth");
-    add_extension(leaf.get(), ca.get(), NID_subject_key_identifier, "hash");
-    add_extension(leaf.get(), ca.get(), NID_authority_key_identifier, "keyid:always");
-    add_extension(leaf.get(), ca.get(), NID_subject_alt_name,
+    require(X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1, "issuer");
+    add_extension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE");
+    add_extension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature");
+    add_extension(leaf.get(), issuer, NID_ext_key_usage, "serverAuth");
+    add_extension(leaf.get(), issuer, NID_subject_key_identifier, "hash");
+    add_extension(leaf.get(), issuer, NID_authority_key_identifier, "keyid:always");
+    add_extension(leaf.get(), issuer, NID_subject_alt_name,
                   "DNS:*.atlassian.net,DNS:api.atlassian.com,DNS:auth.atlassian.com");
-    require(X509_sign(leaf.get(), ca_key.get(), EVP_sha256()) != 0, "signature");
+    require(X509_sign(leaf.get(), ca.key.get(), EVP_sha256()) != 0, "signature");
 
     certificates out;
-    out.ca = to_pem(ca.get());
+    out.ca = to_pem(issuer);
     out.leaf = to_pem(leaf.get());
-    bio_ptr const bio(BIO_new(BIO_s_mem()));
-    require(bio && PEM_write_bio_PrivateKey(bio.get(), leaf_key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
-            "PEM");
-    out.private_key = take_text(bio.get());
+    out.private_key = to_pem(leaf_key.get());
     return out;
+}
+
+certificates make_certificates_from_file(std::string const& file, wall_time now) {
+    if (file.empty()) return make_certificates(make_authority(now), now);
+    // Far above what certificate and key need.
+    constexpr std::size_t most = 64 * 1024;
+    auto kept = read_file(file, most);
+    if (!kept) {
+        std::string made = make_authority(now);
+        // Another mock that starts at the same time may be the first: then it is that one's.
+        kept = create_file(file, made, 0600) ? std::move(made) : read_file(file, most);
+    }
+    try {
+        return make_certificates(kept.value_or(std::string()), now);
+    } catch (std::runtime_error const& e) {
+        throw std::runtime_error(fmt::format("{}: {}", file, e.what()));
+    }
 }
 
 }  // namespace jirapool::mock

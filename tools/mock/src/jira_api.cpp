@@ -39,15 +39,12 @@ jira_api::jira_api(params const& p, world const& w, std::vector<site_state>& sit
 
 reply jira_api::answer(visit& v) {
     if (looks_like_a_browsers_write(v.r)) {
-        reply out = simple(403, text_type, "XSRF check failed");
+        reply out = simple(403, text_type, wording::no_xsrf);
         add_common_headers(v, world_, out);
         return out;
     }
     if (v.match.id == route::removed_search) {
-        reply out = jira_error(410,
-                               "The requested API has been removed. Please migrate to the /rest/api/3/search/jql "
-                               "API. A full migration guideline is available at "
-                               "https://developer.atlassian.com/changelog/#CHANGE-2046");
+        reply out = json(410, wording::removed_search);
         add_common_headers(v, world_, out);
         return out;
     }
@@ -112,9 +109,13 @@ reply jira_api::get_server_info(visit const& v) const {
 
 // ---- limits
 
+void jira_api::set_limits(std::size_t site, site_limits l, instant now) {
+    sites_.at(site).set_limits(l, limit_table(params_, l), now);
+}
+
 std::optional<std::uint64_t> jira_api::cost(visit const& v, std::optional<search::result> const& found) const noexcept {
     bool const spends_points = !params_.quota_oauth_only || v.shown.is_access_token;
-    if (limits_.quota == 0 || !v.caller || !spends_points) return std::nullopt;
+    if (!v.caller || !spends_points) return std::nullopt;
     std::uint64_t const objects = found ? found->page.size() : v.match.id == route::get_issue ? 1 : 0;
     return 1 + objects;
 }
@@ -125,8 +126,7 @@ reply jira_api::refuse_limited(visit& v, admission const& a) const {
     case admission::verdict::issue_writes: v.limited_by = "jira-per-issue-on-write"; break;
     default: v.limited_by = "jira-quota-tenant-based"; break;
     }
-    reply out = json(429, R"({"errorMessages":["The request has been rate-limited. Please try again later."],)"
-                          R"("errors":{},"status":429})");
+    reply out = json(429, wording::rate_limited);
     add_common_headers(v, world_, out);
     auto const retry_after = std::max(seconds{1}, std::chrono::ceil<seconds>(a.wait));
     wall_time const reset = std::chrono::ceil<seconds>(v.now.wall + a.wait);
@@ -137,7 +137,7 @@ reply jira_api::refuse_limited(visit& v, admission const& a) const {
     if (a.outcome == admission::verdict::quota) out.headers += "X-RateLimit-NearLimit: true\r\n";
     if (a.quota_applies) {
         fmt::format_to(std::back_inserter(out.headers), "RateLimit-Policy: \"tenant-app-quota\";q={};w=3600\r\n",
-                       limits_.quota);
+                       a.quota);
         fmt::format_to(std::back_inserter(out.headers), "RateLimit: \"tenant-app-quota\";r={};t={}\r\n",
                        a.quota_remaining, hourly_quota::until_next_hour(v.now.wall).count());
     }
@@ -148,9 +148,8 @@ void jira_api::add_limit_headers(visit const& v, admission const& a, reply& out)
     fmt::format_to(std::back_inserter(out.headers), "X-RateLimit-Limit: {}\r\nX-RateLimit-Remaining: {}\r\n", a.limit,
                    a.remaining);
     if (!a.quota_applies) return;
-    bool const is_near = a.quota_remaining < (limits_.quota + 4) / 5;
-    fmt::format_to(std::back_inserter(out.headers), "RateLimit-Policy: \"tenant-app-quota\";q={};w=3600\r\n",
-                   limits_.quota);
+    bool const is_near = a.quota_remaining < (a.quota + 4) / 5;
+    fmt::format_to(std::back_inserter(out.headers), "RateLimit-Policy: \"tenant-app-quota\";q={};w=3600\r\n", a.quota);
     // `r` only near the end, as documented.
     out.headers += "RateLimit: \"tenant-app-quota\"";
     if (is_near) fmt::format_to(std::back_inserter(out.headers), ";r={}", a.quota_remaining);

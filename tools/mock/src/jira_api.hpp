@@ -26,13 +26,16 @@ public:
 
     reply answer(visit& v);
 
+    /// See server. Precondition: why_invalid(l) == nullptr.
+    void set_limits(std::size_t site, site_limits l, instant now);
+
 private:
     /// What an admitted request gets. `issue`: the number in its path. `found`: of a search.
     reply respond(visit& v, site_state& site, std::uint32_t issue, std::optional<search::result> const& found) const;
     reply get_myself(visit const& v) const;
     reply get_server_info(visit const& v) const;
 
-    /// Points of the hourly quota, if it applies.
+    /// Points of an hourly quota; nullopt: the caller spends none.
     std::optional<std::uint64_t> cost(visit const& v, std::optional<search::result> const& found) const noexcept;
     reply refuse_limited(visit& v, admission const& a) const;
     void add_limit_headers(visit const& v, admission const& a, reply& out) const;

@@ -46,12 +46,37 @@ void bucket::open(std::uint32_t rate, std::uint32_t capacity, steady_time now) n
     filled_ = now;
 }
 
+void bucket::change(std::uint32_t rate, std::uint32_t capacity, steady_time now) noexcept {
+    if (rate_ == 0) return;
+    fill(now);
+    if (is_touched()) last_ = std::max(last_, now);
+    formerly_permitted_ = permitted();
+    changed_ = is_touched() ? last_ : now;
+    rate_ = rate;
+    capacity_ = capacity;
+    level_ = std::min<double>(level_, capacity);
+}
+
+double bucket::permitted() const noexcept {
+    if (!is_touched()) return 0;
+    double const seconds_passed = std::chrono::duration<double>(last_ - std::max(first_, changed_)).count();
+    return formerly_permitted_ + std::max(0.0, seconds_passed) * rate_;
+}
+
+void bucket::reset_counts() noexcept {
+    admitted_ = refused_ = 0;
+    formerly_permitted_ = 0;
+}
+
+void bucket::fill(steady_time now) noexcept {
+    if (now <= filled_) return;
+    double const seconds_passed = std::chrono::duration<double>(now - filled_).count();
+    level_ = std::min<double>(capacity_, level_ + seconds_passed * rate_);
+    filled_ = now;
+}
+
 bucket::verdict bucket::take(steady_time now) noexcept {
-    if (now > filled_) {
-        double const seconds_passed = std::chrono::duration<double>(now - filled_).count();
-        level_ = std::min<double>(capacity_, level_ + seconds_passed * rate_);
-        filled_ = now;
-    }
+    fill(now);
     if (!is_touched()) first_ = last_ = now;
     first_ = std::min(first_, now);
     last_ = std::max(last_, now);
@@ -105,9 +130,11 @@ seconds hourly_quota::until_next_hour(wall_time now) noexcept {
     return std::chrono::ceil<seconds>(next - now);
 }
 
-limit_table::limit_table(params const& p) noexcept : issue_writes(p.limit_issue_writes), quota(p.quota_points) {
+limit_table::limit_table(params const& p, site_limits const& own) noexcept
+    : issue_writes(p.limit_issue_writes), quota(own.quota_points.value_or(p.quota_points)) {
+    double const scale = own.burst_scale.value_or(p.burst_scale);
     for (std::size_t i = 0; i < limited_route_count; ++i) {
-        rate[i] = at_least_one(documented_rate(p, static_cast<route>(i)) * p.burst_scale);
+        rate[i] = at_least_one(documented_rate(p, static_cast<route>(i)) * scale);
         capacity[i] = at_least_one(rate[i] * p.burst_capacity);
     }
 }

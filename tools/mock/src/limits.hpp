@@ -24,6 +24,8 @@ public:
 
     /// Before the first use; the second time it does nothing.
     void open(std::uint32_t rate, std::uint32_t capacity, steady_time now) noexcept;
+    /// Other figures from now on; what is above the new capacity is lost. Before the first use it does nothing.
+    void change(std::uint32_t rate, std::uint32_t capacity, steady_time now) noexcept;
     /// `now` may lie a little before an earlier one: threads read the clock before they get the lock.
     verdict take(steady_time now) noexcept;
 
@@ -31,11 +33,16 @@ public:
     std::uint32_t rate() const noexcept { return rate_; }
     std::uint64_t admitted() const noexcept { return admitted_; }
     std::uint64_t refused() const noexcept { return refused_; }
+    /// From the first to the last request; a change counts as one.
     std::chrono::nanoseconds span() const noexcept { return last_ - first_; }
+    /// What the rate gave during the span, whatever the bucket held.
+    double permitted() const noexcept;
     /// The level stays.
-    void reset_counts() noexcept { admitted_ = refused_ = 0; }
+    void reset_counts() noexcept;
 
 private:
+    void fill(steady_time now) noexcept;
+
     double level_ = 0;
     std::uint32_t rate_ = 0;
     std::uint32_t capacity_ = 0;
@@ -44,6 +51,9 @@ private:
     std::uint64_t refused_ = 0;
     steady_time first_;
     steady_time last_;
+    // Since when the rate is what it is, and what the former ones gave.
+    steady_time changed_;
+    double formerly_permitted_ = 0;
 };
 
 /// The writes to one issue in the last half minute: 20 in 2 s and 100 in 30 s, both sliding. Not thread-safe.
@@ -78,9 +88,9 @@ private:
     std::uint64_t used_ = 0;
 };
 
-/// What params say of limits, by route.
+/// What params say of limits, by route, or `own` in their place.
 struct limit_table {
-    explicit limit_table(params const& p) noexcept;
+    explicit limit_table(params const& p, site_limits const& own = {}) noexcept;
 
     std::array<std::uint32_t, limited_route_count> rate{};
     std::array<std::uint32_t, limited_route_count> capacity{};

@@ -1,18 +1,16 @@
+#include "files.hpp"
+
 #include <jirapool/mock/server.hpp>
 #include <jirapool/tools/process.hpp>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -20,33 +18,6 @@
 namespace {
 
 using namespace jirapool::mock;
-
-/// Whole or not at all: a reader that waits for the file never sees half of it.
-void write_file(std::string const& path, std::string const& content, mode_t mode) {
-    std::string const temporary = path + ".tmp";
-    auto const fail = [&](char const* step) {
-        int const error = errno;
-        ::unlink(temporary.c_str());
-        throw std::runtime_error(fmt::format("cannot {} {}: {}", step, path, std::strerror(error)));
-    };
-    // A leftover of another run may have a wider mode.
-    ::unlink(temporary.c_str());
-    int const file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (file < 0) fail("create");
-    for (std::size_t done = 0; done < content.size();) {
-        ssize_t const n = ::write(file, content.data() + done, content.size() - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            int const error = errno;
-            ::close(file);
-            errno = error;
-            fail("write");
-        }
-        done += static_cast<std::size_t>(n);
-    }
-    if (::close(file) != 0) fail("write");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("create");
-}
 
 struct options {
     params server;
@@ -109,7 +80,9 @@ void add_options(CLI::App& cli, options& o) {
     add(wrong, "--idle-timeout-s", o.idle_timeout_s, "Idle connections are closed after so many seconds");
 
     char const* const files = "Files";
-    add(files, "--write-ca", o.ca_file, "Write the certificate authority (PEM) to this file");
+    add(files, "--ca", p.ca_file,
+        "Keep the certificate authority, its key too, in this file: made (mode 0600) if it is not there");
+    add(files, "--write-ca", o.ca_file, "Write what clients trust, the authority's certificate (PEM), to this file");
     add(files, "--write-connections", o.connections_file,
         "Write the connections, secrets and all, to this file (mode 0600)");
     add(files, "--ready-file", o.ready_file, "Write {\"port\":..,\"admin_port\":..} to this file when listening");

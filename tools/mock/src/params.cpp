@@ -9,6 +9,7 @@ bool is_wait(milliseconds t) noexcept { return t >= milliseconds{0} && t <= std:
 // Written so that NaN is no fraction.
 bool is_fraction(double x) noexcept { return x >= 0 && x <= 1; }
 bool is_rate(unsigned n) noexcept { return n >= 1 && n <= 1'000'000; }
+bool is_scale(double x) noexcept { return x > 0 && x <= 1000; }
 
 bool is_loopback(std::string const& address) noexcept {
     if (address == "::1") return true;
@@ -25,6 +26,11 @@ char const* why_invalid(faults const& f) noexcept {
     if (!is_fraction(f.error_rate)) return "faults::error_rate must be 0 to 1";
     if (!is_fraction(f.token_error_rate)) return "faults::token_error_rate must be 0 to 1";
     if (!is_fraction(f.close_rate)) return "faults::close_rate must be 0 to 1";
+    return nullptr;
+}
+
+char const* why_invalid(site_limits const& l) noexcept {
+    if (l.burst_scale && !is_scale(*l.burst_scale)) return "site_limits::burst_scale must be above 0, at most 1000";
     return nullptr;
 }
 
@@ -48,7 +54,7 @@ char const* why_invalid(params const& p) noexcept {
         !is_rate(p.burst_get_issue)) {
         return "params::burst_get, _post, _put, _delete and _get_issue must be 1 to 1,000,000";
     }
-    if (!(p.burst_scale > 0 && p.burst_scale <= 1000)) return "params::burst_scale must be above 0, at most 1000";
+    if (!is_scale(p.burst_scale)) return "params::burst_scale must be above 0, at most 1000";
     if (!(p.burst_capacity > 0 && p.burst_capacity <= 3600)) {
         return "params::burst_capacity must be above 0, at most 3600 s";
     }

@@ -1,6 +1,7 @@
 // The listener: its ports and threads, and which thread gets a connection. What happens on one is session's and admin_session's.
 #include <jirapool/mock/server.hpp>
 
+#include "admin.hpp"
 #include "admin_session.hpp"
 #include "app.hpp"
 #include "certificate.hpp"
@@ -21,6 +22,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,28 +41,41 @@ params checked(params p) {
     return p;
 }
 
-void listen(tcp::acceptor& a, std::string const& address, unsigned short wanted) {
+error_code bind_to(tcp::acceptor& a, std::string const& address, unsigned short wanted) {
     error_code ec;
     auto const ip = asio::ip::make_address(address, ec);
     tcp::endpoint const endpoint(ip, wanted);
     if (!ec) a.open(endpoint.protocol(), ec);
     if (!ec) a.set_option(tcp::acceptor::reuse_address(true), ec);
     if (!ec) a.bind(endpoint, ec);
+    return ec;
+}
+
+/// Empty, or why not. What is open is bound already.
+std::string try_to_listen(tcp::acceptor& a, std::string const& address, unsigned short wanted) {
+    error_code ec;
+    if (!a.is_open()) ec = bind_to(a, address, wanted);
     if (!ec) a.listen(4096, ec);
-    if (ec) throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", address, wanted, ec.message()));
+    if (!ec) return {};
+    return fmt::format("cannot listen on {}:{}: {}", address, wanted, ec.message());
+}
+
+void listen(tcp::acceptor& a, std::string const& address, unsigned short wanted) {
+    std::string const problem = try_to_listen(a, address, wanted);
+    if (!problem.empty()) throw std::runtime_error(problem);
 }
 
 }  // namespace
 
-class server::impl {
+class server::impl final : public api_port {
 public:
     explicit impl(params p)
         : application(checked(std::move(p))),
-          certs(make_certificates(read_clock().wall)),
+          certs(make_certificates_from_file(application.params().ca_file, read_clock().wall)),
           tls(make_tls(certs)),
           port(application.params().port),
           admin_port(application.params().admin_port) {}
-    ~impl() { stop(); }
+    ~impl() override { stop(); }
 
     void start() {
         if (!workers.empty()) return;
@@ -88,7 +103,8 @@ public:
             std::lock_guard const lock(reachable_mutex);
             for (auto const& w : workers) reachable.push_back(w.get());
         }
-        asio::co_spawn(first.io, accept(), rethrow);
+        is_up = true;
+        asio::co_spawn(first.io, accept(++openings), rethrow);
         asio::co_spawn(first.io, accept_admin(), rethrow);
         for (auto const& w : workers) {
             asio::co_spawn(w->io, w->sweep(), rethrow);
@@ -130,6 +146,28 @@ public:
         }
     }
 
+    void down() {
+        on_first_worker([this](done_mark const& mark) { close_api_port(mark); });
+    }
+
+    /// Empty, or why not.
+    std::string up() {
+        auto const problem = std::make_shared<std::string>();
+        on_first_worker([this, problem](done_mark const&) { *problem = bring_up(); });
+        return *problem;
+    }
+
+    void take_down() override { close_api_port(nullptr); }
+
+    std::string bring_up() override {
+        if (is_up) return {};
+        std::string problem = try_to_listen(*acceptor, application.params().address, port);
+        if (!problem.empty()) return problem;
+        is_up = true;
+        asio::co_spawn(workers.front()->io, accept(++openings), rethrow);
+        return {};
+    }
+
     app application;
     certificates certs;
     asio::ssl::context tls;
@@ -137,20 +175,56 @@ public:
     std::atomic<unsigned short> bound_admin_port{0};
 
 private:
+    /// Lives as long as something is left to be done.
+    using done_mark = std::shared_ptr<void>;
+
+    /// Runs `f` there, and returns when nobody holds its mark any more. Does nothing when not running.
+    template <class F>
+    void on_first_worker(F f) {
+        auto const done = std::make_shared<std::promise<void>>();
+        std::future<void> const over = done->get_future();
+        {
+            // Also when what holds it is destroyed without having run, as when the server is stopped meanwhile.
+            done_mark const mark(nullptr, [done](void*) { done->set_value(); });
+            std::lock_guard const lock(reachable_mutex);
+            if (!reachable.empty()) asio::post(reachable.front()->io, [f, mark] { f(mark); });
+        }
+        over.wait();
+    }
+
+    void close_api_port(done_mark const& mark) {
+        if (!is_up) return;
+        is_up = false;
+        error_code ignored;
+        acceptor->close(ignored);
+        retry->cancel();
+        // Bound, but not listened on: connections are refused, and nobody gets the port who asks for any. If that fails, bring_up
+        // tries again.
+        if (bind_to(*acceptor, application.params().address, port)) acceptor->close(ignored);
+        // Posted to each, so that it comes after the connections that were accepted for it.
+        for (auto const& w : workers) {
+            asio::post(w->io, [host = w.get(), mark] { host->abort_api_guests(false); });
+        }
+    }
+
     void drop_acceptors() {
         acceptor.reset();
         admin_acceptor.reset();
         retry.reset();
     }
 
-    /// Hands connections to the workers by turns.
-    asio::awaitable<void> accept() {
+    bool accepts(std::uint64_t opening) const noexcept {
+        return !workers.front()->is_stopping && is_up && openings == opening;
+    }
+
+    /// Hands connections to the workers by turns, until the port is closed that was opened as the `opening`-th.
+    asio::awaitable<void> accept(std::uint64_t opening) {
         while (true) {
             worker& host = *workers[next++ % workers.size()];
             error_code ec;
             tcp::socket socket = co_await acceptor->async_accept(host.io,
                                                                  asio::redirect_error(asio::use_awaitable, ec));
-            if (workers.front()->is_stopping) co_return;
+            if (!accepts(opening)) co_return;
             if (!ec) {
                 // Spawned where it runs: Asio's co_spawn still reads the coroutine's cancellation state after it has
                 // posted the coroutine to another thread.
@@ -162,7 +236,7 @@ private:
             // Out of descriptors, mostly: at once again would spin until some are back.
             retry->expires_after(std::chrono::milliseconds{50});
             co_await retry->async_wait(asio::redirect_error(asio::use_awaitable, ec));
-            if (workers.front()->is_stopping) co_return;
+            if (!accepts(opening)) co_return;
         }
     }
 
@@ -172,7 +246,7 @@ private:
             error_code ec;
             tcp::socket socket = co_await admin_acceptor->async_accept(asio::redirect_error(asio::use_awaitable, ec));
             if (host.is_stopping || ec == asio::error::operation_aborted) co_return;
-            if (!ec) asio::co_spawn(host.io, serve_admin(&host, std::move(socket)), rethrow);
+            if (!ec) asio::co_spawn(host.io, serve_admin(&host, this, std::move(socket)), rethrow);
         }
     }
 
@@ -188,6 +262,9 @@ private:
     std::optional<asio::steady_timer> retry;
     std::size_t next = 0;
     std::uint64_t accepted = 0;
+    bool is_up = false;
+    /// How often the API port was opened: what accepted for an earlier opening ends.
+    std::uint64_t openings = 0;
 };
 
 server::server(params p) : impl_(std::make_unique<impl>(std::move(p))) {}
@@ -208,11 +285,26 @@ void server::set_faults(faults f) {
     impl_->application.settings().set_faults(f);
 }
 void server::set_intercept(intercept_function f) { impl_->application.settings().set_intercept(std::move(f)); }
+void server::play(scene_request const& r) {
+    if (char const* const problem = impl_->application.stage().play(r)) throw std::invalid_argument(problem);
+}
+void server::end_scenes() { impl_->application.stage().end_all(); }
+std::size_t server::playing_count() const { return impl_->application.stage().playing_count(); }
+void server::set_limits(std::size_t site, site_limits l) {
+    if (char const* const problem = why_invalid(l)) throw std::invalid_argument(problem);
+    impl_->application.jira().set_limits(site, l, read_clock());
+}
+void server::revoke(std::size_t connection) { impl_->application.auth().revoke(connection, read_clock()); }
 void server::revoke_tokens(std::size_t connection) {
     impl_->application.auth().revoke_tokens(connection, read_clock());
 }
 void server::replace_secret(std::size_t connection, std::string secret) {
     impl_->application.auth().replace_secret(connection, std::move(secret));
+}
+void server::down() { impl_->down(); }
+void server::up() {
+    std::string const problem = impl_->up();
+    if (!problem.empty()) throw std::runtime_error(problem);
 }
 void server::close_connections(bool reset) { impl_->close_connections(reset); }
 std::optional<std::string> server::issue_summary(std::size_t site, std::string_view key) const {

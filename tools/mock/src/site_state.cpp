@@ -6,12 +6,14 @@
 
 namespace jirapool::mock {
 
-admission site_state::admit(limit_table const& limits, route r, std::uint32_t written,
+admission site_state::admit(limit_table const& common, route r, std::uint32_t written,
                             std::optional<std::uint64_t> cost, instant now) {
     std::size_t const index = static_cast<std::size_t>(r);
     admission result;
-    result.quota_applies = cost.has_value();
     std::lock_guard const lock(mutex_);
+    limit_table const& limits = limits_ ? limits_->table : common;
+    result.quota_applies = cost && limits.quota != 0;
+    result.quota = limits.quota;
     if (!buckets_) buckets_ = std::make_unique<bucket_array>();
 
     touched_issue* issue = nullptr;
@@ -27,7 +29,7 @@ admission site_state::admit(limit_table const& limits, route r, std::uint32_t wr
         }
     }
     // The quota before the bucket: were it after, an hour of refusals would empty the bucket too.
-    if (cost && !quota_.take(limits.quota, *cost, now.wall)) {
+    if (result.quota_applies && !quota_.take(limits.quota, *cost, now.wall)) {
         result.outcome = admission::verdict::quota;
         result.limit = limits.quota;
         result.wait = hourly_quota::until_next_hour(now.wall);
@@ -46,6 +48,22 @@ admission site_state::admit(limit_table const& limits, route r, std::uint32_t wr
     result.remaining = burst.remaining;
     if (issue) issue->writes.record(now.steady);
     return result;
+}
+
+void site_state::set_limits(site_limits own, limit_table const& table, instant now) {
+    bool const is_own = own.burst_scale || own.quota_points;
+    auto next = is_own ? std::make_unique<own_limit_table const>(own_limit_table{own, table}) : nullptr;
+    std::lock_guard const lock(mutex_);
+    limits_ = std::move(next);
+    if (!buckets_) return;
+    for (std::size_t i = 0; i < limited_route_count; ++i) {
+        (*buckets_)[i].change(table.rate[i], table.capacity[i], now.steady);
+    }
+}
+
+site_limits site_state::own_limits() const {
+    std::lock_guard const lock(mutex_);
+    return limits_ ? limits_->own : site_limits();
 }
 
 bool site_state::exists(std::uint32_t number) const noexcept {
@@ -197,7 +215,7 @@ void site_state::append_buckets(std::size_t site, std::vector<bucket_stats>& out
         s.admitted = b.admitted();
         s.refused = b.refused();
         s.span = b.span();
-        s.permitted = std::chrono::duration<double>(b.span()).count() * b.rate();
+        s.permitted = b.permitted();
         out.push_back(std::move(s));
     }
 }

@@ -25,6 +25,8 @@ struct admission {
     std::uint32_t remaining = 0;
     std::chrono::nanoseconds wait{0};
     bool quota_applies = false;
+    /// Points an hour, and how many are left of them.
+    std::uint64_t quota = 0;
     std::uint64_t quota_remaining = 0;
 };
 
@@ -66,9 +68,14 @@ public:
 
     /** Asks all limits at once: what one refuses costs nothing of the others.
 
-        `written`: the number of the issue that is written; 0 if none. `cost`: points, if the quota applies. */
-    admission admit(limit_table const& limits, route r, std::uint32_t written, std::optional<std::uint64_t> cost,
+        `common`: holds unless the site has limits of its own. `written`: the number of the issue that is written; 0 if none.
+        `cost`: points, if the caller spends any. */
+    admission admit(limit_table const& common, route r, std::uint32_t written, std::optional<std::uint64_t> cost,
                     instant now);
+
+    /// From now on the site's limits are its own: `table`, which is what `own` makes of the common ones.
+    void set_limits(site_limits own, limit_table const& table, instant now);
+    site_limits own_limits() const;
 
     std::optional<issue_state> issue(std::uint32_t number) const;
     bool has_issue(std::uint32_t number) const;
@@ -100,6 +107,10 @@ private:
         issue_writes writes;
     };
     using bucket_array = std::array<bucket, limited_route_count>;
+    struct own_limit_table {
+        site_limits own;
+        limit_table table;
+    };
 
     bool exists(std::uint32_t number) const noexcept;
 
@@ -114,6 +125,8 @@ private:
     std::uint32_t last_webhook_ = 0;
     hourly_quota quota_;
     std::unique_ptr<bucket_array> buckets_;
+    // nullptr: the common ones hold.
+    std::unique_ptr<own_limit_table const> limits_;
 };
 
 }  // namespace jirapool::mock

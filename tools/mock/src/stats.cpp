@@ -61,6 +61,7 @@ std::string to_json(stats const& s) {
     all.member("sni_mismatches", s.sni_mismatches);
     all.member("injected_errors", s.injected_errors);
     all.member("injected_closes", s.injected_closes);
+    all.member("scenes", s.scenes);
 
     all.key("connections");
     object_writer connections(out);

@@ -27,6 +27,7 @@ void tally::count(visit const& v, int status, bool was_intercepted) {
     ++by_route_[static_cast<std::size_t>(v.match.id)];
     ++by_status_[status >= 0 && status < 600 ? static_cast<std::size_t>(status) : 0];
     if (was_intercepted) ++t.intercepted;
+    if (v.is_played) ++t.scenes;
     if (v.is_violation) ++t.isolation_violations;
     if (v.r.sni != v.r.host) ++t.sni_mismatches;
     if (v.is_injected) ++t.injected_errors;

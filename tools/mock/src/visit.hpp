@@ -73,7 +73,11 @@ struct visit {
     // By whoever answers, for the tally.
     bool is_injected = false;
     bool is_webhook_refused = false;
+    /// RateLimit-Reason of a 429, "(none)" if it has none.
     std::string_view limited_by;
+
+    // By app.
+    bool is_played = false;
 };
 
 }  // namespace jirapool::mock

@@ -28,6 +28,12 @@ void worker::abort_guests(bool reset) {
     for (guest* const g : guests) g->abort(reset);
 }
 
+void worker::abort_api_guests(bool reset) {
+    for (guest* const g : guests) {
+        if (!g->is_of_admin_port()) g->abort(reset);
+    }
+}
+
 void close_socket(tcp::socket& socket, bool reset) {
     error_code ignored;
     if (reset) socket.set_option(asio::socket_base::linger(true, 0), ignored);

@@ -39,6 +39,8 @@ struct worker {
     /// Tells guests that their deadline has passed, until is_stopping. Spawn it once.
     asio::awaitable<void> sweep();
     void abort_guests(bool reset);
+    /// Those of the admin port stay.
+    void abort_api_guests(bool reset);
 
     app& application;
     asio::ssl::context& tls;
@@ -62,6 +64,7 @@ public:
     /// At once; pending operations end with an error.
     virtual void abort(bool reset) = 0;
     virtual void on_deadline() = 0;
+    virtual bool is_of_admin_port() const noexcept { return false; }
     steady_time deadline() const noexcept { return deadline_; }
 
 protected:

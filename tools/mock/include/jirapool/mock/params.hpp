@@ -26,6 +26,14 @@ struct faults {
     double close_rate = 0;
 };
 
+/// What one site's limits are instead of what params say of all sites'. May be changed while the server runs.
+struct site_limits {
+    /// In place of params::burst_scale. nullopt: as params say. Above 0, at most 1000.
+    std::optional<double> burst_scale;
+    /// In place of params::quota_points, 0 being no quota. nullopt: as params say.
+    std::optional<std::uint64_t> quota_points;
+};
+
 struct params {
     /// A loopback address: the mock holds credentials that look real and answers to public host names.
     std::string address = "127.0.0.1";
@@ -35,6 +43,9 @@ struct params {
     unsigned short admin_port = 0;
     /// Each runs its own io_context. 1 to 64.
     unsigned threads = 1;
+    /** The certificate authority, key and all, is kept in this file, so that a later server is trusted by the same clients. It is made
+        with mode 0600 if it is not there. Empty: the authority is new with each server. */
+    std::string ca_file;
 
     /// 1 to 1,000,000.
     std::size_t sites = 4;
@@ -91,5 +102,6 @@ struct params {
 /// "params::sites must be 1 to 1,000,000", or nullptr.
 char const* why_invalid(params const& p) noexcept;
 char const* why_invalid(faults const& f) noexcept;
+char const* why_invalid(site_limits const& l) noexcept;
 
 }  // namespace jirapool::mock

@@ -67,7 +67,7 @@ public:
 
 /** Called for each request before anything else; nullopt lets the mock answer.
 
-    @par Threads   Called by all the server's threads at the same time. Must not call the server's start() or stop(). */
+    @par Threads   Called by all the server's threads at the same time. Must not call the server's start(), stop(), down() or up(). */
 using intercept_function = std::function<std::optional<scripted_reply>(request_view const&)>;
 
 }  // namespace jirapool::mock

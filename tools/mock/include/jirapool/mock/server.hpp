@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/mock/params.hpp>
+#include <jirapool/mock/scenes.hpp>
 #include <jirapool/mock/scripted.hpp>
 #include <jirapool/mock/stats.hpp>
 #include <jirapool/mock/world.hpp>
@@ -21,7 +22,8 @@ namespace jirapool::mock {
     @par Threads   start() and stop() from one thread at a time; everything else from any, also while it runs. */
 class server {
 public:
-    /// Makes the world and the certificates; opens nothing. Throws std::invalid_argument with why_invalid's text.
+    /// Makes the world and the certificates; opens no port. Throws std::invalid_argument with why_invalid's text, and
+    /// std::runtime_error that names params::ca_file if that cannot be used.
     explicit server(params p);
     /// As stop().
     ~server();
@@ -39,7 +41,7 @@ public:
     /// 0 before the first start().
     unsigned short port() const noexcept;
     unsigned short admin_port() const noexcept;
-    /// The certificate authority, new with each server.
+    /// The certificate authority, without its key: new with each server, unless params::ca_file keeps it.
     std::string ca_pem() const;
     mock::world const& world() const noexcept;
 
@@ -55,12 +57,35 @@ public:
     /// Replaces params::intercept; an empty function ends it.
     void set_intercept(intercept_function f);
 
+    /** Answers with the scene in place of the mock's own answer, behind the intercept and before everything else. Of several that a
+        request could get, it gets the one that was begun first. At most 1000 play at a time.
+
+        Throws std::invalid_argument that names the member of scene_request which is wrong. */
+    void play(scene_request const& r);
+    void end_scenes();
+    /// Those that were begun and not played to their end.
+    std::size_t playing_count() const;
+
+    /// One site's limits, which take the place of the ones it had; site_limits() puts back what params say. Levels of buckets stay, as
+    /// far as their new capacity holds them. Throws std::invalid_argument with why_invalid's text.
+    void set_limits(std::size_t site, site_limits l);
+
+    /// As if its owner had revoked the credential: API key or client secret and the access tokens issued so far are refused from
+    /// now on. replace_secret ends it.
+    void revoke(std::size_t connection);
     /// Access tokens issued so far to this connection (index into world::connections()) answer 401 from now on.
     void revoke_tokens(std::size_t connection);
     /// From now on this is its API key or client secret, and the old one is refused. Issued access tokens live on.
     void replace_secret(std::size_t connection, std::string secret);
     /// As if the edge restarted: every open connection is closed, by TCP reset or in good order.
     void close_connections(bool reset);
+    /// Refuses connections to the API's port and closes those there are, before it returns; the admin port goes on. Does nothing while
+    /// it is down or not running.
+    void down();
+    /** The same port again, with the same world, tokens, counters and authority. Does nothing while it is up or not running.
+
+        Throws std::runtime_error as start() does. */
+    void up();
 
     /// What the issue's summary is now; nullopt if there is no such issue.
     std::optional<std::string> issue_summary(std::size_t site, std::string_view key) const;

@@ -58,7 +58,7 @@ struct stats {
     std::uint64_t unauthorized = 0;
     /// 200s to a credential that was refused (x-seraph-loginreason).
     std::uint64_t anonymous_answers = 0;
-    /// 429s by RateLimit-Reason.
+    /// 429s by RateLimit-Reason, "(none)" without one.
     std::map<std::string, std::uint64_t> limited;
     std::uint64_t limited_total = 0;
     /// A known credential came to another origin, or to another cloud id's path, than its own.
@@ -69,6 +69,8 @@ struct stats {
     std::uint64_t injected_errors = 0;
     /// Connections closed by faults::close_rate.
     std::uint64_t injected_closes = 0;
+    /// Answered by a scene.
+    std::uint64_t scenes = 0;
     /// What was not HTTP, or above a limit of size.
     std::uint64_t bad_requests = 0;
 
