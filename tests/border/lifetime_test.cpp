@@ -2,8 +2,10 @@
 #include "wire/fixture.hpp"
 
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <exception>
 #include <future>
 #include <memory>
 #include <optional>
@@ -62,6 +64,22 @@ TEST_CASE("border 3: a shard that is let go of elsewhere is destroyed where its 
     io.restart();
     io.run();
     CHECK(alive.use_count() == 1);
+}
+
+TEST_CASE("border 3: a call on a context with the address of the client's, which is gone, ends with stopped") {
+    fixture f;
+    f.params.executor_is_serial = GENERATE(true, false);
+    std::optional<asio::io_context> io(std::in_place, 1);
+    client jira(*io, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    io->poll();
+    io.reset();
+    io.emplace(1);
+    std::optional<error_code> ended;
+    asio::co_spawn(*io, c.call(request::get("/rest/api/3/myself")),
+                   [&](std::exception_ptr const&, result<response> const& r) { ended = r.error().code(); });
+    io->run_for(5s);
+    CHECK(ended == errc::stopped);
 }
 
 TEST_CASE("border 3: a call that ends with its context says whether Jira may have acted on it") {

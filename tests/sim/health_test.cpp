@@ -178,6 +178,30 @@ TEST_CASE(
     CHECK(joined(w.jira().violations) == "");
 }
 
+TEST_CASE("health: calls that wait when the credential is refused do not go out with it") {
+    model_params m;
+    m.sites = 4;
+    m.all_kinds = true;
+    m.get_rate = 5;
+    engine_world w(m, client_params(), 63);
+    w.add_all();
+    pass(w, 1s);
+    std::size_t n = 0;
+    while (w.jira().config(n).kind() != connection_kind::service_api_token) ++n;
+    std::uint64_t used = 0;
+    w.jira().script = [&](std::string_view, detail::exchange_input const&, jira_model::reply& r) {
+        ++used;
+        say(r, 401, R"({"code":401,"message":"Unauthorized"})");
+        return true;
+    };
+    for (int i = 0; i < 50; ++i) w.start(n, request::get("/rest/api/3/issue/A-1"), 30s);
+    pass(w, 30s);
+    CHECK(w.totals.ended() == 50);
+    CHECK(used <= 10);
+    w.finish();
+    CHECK(joined(w.jira().violations) == "");
+}
+
 TEST_CASE(
     "health: in a year each credential's end is told 30, 7 and 1 days before, once, and none is used behind its end") {
     constexpr std::size_t count = 3000;

@@ -204,8 +204,8 @@ void shard::request_stop() noexcept {
 }
 
 bool shard::runs_on(asio::any_io_executor const& ex) const noexcept {
-    // On the same context: so it is there, and with it all that this has.
-    return ex && &asio::query(ex, asio::execution::context) == place_ && ex == context_->executor;
+    // On the same context, what this has is there, and no other thread's; or that context is gone, and a new one has its address.
+    return ex && &asio::query(ex, asio::execution::context) == place_ && context_ && ex == context_->executor;
 }
 
 bool shard::deliver_later(std::shared_ptr<entry> e) noexcept {

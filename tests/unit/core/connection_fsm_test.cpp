@@ -336,9 +336,7 @@ TEST_CASE("connection_fsm: of a credential's end is warned 30, 7 and 1 days befo
     CHECK_FALSE(m.fsm.warn(end, end - 400 * 24h).has_value());  // the wall clock was set back
 }
 
-TEST_CASE(
-    "connection_fsm: whatever is heard, falls and recoveries take turns, and no refused credential is used twice an "
-    "hour") {
+TEST_CASE("connection_fsm: whatever is heard, falls and recoveries take turns, and a refused credential rests") {
     constexpr answer_sign signs[] = {
         answer_sign::none,
         answer_sign::works,
