@@ -152,8 +152,9 @@ void token_fsm::on_endpoint_recovered(steady_time now, bool waited, random_engin
     if (has_turn_ || (running_ == 0 && ((failures_ == 0 && !held_back_) || told_when_ || refused_))) return;
     auto const& p = endpoint_->params();
     if (running_ > 0) {
-        // It began in the outage: calls need not wait for its end.
-        next_refresh_ = later(now, part_of(uniform(random), saturated(p.recovery_spread)));
+        // It began in the outage: calls need not wait for its end. Another one beside it may have failed a moment ago.
+        next_refresh_ = later(now, std::max<steady_duration>(least_pause,
+                                                             part_of(uniform(random), saturated(p.recovery_spread))));
         return;
     }
     auto const first = later(now, least_pause);

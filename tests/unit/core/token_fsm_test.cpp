@@ -300,6 +300,18 @@ TEST_CASE("token_fsm: a success makes the next failure the first one again") {
     CHECK(m.fsm.next_refresh() <= now + m.params.backoff);
 }
 
+TEST_CASE("token_fsm: an endpoint that is well again is not asked right behind the failure of one of two exchanges") {
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        machine m;
+        m.random = random_engine{seed};
+        REQUIRE(m.fsm.on_need(t0) == token_need::refresh_then_wait);
+        REQUIRE(m.fsm.overtake_due(t0 + 1s));
+        m.fsm.on_refresh_failed(refresh_failure::transient, t0 + 4s, std::nullopt, m.random);
+        m.fsm.on_endpoint_recovered(t0 + 4s, true, m.random);
+        CHECK_FALSE(m.fsm.overtake_due(t0 + 4s + 340ms));
+    }
+}
+
 TEST_CASE("token_fsm: a token refused in its old age makes the fresh ones' refusals count anew") {
     machine m;
     m.refresh(t0);
