@@ -358,6 +358,24 @@ def e3_refused():
         check(numbers["count"] == 30 and len(numbers["connections"]) == 20, numbers)
 
 
+@case("lives: check --live says of each connection whether it works, and whose move it is if not")
+def live_check():
+    with Mock("--sites", "6", "--personal", "2", "--service", "2", "--oauth", "2") as mock:
+        for what in ("scene?name=anonymous&connection=personal-0001", "scene?name=app_not_installed&connection=service-0001",
+                     "revoke?connection=oauth-0001"):
+            urllib.request.urlopen(urllib.request.Request(f"http://{mock.stats}/{what}", method="POST")).close()
+        os.chmod(mock.connections, 0o600)
+        r = run([CLI, "check", mock.connections, "--live", "--json", *mock.reach])
+        check(r.returncode == 1, r)
+        found = {c["id"]: (c["state"], c["cause"]) for c in json.loads(r.stdout)["connections"]}
+        well = ("healthy", "none")
+        check(found == {"personal-0001": ("credential_rejected", "anonymous"), "personal-0002": well,
+                        "service-0001": ("misconfigured", "not_installed"), "service-0002": well,
+                        "oauth-0001": ("credential_rejected", "token_endpoint"), "oauth-0002": well}, found)
+        text = run([CLI, "check", mock.connections, "--live", "--quiet", *mock.reach]).stdout
+        check(text.count("its owner must") == 3 and "3 work, 3 do not" in text and "personal-0002" not in text, text)
+
+
 @case("faults: E3 a host that cannot be reached or trusted is told with its reason before the summary")
 def e3_unreachable():
     with Mock("--sites", "2", "--personal", "1", "--service", "0", "--oauth", "2") as mock:
