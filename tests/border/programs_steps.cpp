@@ -99,6 +99,8 @@ bool reset_limits(world& w, step const& s) {
 }
 
 bool look(world& w, step const& s) {
+    auto const one = w.handle_at(s.with[0]);
+    if (one.c && one.c->status().describe().empty()) return false;
     auto const h = w.host_at(s.with[0]);
     if (!h) return false;
     (void)(*h)->find("nobody");

@@ -101,4 +101,13 @@ private:
     bool finished_ = false;
 };
 
+/// The model's violations, to be compared with "".
+inline std::string joined(std::vector<std::string> const& lines) {
+    std::string all;
+    for (auto const& l : lines) all += l + "; ";
+    return all;
+}
+
+inline void pass(engine_world& w, steady_duration d) { w.time().run_until(w.time().now() + d); }
+
 }  // namespace jirapool::sim

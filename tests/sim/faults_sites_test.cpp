@@ -19,12 +19,6 @@ namespace {
 
 constexpr auto myself = "/rest/api/3/myself";
 
-std::string joined(std::vector<std::string> const& lines) {
-    std::string all;
-    for (auto const& l : lines) all += l + "; ";
-    return all;
-}
-
 }  // namespace
 
 TEST_CASE("faults: A1 calls that wait at a host's site wait on at the site of its cloud ID, on whichever shard") {

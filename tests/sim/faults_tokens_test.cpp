@@ -18,12 +18,6 @@ namespace {
 constexpr auto myself = "/rest/api/3/myself";
 constexpr auto bulk_delete = "/rest/api/3/bulk/issues/delete";
 
-std::string joined(std::vector<std::string> const& lines) {
-    std::string all;
-    for (auto const& l : lines) all += l + "; ";
-    return all;
-}
-
 model_params sites(std::size_t n) {
     model_params m;
     m.sites = n;
@@ -31,8 +25,6 @@ model_params sites(std::size_t n) {
     m.post_rate = 1e9;
     return m;
 }
-
-void pass(engine_world& w, steady_duration d) { w.time().run_until(w.time().now() + d); }
 
 /// One bulk operation after the other meets the fault for a while and is tried again: were a place lost with each, one
 /// would be left of the five.

@@ -20,14 +20,6 @@ using support::figure;
 
 namespace {
 
-std::string joined(std::vector<std::string> const& lines) {
-    std::string all;
-    for (auto const& l : lines) all += l + "; ";
-    return all;
-}
-
-void pass(engine_world& w, steady_duration d) { w.time().run_until(w.time().now() + d); }
-
 struct told {
     std::string connection;
     event::kind what;
@@ -176,6 +168,34 @@ TEST_CASE(
     CHECK(events.all.size() == 12);
     w.finish();
     CHECK(joined(w.jira().violations) == "");
+}
+
+TEST_CASE("health: connections that come to a few are checked as soon as those, however seldom that is") {
+    for (auto const every : {std::chrono::seconds(2h), std::chrono::seconds::max()}) {
+        model_params m;
+        m.sites = 500;
+        client_params p;
+        p.health.verify = true;
+        p.health.verify_every = every;
+        event_book events;
+        events.listen(p);
+        engine_world w(m, p, 64);
+        events.world = &w;
+        auto const first = w.engine().add(w.jira().config(0)).value();
+        pass(w, 20min);
+        CHECK(first.status().condition == connection_condition::unknown);
+        std::vector<connection> late;
+        for (std::size_t n = 1; n < m.sites; ++n) late.push_back(w.engine().add(w.jira().config(n)).value());
+        pass(w, 1h + 1min);
+        for (auto const& c : late) CHECK(c.status().condition == connection_condition::healthy);
+        CHECK(events.all.empty());
+        // What was heard of lately is left alone.
+        auto const asked = w.jira().requests;
+        pass(w, every > 2h ? 24h : 1s);
+        CHECK(w.jira().requests == asked);
+        w.finish();
+        CHECK(joined(w.jira().violations) == "");
+    }
 }
 
 TEST_CASE("health: calls that wait when the credential is refused do not go out with it") {

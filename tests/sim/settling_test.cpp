@@ -18,12 +18,6 @@ namespace {
 constexpr auto myself = "/rest/api/3/myself";
 constexpr auto bulk_delete = "/rest/api/3/bulk/issues/delete";
 
-std::string joined(std::vector<std::string> const& lines) {
-    std::string all;
-    for (auto const& l : lines) all += l + "; ";
-    return all;
-}
-
 /// One site unless told otherwise, its token at hand.
 struct settled_world : engine_world {
     explicit settled_world(model_params m = one_site(), client_params p = {}) : engine_world(m, std::move(p), 21) {

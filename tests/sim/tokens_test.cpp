@@ -12,12 +12,6 @@ using support::figure;
 
 namespace {
 
-std::string joined(std::vector<std::string> const& lines) {
-    std::string all;
-    for (auto const& l : lines) all += l + "; ";
-    return all;
-}
-
 client_params unlimited() {
     client_params p;
     p.limits.mode = limiting::off;

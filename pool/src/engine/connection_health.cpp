@@ -11,11 +11,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Connections are looked at in steps of that, or of one connection if there are fewer.
+// Between two looks is no less.
 constexpr auto step = 1s;
 
 // Whose credential has an end is looked at so often at least: warnings are by the day.
 constexpr auto look = std::chrono::seconds(1h);
+
+/// So long nothing may be heard of a connection before it is checked. Half of what was asked for: one that changes its place in the
+/// list as another leaves may be passed over once.
+steady_duration unheard_for(health_params const& p) noexcept { return saturated(p.verify_every) / 2; }
 
 event::kind kind_of(connection_fsm const& f) noexcept {
     switch (f.condition()) {
@@ -122,19 +126,25 @@ void connection_health::check(connection_entry& e) noexcept {
 
 steady_duration connection_health::round() const noexcept {
     auto const& p = context_.params->health;
-    // Half of it: one that changes its place in the list as another leaves may be passed over once.
-    return p.verify ? saturated(p.verify_every) / 2 : saturated(look);
+    return p.verify ? std::min<steady_duration>(unheard_for(p), look) : steady_duration(look);
+}
+
+steady_duration connection_health::pace() const noexcept {
+    auto const connections = std::max<std::size_t>(1, connections_.all().size());
+    return std::max<steady_duration>(step, round() / static_cast<steady_duration::rep>(connections));
 }
 
 void connection_health::on_entered(connection_entry& e) noexcept {
     warn_of_end(e);
-    if (scheduled() || (!context_.params->health.verify && e.expires.load(std::memory_order_relaxed) == 0)) return;
-    look_again(step);
+    if (!context_.params->health.verify && e.expires.load(std::memory_order_relaxed) == 0) return;
+    // The more there are, the sooner.
+    if (!scheduled() || later(context_.clock.now(), pace()) < next_look_) look_again(pace());
 }
 
 void connection_health::look_again(steady_duration after) noexcept {
+    next_look_ = later(context_.clock.now(), after);
     try {
-        context_.clock.set(*this, later(context_.clock.now(), after));
+        context_.clock.set(*this, next_look_);
     } catch (std::bad_alloc const&) {
         return;  // the next connection that enters begins anew
     }
@@ -144,15 +154,14 @@ void connection_health::on_time() {
     auto const& all = connections_.all();
     auto const now = context_.clock.now();
     if (all.empty()) return;  // the next that enters begins anew
-    auto const pause = std::max<steady_duration>(step, round() / static_cast<steady_duration::rep>(all.size()));
-    auto const steps = std::max<steady_duration::rep>(1, round() / pause);
-    auto const share = (all.size() + static_cast<std::size_t>(steps) - 1) / static_cast<std::size_t>(steps);
+    auto const steps = static_cast<std::size_t>(std::max<steady_duration::rep>(1, round() / pace()));
+    auto const share = (all.size() + steps - 1) / steps;
     for (std::size_t i = 0; i < share && !all.empty(); ++i) {
         if (next_ >= all.size()) next_ = 0;
         auto const e = all[next_++];  // held: a user who is told of it may remove it
         look_at(*e, now);
     }
-    look_again(pause);
+    look_again(pace());
 }
 
 void connection_health::look_at(connection_entry& e, steady_time now) noexcept {
@@ -160,7 +169,8 @@ void connection_health::look_at(connection_entry& e, steady_time now) noexcept {
     auto const f = e.health.load();
     if (!context_.params->health.verify || f.checking()) return;
     // Traffic says it as well.
-    if (f.condition() == connection_condition::healthy && f.last_success() > now - round()) return;
+    auto const unheard = unheard_for(context_.params->health);
+    if (f.condition() == connection_condition::healthy && f.last_success() > now - unheard) return;
     if (f.condition() == connection_condition::limited && *f.until() > now) return;
     // Only the token endpoint can take that back, and is asked by itself.
     if (f.cause() == condition_cause::token_endpoint) return;

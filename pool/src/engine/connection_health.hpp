@@ -6,6 +6,7 @@
 
 #include <jirapool/core/connection_fsm.hpp>
 #include <jirapool/core/stats.hpp>
+#include <jirapool/core/time.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -17,8 +18,8 @@ namespace jirapool::detail {
 /// What a connection_health asks of the shard that it is in.
 class check_maker {
 public:
-    /// Sends `request::check`, behind all calls that wait, on the connection; its answer comes to connection_health::on_answer as any other's, and behind its end
-    /// on_check_ended. May throw bad_alloc.
+    /// Sends `request::check` on the connection, behind all calls that wait; its answer comes to connection_health::on_answer as any
+    /// other's, and behind its end on_check_ended. May throw bad_alloc.
     virtual void begin_check(std::shared_ptr<connection_entry> const& e) = 0;
 
 protected:
@@ -66,8 +67,10 @@ private:
               std::string_view reason) noexcept;
     void check(connection_entry& e) noexcept;
 
-    /// How often all connections are looked at.
+    /// In so long all connections are looked at.
     steady_duration round() const noexcept;
+    /// From one look to the next.
+    steady_duration pace() const noexcept;
     void look_at(connection_entry& e, steady_time now) noexcept;
     void warn_of_end(connection_entry& e) noexcept;
     void look_again(steady_duration after) noexcept;
@@ -77,7 +80,8 @@ private:
     shard_context& context_;
     connection_list& connections_;
     check_maker& checks_;
-    std::size_t next_ = 0;  // the slot that is looked at next
+    std::size_t next_ = 0;     // the slot that is looked at next
+    steady_time next_look_{};  // when
 };
 
 }  // namespace jirapool::detail

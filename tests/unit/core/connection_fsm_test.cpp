@@ -216,6 +216,21 @@ TEST_CASE("connection_fsm: another route's 401 behind a check is looked into wit
     CHECK(asked.answer(answer_sign::refused_credential, t0 + 1s).check);
 }
 
+TEST_CASE("connection_fsm: a time that never comes is far off, and not in the past") {
+    machine m{{}, oauth};
+    m.fsm.on_token_refused(steady_time::max(), t0);
+    CHECK(m.fsm.until() > t0 + 24h * 365 * 50);
+    CHECK(*status_of(m.fsm, t0, w0).until > w0 + 24h * 365 * 50);
+    machine limited;
+    limited.answer(answer_sign::works, t0);
+    limited.fsm.on_limited(steady_time::max(), t0);
+    CHECK(status_of(limited.fsm, t0 + 24h * 365, w0).condition == connection_condition::limited);
+    machine early;
+    early.answer(answer_sign::works, steady_time());
+    CHECK(early.fsm.last_success() == steady_time());
+    CHECK(early.fsm.since() == steady_time());
+}
+
 TEST_CASE("connection_fsm: one check at a time, and one that is lost is not the last") {
     machine m;
     m.answer(answer_sign::works, t0);

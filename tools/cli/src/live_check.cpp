@@ -11,7 +11,6 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <simdjson.h>
@@ -20,7 +19,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <iterator>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -134,10 +133,15 @@ public:
 
     std::vector<finding> run() && {
         auto const workers = std::min<std::size_t>(options_.parallel, connections_.size());
-        for (std::size_t i = 0; i < workers; ++i) asio::co_spawn(context_, work(this), asio::detached);
         working_ = workers;
+        auto const end = [this](std::exception_ptr const& e) {
+            if (e) problem_ = e;
+            if (--working_ == 0) client_.stop();
+        };
+        for (std::size_t i = 0; i < workers; ++i) asio::co_spawn(context_, work(this), end);
         if (workers == 0) client_.stop();
         context_.run();
+        if (problem_) std::rethrow_exception(problem_);
         return std::move(findings_);
     }
 
@@ -152,7 +156,6 @@ private:
             self->client_.remove(self->findings_[i].id);
             self->show_progress(++self->done_);
         }
-        if (--self->working_ == 0) self->client_.stop();
     }
 
     void show_progress(std::size_t done) const {
@@ -169,6 +172,7 @@ private:
     std::size_t next_ = 0;
     std::size_t done_ = 0;
     std::size_t working_ = 0;
+    std::exception_ptr problem_;
     bool const shows_progress_;
 };
 

@@ -9,8 +9,10 @@
 #include <jirapool/core/route.hpp>
 #include <jirapool/core/time.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <type_traits>
 
@@ -82,7 +84,7 @@ public:
 
     /// A check goes out. It ends with an answer of that purpose, or with on_check_lost.
     void on_check_begun() noexcept { checking_ = 1; }
-    void on_check_lost() noexcept { checking_ = 0; }
+    void on_check_lost() noexcept { checking_ = doubt_ = 0; }
 
     /// The days before a credential's end of which nobody was warned yet: 30, 7, 1, or 0 once it is over; each once, the last one
     /// that has come.
@@ -90,8 +92,10 @@ public:
 
 private:
     static constexpr std::uint32_t seconds_of(steady_time t) noexcept {
-        // Behind the start of the clock, so that 0 is never.
-        return static_cast<std::uint32_t>(std::chrono::floor<std::chrono::seconds>(t.time_since_epoch()).count() + 1);
+        // Behind the start of the clock, so that 0 is never; what is further off than 136 years is that far.
+        constexpr std::int64_t last = std::numeric_limits<std::uint32_t>::max();
+        std::int64_t const seconds = std::chrono::floor<std::chrono::seconds>(t.time_since_epoch()).count();
+        return static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds + 1, 1, last));
     }
     static constexpr steady_time moment(std::uint32_t seconds) noexcept {
         return seconds == 0 ? steady_time::min() : steady_time(std::chrono::seconds(std::int64_t{seconds} - 1));
@@ -116,8 +120,8 @@ private:
     std::uint8_t told_ : 1 = 0;      // a fall of which no recovery was told
     std::uint8_t tries_ : 3 = 0;     // of a refused credential, or missing scopes in a row
     route_id route_ = 0xffff;        // that lacks a scope; else the last one that led to a check; or none
-    std::uint32_t until_ =
-        0;  // of a pause; of a refused credential its next try; else no check because of route_ before
+    // The end of a pause, the next try of a refused credential, or when route_ may lead to a check again.
+    std::uint32_t until_ = 0;
     std::uint32_t last_success_ = 0;
 };
 static_assert(sizeof(connection_fsm) == 16 && std::is_trivially_copyable_v<connection_fsm>);

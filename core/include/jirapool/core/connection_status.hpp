@@ -55,7 +55,7 @@ struct connection_status {
         call or check from then on. */
     std::optional<wall_time> until;
     std::optional<wall_time> last_success;   ///< when Jira last gave what was asked, to the second
-    std::optional<wall_time> token_expires;  ///< of the access token that is held; OAuth only
+    std::optional<wall_time> token_expires;  ///< of the last access token, whether it is used or not; OAuth only
     /// 30, 7 or 1: by connection_options::expires_at the credential ends within so many days; 0: it is past its end.
     std::optional<int> ends_within_days;
 
