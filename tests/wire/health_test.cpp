@@ -6,8 +6,12 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace jirapool;
@@ -244,6 +248,39 @@ TEST_CASE("health: verify tells a state without traffic, and why Jira cannot be 
     jira.stop();
     CHECK(verified(good).error().code() == errc::stopped);
     CHECK(good.status().condition == condition::healthy);
+}
+
+TEST_CASE("health: a state may be asked from an event's handler, from other threads, and behind the client's end") {
+    fixture f(small_world());
+    std::optional<connection> c;
+    std::atomic<int> told_in_handler{0};
+    f.params.on_event = [&](event const& e) {
+        if (e.what == event::kind::credential_refused && c->status().condition == condition::credential_rejected)
+            ++told_in_handler;
+    };
+    auto jira = std::make_unique<runtime>(2, f.params);
+    c = jira->add(f.config(id_of(f, service), "worn-out")).value();
+    std::atomic<bool> over{false};
+    std::atomic<int> empty{0};
+    std::vector<std::thread> readers;
+    for (int i = 0; i < 2; ++i)
+        readers.emplace_back([&, one = *c] {
+            while (!over)
+                if (one.status().describe().empty()) ++empty;
+        });
+    for (int i = 0; i < 20; ++i) {
+        bool const good = i % 2 == 1;
+        auto const key = good ? std::optional<std::string>() : std::optional<std::string>("worn-out");
+        CHECK(jira->replace(f.config(id_of(f, service), key)).has_value());
+        CHECK(verified(*c).value().condition == (good ? condition::healthy : condition::credential_rejected));
+    }
+    over = true;
+    for (auto& t : readers) t.join();
+    CHECK(empty == 0);
+    CHECK(told_in_handler == 10);
+    jira.reset();
+    CHECK(c->status().condition == condition::healthy);
+    CHECK(verified(*c).error().code() == errc::stopped);
 }
 
 TEST_CASE("health: connections come and go by state in the gauges") {
