@@ -223,9 +223,12 @@ secret authorization_value(std::string_view scheme, std::string_view credentials
 token_source::token_source(token_refresher& r, connection_entry& e) : fsm(r.endpoint()), refresher_(r), entry_(e) {}
 
 void token_source::schedule() noexcept {
-    if (retired) return;
+    if (!retired) schedule_at(fsm.next_refresh(calls_wait()));
+}
+
+void token_source::schedule_at(steady_time at) noexcept {
     try {
-        refresher_.context().clock.set(*this, fsm.next_refresh(calls_wait()));
+        refresher_.context().clock.set(*this, at);
     } catch (std::bad_alloc const&) {
         return;  // the next call finds that a refresh is due
     }
@@ -252,10 +255,8 @@ void token_source::wake_all() {
 void token_source::on_time() {
     auto const now = refresher_.context().clock.now();
     // Jira refuses each token of it: the next try is a call's, or that of who asks for a check.
-    if (!calls_wait() && entry_.health.load().rests(now)) {
-        refresher_.context().clock.set(*this, *entry_.health.load().until());
-        return;
-    }
+    auto const health = entry_.health.load();
+    if (!calls_wait() && health.rests(now)) return schedule_at(*health.until());
     fsm.on_timer(now, refresher_.context().random);
     if (calls_wait() && fsm.overtake_due(now)) refresher_.spawn_for(entry_);
     else refresher_.start_for(entry_);

@@ -69,6 +69,7 @@ public:
     bool calls_wait() const noexcept { return waiting_ && !waiting_->empty(); }
 
 private:
+    void schedule_at(steady_time at) noexcept;
     void on_time() override;
     void on_stop() override {}
 
