@@ -205,7 +205,8 @@ TEST_CASE("faults: D7 an API token that Jira refuses is told once, counted while
         auto newer = personal ? make_connection_config("one", personal_api_token("https://" + std::string(test_host),
                                                                                  "a@acme.example", secret("n")))
                               : make_connection_config("one", service_api_token(std::string(c.site()), secret("n")));
-        REQUIRE(jira.replace(std::move(newer).value()).has_value());
+        auto const replaced = jira.replace(std::move(newer).value()).has_value();
+        REQUIRE(replaced);
         REQUIRE(eventually([&] { return c.status().condition == connection_condition::healthy; }));
         CHECK(asked().value().status() == 200);
         CHECK(refused_credentials(jira) == 0);
