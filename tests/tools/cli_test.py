@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ import time
 import urllib.error
 import urllib.request
 
-from support import CLI, Mock, Recorder, case, check, main, path, run, run_broken, write
+from support import CLI, TOOLS, Mock, Recorder, case, check, main, path, run, run_broken, write
 
 CLOUD = "11111111-2222-3333-4444-555555555555"
 
@@ -396,6 +397,124 @@ def forward_urls():
         check("hush-hush" not in r.stderr, r)
     r = run([CLI, "webhook", "listen", *secret, "--forward"])
     check(r.returncode == 2 and "--forward" in r.stderr, r)
+
+
+def help_of(program, *command):
+    """The names of the options and of the subcommands that --help lists."""
+    r = run([program, *command, "--help"])
+    check(r.returncode == 0, r)
+    subcommands = re.search(r"^Subcommands:\n((?:  .*\n)*)", r.stdout, re.MULTILINE)
+    names = re.findall(r"^  (-\S+)", r.stdout, re.MULTILINE)
+    return ({re.sub(r"\{.*", "", name) for text in names for name in text.split(",")},
+            re.findall(r"^  (\w\S*)", subcommands[1], re.MULTILINE) if subcommands else [])
+
+
+def all_commands(*path):
+    """Each command of jirapool, itself the first, with its options and subcommands."""
+    options, subcommands = help_of(CLI, *path)
+    found = {path: (options, subcommands)}
+    for name in subcommands:
+        found.update(all_commands(*path, name))
+    return found
+
+
+def in_bash(script, words):
+    """What is offered for the last of the words."""
+    line = " ".join(f"'{w}'" for w in words)
+    r = run(["bash", "--norc", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _jirapool; printf '%s\\n' \"${{COMPREPLY[@]}}\""],
+            cwd=path("."))
+    check(r.returncode == 0 and r.stderr == "", words, r)
+    return [w for w in r.stdout.splitlines() if w]
+
+
+def in_zsh(script, words):
+    """The same, where zsh's own functions print what they would offer."""
+    line = " ".join(f"'{w}'" for w in words)
+    r = run(["zsh", "-f", "-c", "compdef() {}; _files() { print -l -- *(N) }; _message() {};"
+             "_describe() { local a; print -l -- ${${(P)@[-1]}%%:*} };"
+             f"source {script}; words=({line}); CURRENT={len(words)}; _jirapool"], cwd=path("."))
+    check(r.returncode in (0, 1) and r.stderr == "", words, r)
+    return [w for w in r.stdout.splitlines() if w]
+
+
+@case("cli: completion offers each command and option that --help lists, and files where a file is to stand")
+def completion():
+    commands = all_commands()
+    check(len(commands) > 12 and "--explain" in commands[("call",)][0], commands)
+    (pathlib.Path(path("some file"))).write_text("")
+    shells = {"bash": in_bash}
+    if shutil.which("zsh"):
+        shells["zsh"] = in_zsh
+    for shell in ("bash", "zsh"):
+        script = write("complete." + shell, run([CLI, "completion", shell]).stdout)
+        if shell not in shells:
+            continue
+        offers = shells[shell]
+        for command, (options, subcommands) in commands.items():
+            check(set(offers(script, ["jirapool", *command, "-"])) == options, shell, command)
+            if subcommands:
+                check(set(offers(script, ["jirapool", *command, ""])) == set(subcommands), shell, command)
+        files = {"some file", *os.listdir(path("."))}
+        for before in (["check"], ["check", "--ca"], ["call", "--connections"], ["webhook", "create", "acme", "--secret-file"]):
+            check(set(offers(script, ["jirapool", *before, ""])) == files, shell, before, offers(script, ["jirapool", *before, ""]))
+        for before in (["call"], ["webhook", "listen", "--port"], ["call", "check", "--data"], ["check", "--parallel"]):
+            check(offers(script, ["jirapool", *before, ""]) == [], shell, before)
+        # A value that is named like a command is none.
+        check(set(offers(script, ["jirapool", "webhook", "ensure", "list", "-"])) == commands[("webhook", "ensure")][0], shell)
+    check(in_bash(path("complete.bash"), ["jirapool", "ch"]) == ["check"], "a beginning")
+    check(in_bash(path("complete.bash"), ["jirapool", "check", "--ca", "=", "some"]) == ["some file"], "behind =")
+    for wrong in ([], ["fish"], ["bash", "zsh"]):
+        r = run([CLI, "completion", *wrong])
+        check(r.returncode == 2 and r.stdout == "", wrong, r)
+    # zsh's text has each name too, also where there is no zsh to ask.
+    zsh = (pathlib.Path(path("complete.zsh"))).read_text()
+    for command, (options, subcommands) in commands.items():
+        of_it = zsh.split("(" + repr("".join(" " + c for c in command)) + ")\n", 1)[1].split(";;", 1)[0]
+        for name in [*options, *subcommands]:
+            check(f"'{name}:" in of_it, command, name)
+
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGES = {"jirapool": "tools/cli/man/jirapool.1", "jirapool-load": "tools/load/man/jirapool-load.1", "jirapool-mock": "tools/mock/man/jirapool-mock.1"}
+
+
+def options_in(text):
+    return set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", text.replace("\\-", "-").replace("\\fB", "")))
+
+
+@case("cli: the man pages name each option that --help lists, with its command, and no other")
+def man_options():
+    page = (SOURCE / PAGES["jirapool"]).read_text()
+    common = options_in(page.split(".SH OPTIONS", 1)[1].split(".SH", 1)[0])
+    found = {}
+    for block in page.split(".SH COMMANDS", 1)[1].split(".SH", 1)[0].split("\n.SS ")[1:]:
+        heading, text = block.split("\n", 1)
+        paths = [tuple(p.split()) for p in heading.split(", ")]
+        in_help = [help_of(CLI, *p)[0] for p in paths]
+        check(options_in(text) == set().union(*in_help) - common, heading, options_in(text) ^ (set().union(*in_help) - common))
+        found.update(zip(paths, in_help))
+    leaves = {p for p, (_, subcommands) in all_commands().items() if not subcommands}
+    check(set(found) == leaves, set(found) ^ leaves)
+    check(common == {"-h", "--help", "--version", "--connections", "--connect-to", "--ca"}, common)
+    for name in ("jirapool-load", "jirapool-mock"):
+        options = options_in((SOURCE / PAGES[name]).read_text().split(".SH OPTIONS", 1)[1].split(".SH", 1)[0])
+        in_help = help_of(TOOLS[name])[0]
+        check(options == in_help, name, options ^ in_help)
+
+
+@case("cli: the man pages and the README say each exit status, and groff has nothing to say of the pages")
+def man_form():
+    for name, file in PAGES.items():
+        page = (SOURCE / file).read_text()
+        statuses = set(re.findall(r"^\.B (\d+)$", page.split(".SH EXIT STATUS", 1)[1].split("\n.SH", 1)[0], re.MULTILINE))
+        readme = (SOURCE / file).parent.parent / "README.md"
+        if name != "jirapool-mock":
+            check(statuses == set(re.findall(r"^\| (\d+) \|", readme.read_text(), re.MULTILINE)), name, statuses)
+        footer = run([TOOLS[name], "--help"]).stdout.split("Exit status: ")[1]
+        check(statuses == set(re.findall(r"(?:^|[;,] (?:and )?)(\d+)(?= |;)", footer)), name, statuses, footer)
+        if shutil.which("groff"):
+            r = run(["groff", "-man", "-Tutf8", "-ww", "-z", str(SOURCE / file)])
+            check(r.returncode == 0 and r.stdout + r.stderr == "", r)
 
 
 if __name__ == "__main__":
