@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <random>
 
 namespace jirapool::cli {
@@ -172,16 +173,21 @@ asio::awaitable<void> forwarder::post(forwarder* self, forwarded_delivery const*
     co_await http::async_write(stream, m, asio::redirect_error(asio::use_awaitable, unsent));
     // Who refuses early may have answered before the body was sent.
     beast::flat_buffer buffer;
-    http::response_parser<http::string_body> parser;
-    parser.body_limit(1u << 20);
-    co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, ec));
+    std::optional<http::response_parser<http::string_body>> parser;
+    bool is_interim = true;
+    while (is_interim) {
+        parser.emplace();
+        parser->body_limit(1u << 20);
+        co_await http::async_read_header(stream, buffer, *parser, asio::redirect_error(asio::use_awaitable, ec));
+        is_interim = !ec && parser->get().result_int() < 200;
+    }
     if (ec) {
-        o->problem = describe(unsent ? unsent : ec);
+        o->problem = ec == beast::error::timeout ? describe(ec) : "no answer: " + describe(unsent ? unsent : ec);
         co_return;
     }
-    o->status = parser.get().result_int();
+    o->status = parser->get().result_int();
     // Nobody looks at its body, but the target shall not see the channel end in the middle of it.
-    co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, ec));
+    co_await http::async_read(stream, buffer, *parser, asio::redirect_error(asio::use_awaitable, ec));
 }
 
 }  // namespace jirapool::cli

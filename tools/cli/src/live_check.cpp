@@ -282,6 +282,11 @@ std::string to_json(std::vector<finding> const& all, std::size_t well, std::vect
     return out.take();
 }
 
+std::string totals(std::size_t asked, std::size_t well, std::size_t unusable) {
+    return fmt::format("{} connections asked: {} work, {} do not{}\n", asked, well, asked - well,
+                       unusable == 0 ? std::string() : fmt::format("; {} cannot be asked", unusable));
+}
+
 }  // namespace
 
 int check_live(live_check_options o, connections_report report, std::string const& warning) {
@@ -292,8 +297,7 @@ int check_live(live_check_options o, connections_report report, std::string cons
     auto const findings = live_check_run(o, std::move(report.connections)).run();
     auto const well = static_cast<std::size_t>(std::count_if(findings.begin(), findings.end(), is_well));
     auto const text = o.json ? to_json(findings, well, report.problems, unusable, warning)
-                             : to_table(findings, o.quiet) + fmt::format("{} connections asked: {} work, {} do not\n",
-                                                                         findings.size(), well, findings.size() - well);
+                             : to_table(findings, o.quiet) + totals(findings.size(), well, unusable);
     if (!tools::print("jirapool", text)) return failed;
     return unusable == 0 && well == findings.size() ? ok : not_ok;
 }

@@ -66,7 +66,7 @@ std::string to_json(connection const& c, credential_state const& state) {
 
 std::string end_text(credential_state const& state) {
     if (!state.expires_at) return "-";
-    auto const at = time_text(*state.expires_at);
+    auto at = time_text(*state.expires_at);
     if (!state.status.ends_within_days) return at;
     int const days = *state.status.ends_within_days;
     if (days == 0) return at + ", which is past";
