@@ -158,8 +158,11 @@ private:
             text = show(why, view(m.target()));
         }
         ++shown_;
-        if (!tools::print("jirapool", text)) stop(failed);
-        else if (read && forwarder_) forward(std::move(*read), view(m.target()), headers);
+        if (!tools::print("jirapool", text)) {
+            stop(failed);
+            return 503;  // so Jira delivers it again
+        }
+        if (read && forwarder_) forward(std::move(*read), view(m.target()), headers);
         return status;
     }
 
