@@ -90,6 +90,7 @@ bool connections::remove(std::string_view id) { return engine_->remove(id); }
 bool connections::reset_limits(std::string_view id) { return engine_->reset_limits(id); }
 std::optional<connection> connections::find(std::string_view id) const { return engine_->find(id); }
 std::size_t connections::size() const { return engine_->size(); }
+std::vector<connection> connections::list() const { return engine_->list(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
 void connections::stop() noexcept { engine_->stop(); }
 

@@ -155,6 +155,14 @@ std::size_t engine::size() const {
     return registry_.size();
 }
 
+std::vector<connection> engine::list() const {
+    std::lock_guard const lock(mutex_);
+    std::vector<connection> all;
+    all.reserve(registry_.size());
+    for (auto const& e : registry_) all.push_back(connection(e));
+    return all;
+}
+
 std::vector<std::shared_ptr<shard_stats const>> engine::stats() const {
     std::vector<std::shared_ptr<shard_stats const>> all;
     for (auto const& s : shards_->shards) all.push_back(s->stats());

@@ -29,6 +29,7 @@ public:
     bool reset_limits(std::string_view id);
     std::optional<connection> find(std::string_view id) const;
     std::size_t size() const;
+    std::vector<connection> list() const;
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
     /// No connection is added any more.
     void close();

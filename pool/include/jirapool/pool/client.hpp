@@ -30,6 +30,8 @@ namespace jirapool {
 
 namespace asio = boost::asio;
 
+class connections_watch;
+
 namespace detail {
 
 class engine;
@@ -296,6 +298,8 @@ public:
     std::optional<connection> find(std::string_view id) const;
     /// The number of connections.
     std::size_t size() const;
+    /// A handle to each connection, in the order of their ids. What they tell of it holds no secret. Throws std::bad_alloc.
+    std::vector<connection> list() const;
 
     /// The counters of each shard, alive and readable for as long as somebody holds them.
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
@@ -330,6 +334,8 @@ protected:
     std::shared_ptr<detail::engine> engine_;
 
 private:
+    friend class connections_watch;
+
     static asio::awaitable<bool> await_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience);
 };
 
