@@ -45,6 +45,10 @@ if grep -rlIF -e "$root" -e "$scratch" "$prefix" --include='*.cmake' --include='
     exit 1
 fi
 
+for tool in "$prefix"/bin/*; do
+    [ -s "$prefix/share/man/man1/${tool##*/}.1" ] || { echo "consumer: FAILED: no man page of ${tool##*/}"; exit 1; }
+done
+
 quietly configure all
 quietly cmake --build "$scratch/all"
 quietly "$scratch/all/consumer_core"

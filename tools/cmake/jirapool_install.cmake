@@ -37,6 +37,8 @@ endif()
 foreach(tool IN ITEMS jirapool jirapool-load jirapool-mock)
     if(TARGET ${tool})
         install(TARGETS ${tool} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+        get_target_property(tool_dir ${tool} SOURCE_DIR)
+        install(FILES ${tool_dir}/man/${tool}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
     endif()
 endforeach()
 

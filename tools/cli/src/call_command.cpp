@@ -2,6 +2,8 @@
 #include "exit_status.hpp"
 #include "one_connection.hpp"
 
+#include <jirapool/core/explanation.hpp>
+#include <jirapool/core/jira_error.hpp>
 #include <jirapool/tools/process.hpp>
 #include <jirapool/tools/text.hpp>
 
@@ -9,6 +11,11 @@
 #include <boost/asio/bind_executor.hpp>
 
 #include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace jirapool::cli {
 namespace {
@@ -29,7 +36,7 @@ request make_request(call_options& o) {
         request with = std::move(r).timeout(*o.timeout);
         r = std::move(with);
     }
-    return r;
+    return std::move(r).explain(o.explain);
 }
 
 std::string text_of(response const& r, bool with_head) {
@@ -46,17 +53,37 @@ std::string text_of(response const& r, bool with_head) {
     return out;
 }
 
+/// What an answer that is no 2xx says, each message and field on a line of its own behind the status.
+std::string error_text(response const& r) {
+    auto const e = read_jira_error(r);
+    std::string out;
+    auto const line = [&out](std::string_view text) { out.append("  ").append(tools::printable(text)).append("\n"); };
+    for (auto const& message : e.messages) line(message);
+    for (auto const& [field, text] : e.fields) line(field + ": " + text);
+    if (e.truncated) line("(it says more than is shown here)");
+    if (e.source == error_source::edge) line("(said by the edge before Jira, or by a proxy)");
+    if (!e.failure_category.empty()) line("failure category: " + e.failure_category);
+    if (!e.login_reason.empty()) line("login reason: " + e.login_reason);
+    return out;
+}
+
+/// Where the time went, for a call that asked for it.
+std::string explanation_text(std::shared_ptr<explanation const> const& e) {
+    return e ? fmt::format("took {}\n", tools::printable(e->describe())) : std::string();
+}
+
 int report(result<response> const& answer, bool with_head) {
     if (!answer) {
         auto const f = answer.error();
-        tools::tell(fmt::format("jirapool: {}\n", f.describe()));
+        tools::tell(fmt::format("jirapool: {}\n{}", f.describe(), explanation_text(f.explanation())));
         return status_of(f);
     }
     // In any case: whoever cannot have the answer may still want to know that it was a good one.
     bool const printed = tools::print("jirapool", text_of(*answer, with_head));
     auto const trace = answer->trace_id();
-    tools::tell(fmt::format("status {}{}{}\n", answer->status(), trace.empty() ? "" : ", trace ",
-                            tools::printable(trace)));
+    tools::tell(fmt::format("status {}{}{}\n{}{}", answer->status(), trace.empty() ? "" : ", trace ",
+                            tools::printable(trace), answer->ok() ? std::string() : error_text(*answer),
+                            explanation_text(answer->explanation())));
     if (!printed) return failed;
     return answer->ok() ? ok : not_ok;
 }

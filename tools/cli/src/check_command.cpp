@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "exit_status.hpp"
+#include "report_parts.hpp"
 
 #include <jirapool/core/site.hpp>
 #include <jirapool/tools/json_writer.hpp>
@@ -14,21 +15,6 @@
 
 namespace jirapool::cli {
 namespace {
-
-std::string code_name(failure const& f) {
-    return f.code().category() == jirapool_category() ? to_string(static_cast<errc>(f.code().value()))
-                                                      : f.code().message();
-}
-
-void write_problem(tools::json_writer& out, failure const& f) {
-    out.begin_object();
-    out.member("connection", f.connection());
-    out.member("code", code_name(f));
-    out.member("field", f.field());
-    out.member("rule", f.rule().empty() ? f.code().message() : f.rule());
-    out.member("text", f.describe());
-    out.end_object();
-}
 
 /// `whole` is what is wrong with the file as such, or nullptr; `warning` what is wrong with how it is kept.
 std::string to_json(check_options const& o, connections_report const& r, failure const* whole,
@@ -93,7 +79,7 @@ int check(check_options o) {
         tools::tell(fmt::format("jirapool: {}: {}\n", tools::printable(o.file), f.describe()));
         return printed ? bad_usage : failed;
     }
-    if (o.live) return check_live(std::move(o.how), *std::move(r));
+    if (o.live) return check_live(std::move(o.how), *std::move(r), warning);
     if (!tools::print("jirapool", o.json ? to_json(o, *r, nullptr, warning) : to_text(o, *r))) return failed;
     return r->total == r->connections.size() ? ok : not_ok;
 }

@@ -1,5 +1,7 @@
 #include "commands.hpp"
 #include "exit_status.hpp"
+#include "forwarder.hpp"
+#include "report_parts.hpp"
 
 #include <jirapool/pool/webhook_delivery.hpp>
 #include <jirapool/tools/json_writer.hpp>
@@ -22,14 +24,15 @@
 
 #include <chrono>
 #include <csignal>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace jirapool::cli {
 namespace {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
@@ -37,6 +40,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t most_body = 25u << 20;  // Jira sends no more
 constexpr std::size_t most_connections = 64;
+constexpr std::string_view webhook_headers = "X-Atlassian-Webhook-";
 
 std::string_view view(beast::string_view text) noexcept { return {text.data(), text.size()}; }
 
@@ -44,7 +48,13 @@ std::string_view view(beast::string_view text) noexcept { return {text.data(), t
 class listener {
 public:
     explicit listener(listen_options o)
-        : options_(std::move(o)), io_(1), acceptor_(io_), signals_(io_, SIGINT, SIGTERM) {}
+        : options_(std::move(o)), io_(1), acceptor_(io_), signals_(io_, SIGINT, SIGTERM) {
+        if (options_.forward)
+            forwarder_.emplace(io_, *options_.forward,
+                               [this](forwarded_delivery const& d, forwarder::outcome const& was) {
+                                   if (!tools::print("jirapool", show(d, was))) stop(failed);
+                               });
+    }
 
     int run() {
         tcp::endpoint const at(asio::ip::make_address(options_.address), options_.port);
@@ -62,6 +72,8 @@ public:
         signals_.async_wait([this](beast::error_code, int) { stop(ok); });
         asio::co_spawn(io_, accept(this), asio::detached);
         io_.run();
+        if (forwarder_ && forwarder_->left() != 0)
+            tools::tell(fmt::format("jirapool: {} more were not forwarded\n", forwarder_->left()));
         return status_;
     }
 
@@ -71,11 +83,20 @@ private:
         io_.stop();
     }
 
+    /// Takes no more, and ends when what was taken is forwarded.
+    void finish() {
+        if (!forwarder_) return stop(ok);
+        beast::error_code ignored;
+        acceptor_.close(ignored);
+        forwarder_->when_idle([this] { stop(ok); });
+    }
+
     static asio::awaitable<void> accept(listener* self) {
         asio::steady_timer pause(self->io_);
         for (;;) {
             beast::error_code ec;
             auto socket = co_await self->acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, ec));
+            if (self->finishing_) co_return;
             if (ec) {
                 // Of descriptors, most likely: there are some again when others end.
                 pause.expires_after(100ms);
@@ -106,15 +127,18 @@ private:
             parser.body_limit(most_body);
             beast::error_code ec;
             co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, ec));
-            if (ec && ec != http::error::body_limit) co_return;
+            if ((ec && ec != http::error::body_limit) || self->finishing_) co_return;
             auto const status = ec ? 413u : self->take(parser.get());
+            bool const is_last = !ec && self->shown_ == self->options_.count;
+            // At once: others come while this one is answered.
+            if (is_last) self->finishing_ = true;
             open = !ec && parser.keep_alive();
             http::response<http::empty_body> answer(static_cast<http::status>(status), parser.get().version());
             answer.keep_alive(open);
             answer.prepare_payload();
             co_await http::async_write(stream, answer, asio::redirect_error(asio::use_awaitable, ec));
+            if (is_last) self->finish();
             if (ec) co_return;
-            if (self->shown_ == self->options_.count) self->stop(ok);
         }
     }
 
@@ -122,7 +146,7 @@ private:
     unsigned take(http::request<http::string_body> const& m) {
         std::vector<webhook_request::header> headers;
         for (auto const& field : m) headers.emplace_back(view(field.name_string()), view(field.value()));
-        auto const read = read_webhook_delivery({view(m.method_string()), headers, m.body()}, options_.signing_secret);
+        auto read = read_webhook_delivery({view(m.method_string()), headers, m.body()}, options_.signing_secret);
         std::string text;
         unsigned status = 200;
         if (read) {
@@ -134,8 +158,22 @@ private:
             text = show(why, view(m.target()));
         }
         ++shown_;
-        if (!tools::print("jirapool", text)) stop(failed);
+        if (!tools::print("jirapool", text)) {
+            stop(failed);
+            return 503;  // so Jira delivers it again
+        }
+        if (read && forwarder_) forward(std::move(*read), view(m.target()), headers);
         return status;
+    }
+
+    /// With what proves it to the target too.
+    void forward(webhook_delivery d, std::string_view target, std::vector<webhook_request::header> const& headers) {
+        forwarded_delivery on{std::string(target), std::move(d.id), {}, std::move(d.body)};
+        for (auto const& [name, value] : headers)
+            if (beast::iequals(name, "X-Hub-Signature") || beast::iequals(name, "Content-Type") ||
+                beast::iequals(name, "Via") || beast::iequals(name.substr(0, webhook_headers.size()), webhook_headers))
+                on.headers.emplace_back(name, value);
+        forwarder_->add(std::move(on));
     }
 
     std::string show(webhook_delivery const& d, std::string_view target, bool is_new) const {
@@ -179,6 +217,27 @@ private:
                            why.rule());
     }
 
+    std::string show(forwarded_delivery const& d, forwarder::outcome const& was) const {
+        bool const taken = was.status >= 200 && was.status < 300;
+        if (options_.json) {
+            tools::json_writer out;
+            out.begin_object();
+            out.member("target", d.target);
+            out.member("id", d.id);
+            out.member("forwarded", taken);
+            if (was.status != 0) out.member("status", was.status);
+            else out.key("status").null();
+            write_text(out, "problem", was.problem);
+            out.member("took_ms", was.took.count());
+            out.end_object();
+            return out.take();
+        }
+        return fmt::format("{}  {}  id {}: {}\n", tools::printable(d.target), taken ? "forwarded" : "NOT FORWARDED",
+                           d.id.empty() ? "-" : tools::printable(d.id),
+                           was.status != 0 ? fmt::format("{} in {} ms", was.status, was.took.count())
+                                           : tools::printable(was.problem));
+    }
+
     listen_options const options_;
     asio::io_context io_;
     tcp::acceptor acceptor_;
@@ -186,6 +245,8 @@ private:
     webhook_window seen_;
     std::size_t connections_ = 0;
     std::size_t shown_ = 0;
+    bool finishing_ = false;
+    std::optional<forwarder> forwarder_;
     int status_ = ok;
 };
 

@@ -2,13 +2,13 @@
 
 #include "exit_status.hpp"
 #include "reach.hpp"
+#include "report_parts.hpp"
 
 #include <jirapool/pool/client.hpp>
 #include <jirapool/tools/json_writer.hpp>
 #include <jirapool/tools/process.hpp>
 #include <jirapool/tools/text.hpp>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -231,18 +231,6 @@ std::string to_table(std::vector<finding> const& all, bool quiet) {
     return out;
 }
 
-std::string time_text(wall_time t) { return fmt::format("{:%FT%TZ}", std::chrono::floor<std::chrono::seconds>(t)); }
-
-void write_time(tools::json_writer& out, char const* name, std::optional<wall_time> const& t) {
-    if (t) out.member(name, time_text(*t));
-    else out.key(name).null();
-}
-
-void write_text(tools::json_writer& out, char const* name, std::string const& text) {
-    if (text.empty()) out.key(name).null();
-    else out.member(name, text);
-}
-
 void write_finding(tools::json_writer& out, finding const& f) {
     out.begin_object();
     out.member("id", f.id);
@@ -271,30 +259,45 @@ void write_finding(tools::json_writer& out, finding const& f) {
     out.end_object();
 }
 
-std::string to_json(std::vector<finding> const& all, std::size_t well) {
+/// `problems` are those of connections that could not be asked; there may be more of these, `unusable` in all.
+std::string to_json(std::vector<finding> const& all, std::size_t well, std::vector<failure> const& problems,
+                    std::size_t unusable, std::string const& warning) {
     tools::json_writer out;
     out.begin_object();
     out.member("schema", 1);
     out.member("total", all.size());
     out.member("ok", well);
     out.member("bad", all.size() - well);
+    out.member("unusable", unusable);
     out.key("connections").begin_array();
     for (auto const& f : all) write_finding(out, f);
+    out.end_array();
+    out.key("problems").begin_array();
+    for (auto const& f : problems) write_problem(out, f);
+    out.end_array();
+    out.key("warnings").begin_array();
+    if (!warning.empty()) out.value(warning);
     out.end_array();
     out.end_object();
     return out.take();
 }
 
+std::string totals(std::size_t asked, std::size_t well, std::size_t unusable) {
+    return fmt::format("{} connections asked: {} work, {} do not{}\n", asked, well, asked - well,
+                       unusable == 0 ? std::string() : fmt::format("; {} cannot be asked", unusable));
+}
+
 }  // namespace
 
-int check_live(live_check_options o, connections_report report) {
+int check_live(live_check_options o, connections_report report, std::string const& warning) {
     auto const unusable = report.total - report.connections.size();
     for (auto const& f : report.problems) tools::tell(fmt::format("BAD  {}\n", tools::printable(f.describe())));
+    if (unusable > report.problems.size())
+        tools::tell(fmt::format("BAD  and {} more that are not described\n", unusable - report.problems.size()));
     auto const findings = live_check_run(o, std::move(report.connections)).run();
     auto const well = static_cast<std::size_t>(std::count_if(findings.begin(), findings.end(), is_well));
-    auto const text = o.json ? to_json(findings, well)
-                             : to_table(findings, o.quiet) + fmt::format("{} connections asked: {} work, {} do not\n",
-                                                                         findings.size(), well, findings.size() - well);
+    auto const text = o.json ? to_json(findings, well, report.problems, unusable, warning)
+                             : to_table(findings, o.quiet) + totals(findings.size(), well, unusable);
     if (!tools::print("jirapool", text)) return failed;
     return unusable == 0 && well == findings.size() ? ok : not_ok;
 }

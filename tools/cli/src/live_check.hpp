@@ -19,7 +19,8 @@ struct live_check_options {
     bool quiet = false;
 };
 
-/// Asks Jira on each connection who it is, what it may and how fast, and prints the answer. Returns the exit status.
-int check_live(live_check_options o, connections_report report);
+/// Asks Jira on each connection who it is, what it may and how fast, and prints the answer, with what the report says of those that
+/// cannot be asked. `warning` is what is wrong with how the file is kept, or empty. Returns the exit status.
+int check_live(live_check_options o, connections_report report, std::string const& warning);
 
 }  // namespace jirapool::cli

@@ -15,10 +15,12 @@ using namespace jirapool::cli;
 struct runner {
     int operator()(check_options& o) const { return check(std::move(o)); }
     int operator()(call_options& o) const { return call(std::move(o)); }
+    int operator()(token_options& o) const { return show_token(std::move(o)); }
     int operator()(make_webhook_options& o) const { return make_webhook(std::move(o)); }
     int operator()(list_webhooks_options& o) const { return list_webhooks(std::move(o)); }
     int operator()(one_webhook_options& o) const { return use_webhook(std::move(o)); }
     int operator()(listen_options& o) const { return listen_for_webhooks(std::move(o)); }
+    int operator()(completion_options& o) const { return print_completion(std::move(o)); }
 };
 
 }  // namespace

@@ -43,7 +43,9 @@ connection_config find_connection(connect_options const& o) {
 }  // namespace
 
 one_connection::one_connection(connect_options const& o) : client_(context_, params_of(o)) {
-    auto added = client_.add(find_connection(o));
+    auto found = find_connection(o);
+    options_ = found.options();
+    auto added = client_.add(std::move(found));
     if (!added) throw std::invalid_argument(added.error().describe());
     connection_.emplace(std::move(*added));
 }

@@ -19,6 +19,8 @@ public:
     explicit one_connection(connect_options const& o);
 
     connection get() const { return *connection_; }
+    /// What the file sets beside the credential.
+    connection_options const& options() const noexcept { return options_; }
     asio::io_context& context() noexcept { return context_; }
     /// Returns when stop() was called and all has ended.
     void run() { context_.run(); }
@@ -27,6 +29,7 @@ public:
 private:
     asio::io_context context_{1};
     client client_;
+    connection_options options_;
     std::optional<connection> connection_;
 };
 

@@ -1,5 +1,6 @@
 #include "options.hpp"
 
+#include "completion.hpp"
 #include "exit_status.hpp"
 
 #include <jirapool/core/connections_file.hpp>
@@ -33,6 +34,7 @@ struct secret_source {
 struct raw_options {
     check_options check;
     call_options call;
+    token_options token;
     make_webhook_options create;
     make_webhook_options ensure;
     list_webhooks_options list;
@@ -42,6 +44,7 @@ struct raw_options {
     // One for each command: CLI11 also sets the options of those that are not used, from the environment.
     std::vector<std::string> check_connect_to;
     std::vector<std::string> call_connect_to;
+    std::vector<std::string> token_connect_to;
     std::vector<std::string> create_connect_to;
     std::vector<std::string> ensure_connect_to;
     std::vector<std::string> list_connect_to;
@@ -52,6 +55,8 @@ struct raw_options {
     std::vector<std::string> headers;
     double timeout_s = 0;
     double check_timeout_s = 30;
+    double token_timeout_s = 30;
+    std::string forward;
     secret_source create_secret;
     secret_source ensure_secret;
     secret_source listen_secret;
@@ -60,12 +65,16 @@ struct raw_options {
 struct subcommands {
     CLI::App* check = nullptr;
     CLI::App* call = nullptr;
+    CLI::App* token = nullptr;
     CLI::App* webhook = nullptr;
     CLI::App* create = nullptr;
     CLI::App* ensure = nullptr;
     CLI::App* list = nullptr;
     std::array<CLI::App*, 4> one{};  // by action
     CLI::App* listen = nullptr;
+    CLI::App* bash = nullptr;
+    CLI::App* zsh = nullptr;
+    CLI::Option* forward = nullptr;
     CLI::Option* data = nullptr;
     CLI::Option* timeout = nullptr;
 };
@@ -125,6 +134,18 @@ void add_call(CLI::App& cli, subcommands& sub, raw_options& raw) {
                       ->type_name("SECONDS")
                       ->check(CLI::Range(0.001, 3600.0));
     sub.call->add_flag("-i,--include", raw.call.show_head, "Print the answer's status and headers too");
+    sub.call->add_flag("--explain", raw.call.explain, "Say on standard error where the time went");
+}
+
+void add_token(CLI::App& cli, subcommands& sub, raw_options& raw) {
+    sub.token = cli.add_subcommand(
+        "token", "Ask Jira once, and say in what state a connection's credential is; it is never shown itself");
+    add_connect_options(*sub.token, raw.token.at, raw.token_connect_to);
+    sub.token->add_option("--timeout", raw.token_timeout_s, "Of the question")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.001, 3600.0))
+        ->capture_default_str();
+    sub.token->add_flag("--json", raw.token.json, "Print JSON");
 }
 
 void add_secret(CLI::App& to, secret_source& secret) {
@@ -158,6 +179,11 @@ void add_listen(subcommands& sub, raw_options& raw) {
         ->capture_default_str();
     sub.listen->add_option("--port", raw.listen.port, "To listen on; 0: any, which is said")->capture_default_str();
     sub.listen->add_option("--count", raw.listen.count, "End behind so many requests");
+    sub.forward = sub.listen
+                      ->add_option("--forward", raw.forward,
+                                   "Post each delivery that was proved on to this URL, and say what it answered; "
+                                   "without a PATH on to the delivery's own")
+                      ->type_name("http://HOST[:PORT][/PATH]");
     add_secret(*sub.listen, raw.listen_secret);
     sub.listen->add_flag("--body", raw.listen.bodies, "Show bodies too");
     sub.listen->add_flag("--json", raw.listen.json, "Print JSON, a document for each");
@@ -195,6 +221,13 @@ void add_webhook(CLI::App& cli, subcommands& sub, raw_options& raw) {
     add_one(sub, raw, action::disable, "disable", "Have one deliver no more");
     add_one(sub, raw, action::remove, "delete", "Delete one");
     add_listen(sub, raw);
+}
+
+void add_completion(CLI::App& cli, subcommands& sub) {
+    auto* const completion = cli.add_subcommand("completion", "Print a script that completes commands and options");
+    completion->require_subcommand(1);
+    sub.bash = completion->add_subcommand("bash", "For bash: source <(jirapool completion bash)");
+    sub.zsh = completion->add_subcommand("zsh", "For zsh: source <(jirapool completion zsh), behind compinit");
 }
 
 std::chrono::milliseconds milliseconds_of(double seconds) {
@@ -293,6 +326,11 @@ command take_over(subcommands const& sub, raw_options& raw) {
         take_over_call(sub, raw);
         return std::move(raw.call);
     }
+    if (*sub.token) {
+        take_over_addresses(raw.token.at.connect_to, raw.token_connect_to);
+        raw.token.timeout = milliseconds_of(raw.token_timeout_s);
+        return std::move(raw.token);
+    }
     if (*sub.create) return take_over_spec(raw.create, raw.create_secret, raw.create_connect_to);
     if (*sub.ensure) return take_over_spec(raw.ensure, raw.ensure_secret, raw.ensure_connect_to);
     if (*sub.list) {
@@ -302,6 +340,11 @@ command take_over(subcommands const& sub, raw_options& raw) {
     if (*sub.listen) {
         take_over_secret(raw.listen.signing_secret, raw.listen_secret);
         if (raw.listen.signing_secret.empty()) refuse("--secret-env or --secret-file is required: anybody could sign");
+        if (sub.forward->count() != 0) {
+            auto to = parse_forward_url(raw.forward);
+            if (!to) refuse("--forward: " + to.error().rule());
+            raw.listen.forward = std::move(*to);
+        }
         return std::move(raw.listen);
     }
     std::size_t i = 0;
@@ -317,15 +360,16 @@ std::variant<command, int> parse_options(int argc, char const* const* argv) {
     cli.set_version_flag("--version", "jirapool " JIRAPOOL_VERSION);
     cli.require_subcommand(1);
     cli.footer(
-        "Exit status: 0; 1 if a connection is bad (check), the answer is not 2xx (call), or there was no such webhook\n"
-        "(get, delete); 2 for bad usage, an unusable file or connection; 3 if there is no answer, a webhook was "
-        "refused,\n"
-        "or the output cannot be written.");
+        "Exit status: 0; 1 if a connection is bad (check), the answer is not 2xx (call), the credential does not work\n"
+        "(token), or there was no such webhook (get, delete); 2 for bad usage, an unusable file or connection; 3 if\n"
+        "there is no answer, a webhook was refused, or the output cannot be written.");
     subcommands sub;
     raw_options raw;
     add_check(cli, sub, raw);
     add_call(cli, sub, raw);
+    add_token(cli, sub, raw);
     add_webhook(cli, sub, raw);
+    add_completion(cli, sub);
     try {
         cli.parse(argc, argv);
     } catch (CLI::ParseError const& e) {
@@ -336,6 +380,8 @@ std::variant<command, int> parse_options(int argc, char const* const* argv) {
         if (!tools::print("jirapool", out.str())) return failed;
         return fine ? ok : bad_usage;
     }
+    if (*sub.bash) return completion_options{bash_completion(cli)};
+    if (*sub.zsh) return completion_options{zsh_completion(cli)};
     try {
         return take_over(sub, raw);
     } catch (std::invalid_argument const& e) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "forwarder.hpp"
 #include "live_check.hpp"
 
 #include <jirapool/core/request.hpp>
@@ -43,6 +44,13 @@ struct call_options {
     std::string content_type;
     std::optional<std::chrono::milliseconds> timeout;
     bool show_head = false;
+    bool explain = false;
+};
+
+struct token_options {
+    connect_options at;
+    std::chrono::milliseconds timeout{30'000};
+    bool json = false;
 };
 
 struct make_webhook_options {
@@ -78,12 +86,17 @@ struct listen_options {
     std::uint16_t port = 0;  ///< 0: any
     secret signing_secret;
     std::size_t count = 0;  ///< of requests to end behind; 0: none
+    std::optional<forward_target> forward;
     bool bodies = false;
     bool json = false;
 };
 
-using command = std::variant<check_options, call_options, make_webhook_options, list_webhooks_options,
-                             one_webhook_options, listen_options>;
+struct completion_options {
+    std::string script;
+};
+
+using command = std::variant<check_options, call_options, token_options, make_webhook_options, list_webhooks_options,
+                             one_webhook_options, listen_options, completion_options>;
 
 /// What to do, or the exit status when there is nothing to do: help was shown, or what is wrong.
 std::variant<command, int> parse_options(int argc, char const* const* argv);
