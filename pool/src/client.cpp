@@ -26,6 +26,8 @@ void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
     drain_entry::start(std::move(e), patience, std::move(handler), std::move(place));
 }
 
+void report(connection const& c, event e) noexcept { engine::report(c, std::move(e)); }
+
 namespace {
 
 asio::any_io_executor executor_of(shard const& s) {

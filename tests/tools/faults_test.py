@@ -249,7 +249,7 @@ def e3_unreachable():
             ):
                 lines, out, status, _ = timed([LOAD, mock.connections, *reach, "--rate", "5", "--duration", "1", "--timeout", "1", "--warm-up", "3"])
                 check(status == 1, lines, out)
-                told = [(when, line) for when, line in lines if "dial_failed: " in line]
+                told = [(when, line) for when, line in lines if "origin_down: " in line]
                 check(told and reason in told[0][1], reason, lines)
                 warmed_up = first_line(lines, "starting anyway")
                 check(warmed_up is not None and told[0][0] < warmed_up, lines)

@@ -37,6 +37,8 @@ public:
 
     std::shared_ptr<shard_set> const& shards() const noexcept { return shards_; }
     static connection handle(std::shared_ptr<connection_entry> e) noexcept { return connection(std::move(e)); }
+    /// See detail::report.
+    static void report(connection const& c, event e) noexcept;
     /// A drain came to its end with no call cut off.
     std::atomic<bool> drained{false};
 

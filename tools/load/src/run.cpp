@@ -70,15 +70,16 @@ private:
     sigset_t set_{};
 };
 
-/// Whether an event says that something does not work. A pause at a limit is part of a load test.
-bool is_trouble(event::kind k) noexcept { return k != event::kind::limit_pause; }
+/// Whether an event says that something does not work. A pause at a limit is part of a load test, and what is well again is no trouble.
+bool is_trouble(event::kind k) noexcept { return severity_of(k) != event::severity::info; }
 
 /// The library's rare events, counted; filled on the shards' threads. The first of each kind that are trouble are news, to be
 /// told while the run goes on: what a person must mend is the same in the first second as in the summary.
 class event_log {
 public:
     void add(event const& e) {
-        auto text = e.connection.empty() ? e.detail : e.connection + ": " + e.detail;
+        auto const& of = e.connection.empty() ? e.scope : e.connection;
+        auto text = of.empty() || e.detail.empty() ? of + e.detail : of + ": " + e.detail;
         std::lock_guard const lock(mutex_);
         auto const name = to_string(e.what);
         ++counts_[name];

@@ -30,6 +30,7 @@ namespace jirapool {
 
 namespace asio = boost::asio;
 
+class connection;
 class connections_watch;
 
 namespace detail {
@@ -76,6 +77,8 @@ void start_call(std::shared_ptr<connection_entry> e, request r, body_streams b,
                 asio::any_completion_handler<void(result<response>)> handler, handler_place place);
 void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
                  asio::any_completion_handler<void(bool)> handler, handler_place place);
+/// Tells client_params::on_event what happened to the connection, on its shard; nothing when that is gone, or memory lacks.
+void report(connection const& c, event e) noexcept;
 /// The executor of the connection's shard, or the system's once that is gone.
 asio::any_io_executor executor_of(connection_entry const& e);
 /// The executor of the first shard, or the system's once that is gone.
