@@ -175,4 +175,25 @@ result<connection_config> make_connection_config(std::string id, credential c, c
     return config;
 }
 
+connection_config connection_config::clone() const {
+    connection_config c;
+    c.id_ = id_;
+    c.kind_ = kind_;
+    c.host_ = host_;
+    c.base_path_ = base_path_;
+    c.cloud_ = cloud_;
+    c.principal_ = principal_;
+    c.key_ = key_.clone();
+    c.options_ = options_;
+    return c;
+}
+
+bool connection_config::same_place(connection_config const& other) const noexcept {
+    return id_ == other.id_ && kind_ == other.kind_ && host_ == other.host_ && base_path_ == other.base_path_;
+}
+
+bool operator==(connection_config const& a, connection_config const& b) noexcept {
+    return a.same_place(b) && a.principal_ == b.principal_ && a.options_ == b.options_ && a.key_ == b.key_;
+}
+
 }  // namespace jirapool

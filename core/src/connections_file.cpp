@@ -238,20 +238,23 @@ result<std::string> read_text(connection_fields const& fields, field f) {
 }
 
 result<secret> find_secret(std::string_view where, std::string_view name, secret_source const& secrets) {
-    if (name.empty()) return failure(errc::empty_field, "must name an environment variable or a file");
+    if (name.empty())
+        return failure(errc::empty_field, "must name an environment variable, a file or a provider's secret");
     if (name.find('\0') != std::string_view::npos) return failure(errc::invalid_field, "must name one without a NUL");
-    return where == "env" ? secrets.from_env(std::string(name)) : secrets.from_file(std::string(name));
+    if (where == "env") return secrets.from_env(std::string(name));
+    return where == "file" ? secrets.from_file(std::string(name)) : secrets.from_provider(std::string(name));
 }
 
 result<secret> read_secret(dom::element value, secret_source const& secrets) {
     std::string_view text;
     if (!value.get(text)) return secret(text);
 
-    failure shape(errc::invalid_field, R"(must be a string, {"env":"NAME"} or {"file":"PATH"})");
+    failure shape(errc::invalid_field, R"(must be a string, {"env":"NAME"}, {"file":"PATH"} or {"provider":"NAME"})");
     dom::object object;
     if (value.get(object) || object.size() != 1) return shape;
     dom::key_value_pair const member = *object.begin();
-    if ((member.key != "env" && member.key != "file") || member.value.get(text)) return shape;
+    if (member.key != "env" && member.key != "file" && member.key != "provider") return shape;
+    if (member.value.get(text)) return shape;
     return find_secret(member.key, text, secrets);
 }
 
@@ -535,6 +538,10 @@ result<connections_report> parse_bytes(wiped_bytes const& bytes, secret_source c
 }
 
 }  // namespace
+
+result<secret> secret_source::from_provider(std::string const& /*name*/) const {
+    return failure(errc::unreadable_file, "names a provider's secret, and there is no provider");
+}
 
 secret_source const& system_secrets() noexcept {
     static system_secret_source const source;

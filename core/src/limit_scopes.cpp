@@ -49,6 +49,12 @@ std::uint64_t hash_of(std::string_view text) noexcept {
 
 steady_time if_later(steady_time t, steady_time now) noexcept { return t > now ? t : steady_time::min(); }
 
+/// Of a quota that keeps it.
+limit_scope scope_of(limit_reason r) noexcept {
+    if (r == limit_reason::tenant_quota) return limit_scope::site_quota;
+    return r == limit_reason::global_quota ? limit_scope::app_quota : limit_scope::account;
+}
+
 }  // namespace
 
 char const* to_string(limit_scope s) noexcept {
@@ -113,14 +119,17 @@ void route_scope::on_permitted(limit_params const& p, steady_time now) noexcept 
     pacing_.restart(p, now);
 }
 
-void route_scope::close(steady_time until, bool too_fast) noexcept {
-    if (pause_.begin(until) && too_fast) pacing_.on_overrun();
+bool route_scope::close(steady_time until, bool too_fast) noexcept {
+    bool const another = pause_.begin(until);
+    if (another && too_fast) pacing_.on_overrun();
     unwell_ = false;
+    return another && pause_.in_a_row() == 1;
 }
 
-void route_scope::on_overload(steady_time until) noexcept {
-    close(until, false);
+bool route_scope::on_overload(steady_time until) noexcept {
+    bool const begins = close(until, false);
     unwell_ = true;
+    return begins;
 }
 
 bool route_scope::unwell(steady_time now) const noexcept {
@@ -211,9 +220,11 @@ void issue_scopes::take(std::uint64_t issue, steady_time now) {
     writes.insert(std::upper_bound(writes.begin(), writes.end(), now), now);
 }
 
-void issue_scopes::close(std::string_view issue, steady_time until, steady_time now) {
+bool issue_scopes::close(std::string_view issue, steady_time until, steady_time now) {
     auto& i = at(hash_of(issue), now);
+    bool const begins = i.paused_until + issue_memory <= now;
     i.paused_until = std::max(i.paused_until, until);
+    return begins;
 }
 
 bool issue_scopes::open(std::uint64_t issue, steady_time now) const noexcept {
@@ -323,7 +334,8 @@ limit_scopes::lesson limit_scopes::on_answer(route_match m, quota_scopes q, limi
     if (a.status == 503 && a.said.retry_after && *a.said.retry_after > 0s) {
         result.pause = limit_reason::unknown;
         result.until = a.now + std::min<steady_duration>(*a.said.retry_after, longest_pause);
-        on_overload(s, result.until, a.now);
+        result.scope = limit_scope::route;
+        result.begins = on_overload(s, result.until, a.now);
         return result;
     }
     s.on_permitted(*params_, a.now);
@@ -334,8 +346,8 @@ limit_scopes::lesson limit_scopes::on_answer(route_match m, quota_scopes q, limi
 
 // Something overloaded says when to come back. Jira names no scope for a 503: one route's backend may be ill while all others
 // are well, so it is the route's, and the site's once several say so. Then the site is tried again when the first of them may.
-void limit_scopes::on_overload(route_scope& ill, steady_time until, steady_time now) noexcept {
-    ill.on_overload(until);
+bool limit_scopes::on_overload(route_scope& ill, steady_time until, steady_time now) noexcept {
+    bool const begins = ill.on_overload(until);
     int unwell = 0;
     auto first = until;
     for (auto const& r : routes_) {
@@ -345,6 +357,7 @@ void limit_scopes::on_overload(route_scope& ill, steady_time until, steady_time 
         if (next > now) first = std::min(first, next);
     }
     if (unwell >= unwell_routes_of_site) site_.begin(first);
+    return begins;
 }
 
 steady_duration limit_scopes::wait_after_429(limit_answer const& a, int pauses_in_a_row, bool quota,
@@ -383,10 +396,19 @@ limit_scopes::lesson limit_scopes::on_429(route_match m, quota_scopes q, limit_a
     result.pause = reason == limit_reason::none ? limit_reason::unknown : reason;
     result.until = a.now + wait_after_429(a, in_a_row, of_quota, random);
     result.near_limit = a.said.near_limit;
-    if (of_issue) issues_.close(m.issue, result.until, a.now);
-    else if (of_route) s.close(result.until, reason == limit_reason::burst);
-    else if (of_quota) q.close(reason, result.until, a.now);
-    else site_.begin(result.until);
+    if (of_issue) {
+        result.scope = limit_scope::issue;
+        result.begins = issues_.close(m.issue, result.until, a.now);
+    } else if (of_route) {
+        result.scope = limit_scope::route;
+        result.begins = s.close(result.until, reason == limit_reason::burst);
+    } else if (of_quota) {
+        result.scope = scope_of(reason);
+        result.begins = q.close(reason, result.until, a.now);
+    } else {
+        result.scope = limit_scope::site;
+        result.begins = site_.begin(result.until) && site_.in_a_row() == 1;
+    }
     return result;
 }
 

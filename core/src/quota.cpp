@@ -52,10 +52,11 @@ bool points_quota::on_answer(quota_item const* said, bool near_limit, steady_tim
     return enough;
 }
 
-void points_quota::close(steady_time until, steady_time now) noexcept {
+bool points_quota::close(steady_time until, steady_time now) noexcept {
     bool const running = pause_.paused();
     next_ = running ? std::max(next_, until) : until;
     if (!running) pause_.begin(now + probe_every);
+    return !running && pause_.in_a_row() == 1;
 }
 
 steady_duration points_quota::interval(steady_time now) const noexcept {
@@ -159,9 +160,8 @@ bool quota_scopes::keep(limit_reason r) const noexcept {
     return r == limit_reason::global_quota ? over_sites != nullptr : own(r) != nullptr;
 }
 
-void quota_scopes::close(limit_reason r, steady_time until, steady_time now) const noexcept {
-    if (r == limit_reason::global_quota) over_sites->close(until, now);
-    else own(r)->close(until, now);
+bool quota_scopes::close(limit_reason r, steady_time until, steady_time now) const noexcept {
+    return r == limit_reason::global_quota ? over_sites->close(until, now) : own(r)->close(until, now);
 }
 
 void quota_scopes::reset() const noexcept {

@@ -32,9 +32,10 @@ void shared_quota::on_answer(quota_item const& said, steady_time now, wall_time 
     if (!enough || (!limited && quota_.limits(now))) void_grants();
 }
 
-void shared_quota::close(steady_time until, steady_time now) noexcept {
-    quota_.close(until, now);
+bool shared_quota::close(steady_time until, steady_time now) noexcept {
+    bool const begins = quota_.close(until, now);
     void_grants();
+    return begins;
 }
 
 // What holders have in hand counts no more, and they ask again.

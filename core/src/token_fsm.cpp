@@ -17,6 +17,13 @@ constexpr auto young_max = 600'000ms;
 // So many failures in a row, of more than one credential, are the endpoint's.
 constexpr unsigned outage = 3;
 
+// So many failures of one credential in a row are its own, as far as one can tell, though the endpoint answered nobody meanwhile.
+constexpr unsigned doubtful = 6;
+
+// Of so many credentials in so long a time it is told that one fails by itself.
+constexpr unsigned most_told = 3;
+constexpr auto told_within = 600s;
+
 // A token that lives for a second is not renewed each second for who makes no call.
 constexpr auto least_ahead = 5s;
 
@@ -87,6 +94,18 @@ void token_endpoint::on_answered() noexcept {
 }
 
 bool token_endpoint::take_recovered() noexcept { return std::exchange(recovered_, false); }
+
+bool token_endpoint::fails() const noexcept { return failed_ >= outage; }
+
+bool token_endpoint::may_tell(steady_time now) noexcept {
+    if (now >= told_until_) {
+        told_until_ = later(now, told_within);
+        told_ = 0;
+    }
+    if (told_ >= most_told) return false;
+    ++told_;
+    return true;
+}
 
 token_need token_fsm::on_need(steady_time now) noexcept {
     if (running_ == 0 && !usable(now)) next_refresh_ = std::min(next_refresh_, urgent_);
@@ -204,7 +223,8 @@ bool token_fsm::on_refreshed(steady_time asked, steady_time now, std::chrono::se
         return false;
     }
     endpoint_->on_answered();
-    refused_ = told_when_ = held_back_ = has_turn_ = false;
+    recovered_ = recovered_ || told_;
+    refused_ = told_when_ = held_back_ = has_turn_ = told_ = false;
     failures_ = refusals_ = 0;
     ++generation_;
     expires_ = asked + life;
@@ -229,6 +249,7 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
     if (f == refresh_failure::permanent) {
         endpoint_->on_answered();
         refused_ = true;
+        told_ = false;  // that it is refused is told in its place
         wait = urgent = saturated(doubled(p.refused_memory, refusals_, p.refused_memory_max));
         if (refusals_ < 100) ++refusals_;
     } else {
@@ -245,6 +266,22 @@ void token_fsm::on_refresh_failed(refresh_failure f, steady_time now, std::optio
     urgent_ = std::max(no_sooner, later(now, std::max(urgent, floor)));
     if (running_ > 0) next_refresh_ = urgent_;  // only calls that wait look at it
     end_refresh(now);
+}
+
+token_trouble token_fsm::trouble(steady_time now) noexcept {
+    if (endpoint_->opens() != steady_time::min()) return token_trouble::endpoint;
+    if (told_ || failures_ < outage) return token_trouble::none;
+    // Whose it is, the others' exchanges will show; but there may be none for long.
+    if (endpoint_->fails() && failures_ < doubtful) return token_trouble::none;
+    if (!endpoint_->may_tell(now)) return token_trouble::endpoint;
+    told_ = true;
+    return token_trouble::credential;
+}
+
+bool token_fsm::take_recovered() noexcept {
+    bool const recovered = recovered_;
+    recovered_ = false;
+    return recovered;
 }
 
 void token_fsm::end_refresh(steady_time now) noexcept {

@@ -26,6 +26,8 @@ void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
     drain_entry::start(std::move(e), patience, std::move(handler), std::move(place));
 }
 
+void report(connection const& c, event e) noexcept { engine::report(c, std::move(e)); }
+
 namespace {
 
 asio::any_io_executor executor_of(shard const& s) {
@@ -90,6 +92,7 @@ bool connections::remove(std::string_view id) { return engine_->remove(id); }
 bool connections::reset_limits(std::string_view id) { return engine_->reset_limits(id); }
 std::optional<connection> connections::find(std::string_view id) const { return engine_->find(id); }
 std::size_t connections::size() const { return engine_->size(); }
+std::vector<connection> connections::list() const { return engine_->list(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
 void connections::stop() noexcept { engine_->stop(); }
 

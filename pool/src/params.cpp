@@ -76,7 +76,7 @@ char const* to_string(event::kind k) noexcept {
     case event::kind::credential_refused: return "credential_refused";
     case event::kind::credential_anonymous: return "credential_anonymous";
     case event::kind::limit_pause: return "limit_pause";
-    case event::kind::dial_failed: return "dial_failed";
+    case event::kind::origin_down: return "origin_down";
     case event::kind::site_unresolved: return "site_unresolved";
     case event::kind::handler_threw: return "handler_threw";
     case event::kind::scope_missing: return "scope_missing";
@@ -86,6 +86,11 @@ char const* to_string(event::kind k) noexcept {
     case event::kind::credential_expiring: return "credential_expiring";
     case event::kind::credential_expired: return "credential_expired";
     case event::kind::healed: return "healed";
+    case event::kind::origin_up: return "origin_up";
+    case event::kind::token_refresh_recovered: return "token_refresh_recovered";
+    case event::kind::token_endpoint_down: return "token_endpoint_down";
+    case event::kind::token_endpoint_up: return "token_endpoint_up";
+    case event::kind::webhook_drifted: return "webhook_drifted";
     }
     return "unknown";
 }
@@ -99,9 +104,14 @@ event::severity severity_of(event::kind k) noexcept {
     case event::kind::misconfigured:
     case event::kind::site_gone: return event::severity::critical;
     case event::kind::limit_pause:
+    case event::kind::origin_up:
+    case event::kind::token_refresh_recovered:
+    case event::kind::token_endpoint_up:
     case event::kind::healed: return event::severity::info;
     case event::kind::token_refresh_failed:
-    case event::kind::dial_failed:
+    case event::kind::origin_down:
+    case event::kind::token_endpoint_down:
+    case event::kind::webhook_drifted:
     case event::kind::site_unresolved:
     case event::kind::handler_threw:
     case event::kind::limited_for_long:

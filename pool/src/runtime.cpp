@@ -1,6 +1,7 @@
 #include <jirapool/pool/runtime.hpp>
 
 #include "engine/engine.hpp"
+#include "wait/clock.hpp"
 #include "wait/context_life.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -83,7 +84,9 @@ private:
 
     static void report(std::function<void(event const&)> const& on_event, char const* what) noexcept {
         try {
-            if (on_event) on_event({event::kind::handler_threw, {}, what});
+            event e{event::kind::handler_threw, {}, what};
+            e.at = detail::system_clock().wall();
+            if (on_event) on_event(e);
         } catch (...) {
             return;  // asked not to
         }

@@ -249,11 +249,47 @@ def e3_unreachable():
             ):
                 lines, out, status, _ = timed([LOAD, mock.connections, *reach, "--rate", "5", "--duration", "1", "--timeout", "1", "--warm-up", "3"])
                 check(status == 1, lines, out)
-                told = [(when, line) for when, line in lines if "dial_failed: " in line]
+                told = [(when, line) for when, line in lines if "origin_down: " in line]
                 check(told and reason in told[0][1], reason, lines)
                 warmed_up = first_line(lines, "starting anyway")
                 check(warmed_up is not None and told[0][0] < warmed_up, lines)
                 check(len(told) <= 6, told)
+
+
+@case("lives: jirapool-load follows its connections file while it runs, and reads it again on SIGHUP")
+def follows():
+    with Mock("--sites", "2", "--personal", "2", "--service", "1", "--oauth", "0") as mock:
+        all_of_them = json.loads(pathlib.Path(mock.connections).read_text())
+        listed = all_of_them["connections"] if isinstance(all_of_them, dict) else all_of_them
+
+        def put(connections):
+            write("followed.new", json.dumps(connections))
+            os.replace(path("followed.new"), path("followed.json"))
+        put(listed)
+        p = subprocess.Popen([LOAD, path("followed.json"), *mock.reach, "--follow", "--rate", "20", "--duration", "60", "--allow-failures", "-q"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        def told(words):
+            for line in p.stderr:
+                if words in line:
+                    return True
+            return False
+        check(told("3 added"))
+        put(listed[1:])
+        check(told("1 removed, 2 unchanged"))
+        write("followed.json", "[")
+        check(told("must be one JSON document: line 1, column"))
+        put(listed)
+        check(told("1 added, 2 unchanged"))
+        p.send_signal(signal.SIGHUP)
+        check(told("followed.json: 3 unchanged"))
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=30)
+        check(p.returncode == 130 and "connection_removed" in out, p.returncode, out)
+        # Nothing that could be followed.
+        write("followed.json", "[]")
+        r = run([LOAD, path("followed.json"), *mock.reach, "--follow"])
+        check(r.returncode == 2 and "no connections" in r.stderr, r)
 
 
 @case("faults: E4 what the report needs is missed before the run")

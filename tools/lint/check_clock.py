@@ -13,8 +13,8 @@ CLOCKS = re.compile(
     r"::\s*now\s*\(|\b(?:clock_gettime|gettimeofday|timespec_get|sleep_for|sleep_until|usleep|nanosleep)\s*\("
     r"|(?<![\w.>:])(?:std\s*::\s*)?time\s*\(\s*(?:nullptr|NULL|0|&)")
 
-# One generator per shard is seeded from the system (pool), and the mock's keys are made from it.
-RANDOM_FILES = {"pool/src/engine/engine.cpp", "pool/src/engine/shard.cpp"}
+# One generator per shard and per webhook of events is seeded from the system (pool), and the mock's keys are made from it.
+RANDOM_FILES = {"pool/src/engine/engine.cpp", "pool/src/engine/shard.cpp", "pool/src/events/event_webhook.cpp"}
 RANDOM = re.compile(r"\bstd\s*::\s*random_device\b|(?<![\w.>:])(?:std\s*::\s*)?s?rand\s*\(\s*\)")
 
 findings = []

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""The README's example must be the one that CI compiles: the part of tests/consumer/examples/embed.cpp between its markers."""
+"""A README's example must be one that CI compiles: the part of a file of tests/consumer/examples between its markers."""
 import pathlib
-import re
 import sys
+import textwrap
 
 root = pathlib.Path(__file__).resolve().parents[2]
-quoted = re.search(r"```cpp\n(.*?)```", (root / "README.md").read_text(), re.S)
-parts = (root / "tests/consumer/examples/embed.cpp").read_text().split("// [embed]\n")
-if len(parts) != 3 or not quoted or quoted.group(1) != parts[1]:
-    print("readme: the example in README.md differs from tests/consumer/examples/embed.cpp between its [embed] markers")
-    sys.exit(1)
-print("readme: quotes tests/consumer/examples/embed.cpp")
+problems = []
+for readme, example in (("README.md", "embed"), ("pool/README.md", "events")):
+    parts = [p.rstrip(" ") for p in (root / f"tests/consumer/examples/{example}.cpp").read_text().split(f"// [{example}]\n")]
+    if len(parts) != 3 or f"```cpp\n{textwrap.dedent(parts[1])}```" not in (root / readme).read_text():
+        problems.append(f"readme: the example in {readme} differs from tests/consumer/examples/{example}.cpp between its [{example}] markers")
+print("\n".join(problems) or "readme: the examples in README.md and pool/README.md are those that are compiled")
+sys.exit(1 if problems else 0)

@@ -29,9 +29,9 @@ void app_budget::on_answer(quota_item const& said, steady_time now, wall_time se
     shared_quota::on_answer(said, now, server);
 }
 
-void app_budget::close(steady_time until, steady_time now) noexcept {
+bool app_budget::close(steady_time until, steady_time now) noexcept {
     std::lock_guard const lock(mutex_);
-    shared_quota::close(until, now);
+    return shared_quota::close(until, now);
 }
 
 void app_budget::on_permitted() noexcept {

@@ -48,11 +48,13 @@ void engine::make_shards(std::vector<shard_environment> environments) {
     shards_ = std::make_shared<shard_set>();
     std::random_device device;
     auto const budgets = std::make_shared<shared_budgets>();
+    auto const outages = std::make_shared<outage_book>();
     for (auto& e : environments) {
         shards_->clock = e.clock;
         auto const index = shards_->shards.size();
         e.shards = environments.size();
         e.budgets = budgets;
+        e.outages = outages;
         e.seed = params_->seed ? *params_->seed + index : std::uint64_t{device()} << 32 | device();
         shards_->shards.push_back(shard::make(std::move(e), params_, index, shards_));
     }
@@ -155,10 +157,32 @@ std::size_t engine::size() const {
     return registry_.size();
 }
 
+std::vector<connection> engine::list() const {
+    std::lock_guard const lock(mutex_);
+    std::vector<connection> all;
+    all.reserve(registry_.size());
+    for (auto const& e : registry_) all.push_back(connection(e));
+    return all;
+}
+
 std::vector<std::shared_ptr<shard_stats const>> engine::stats() const {
     std::vector<std::shared_ptr<shard_stats const>> all;
     for (auto const& s : shards_->shards) all.push_back(s->stats());
     return all;
+}
+
+void engine::report(connection const& c, event e) noexcept {
+    try {
+        auto const all = c.entry_->shards.lock();
+        if (!all) return;
+        e.connection = c.id();
+        auto const s = all->shards[c.entry_->home.load(std::memory_order_acquire)];
+        s->post([s, e = std::move(e)]() mutable {
+            if (s->context()) s->context()->report(std::move(e));
+        });
+    } catch (std::bad_alloc const&) {
+        return;  // whoever asked is told by the result
+    }
 }
 
 void engine::close() {

@@ -29,6 +29,7 @@ public:
     bool reset_limits(std::string_view id);
     std::optional<connection> find(std::string_view id) const;
     std::size_t size() const;
+    std::vector<connection> list() const;
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
     /// No connection is added any more.
     void close();
@@ -36,6 +37,8 @@ public:
 
     std::shared_ptr<shard_set> const& shards() const noexcept { return shards_; }
     static connection handle(std::shared_ptr<connection_entry> e) noexcept { return connection(std::move(e)); }
+    /// See detail::report.
+    static void report(connection const& c, event e) noexcept;
     /// A drain came to its end with no call cut off.
     std::atomic<bool> drained{false};
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <utility>
 
 namespace jirapool::detail {
 
@@ -133,7 +134,10 @@ origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
       brake_(std::make_unique<serve_timer>(*this)),
       budget_(context_->params->retries) {}
 
-origin_pool::~origin_pool() { stop(); }
+origin_pool::~origin_pool() {
+    stop();
+    if (failures_ > 0) context_->outages->forget(host_);
+}
 
 origin_pool::state origin_pool::look() const noexcept {
     return {open(), idle_.size(), count_of(channel_state::dialing), queue_.size(), queue_.ready(), brake_->scheduled()};
@@ -475,10 +479,10 @@ std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& r
         back_off();
         // While channels are open the queue moves without this one.
         if (open() == 0 && count_of(channel_state::dialing) == 0) fail_waiters(result.error);
-        report_failed(result);
+        report_down(result);
         return nullptr;
     }
-    failures_ = 0;
+    if (std::exchange(failures_, 0) > 0) report_up();
     context_->clock.cancel(*brake_);
     result.channel->state = state;
     stats.channels_opened.add();
@@ -487,12 +491,30 @@ std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& r
     return std::move(result.channel);
 }
 
-void origin_pool::report_failed(dial_result const& result) noexcept {
+void origin_pool::report_down(dial_result const& result) noexcept {
+    auto const why = result.error.code();
+    // These say nothing of the origin.
+    if (why == errc::cancelled || why == errc::stopped || why == boost::system::errc::not_enough_memory) return;
     try {
-        context_->report(
-            {event::kind::dial_failed, {}, std::string(to_string(result.failed_at)) + ": " + result.error.describe()});
+        if (context_->outages->on_failure(host_, context_->clock.now()) != outage_news::down) return;
+        event e{event::kind::origin_down, {}, to_string(result.failed_at)};
+        e.detail.append(": ").append(result.error.describe());
+        e.code = why;
+        e.scope = host_;
+        context_->report(std::move(e));
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
+    }
+}
+
+void origin_pool::report_up() noexcept {
+    try {
+        if (context_->outages->on_success(host_, context_->clock.now()) != outage_news::up) return;
+        event e{event::kind::origin_up, {}, {}};
+        e.scope = host_;
+        context_->report(std::move(e));
+    } catch (std::bad_alloc const&) {
+        return;
     }
 }
 

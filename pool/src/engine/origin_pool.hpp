@@ -151,7 +151,8 @@ private:
     void on_dialed(channel_state state, dial_result result) noexcept;
     /// Null: it failed, and all is done about that.
     std::unique_ptr<channel> opened(channel_state state, dial_result& result) noexcept;
-    void report_failed(dial_result const& result) noexcept;
+    void report_down(dial_result const& result) noexcept;
+    void report_up() noexcept;
     void back_off() noexcept;
 
     void reap();

@@ -342,10 +342,23 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
         if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
         else site.on_believed_pause(now);
         stats_->pauses[static_cast<std::size_t>(lesson.pause)].add();
-        context_->report({event::kind::limit_pause, e.id, to_string(lesson.pause)});
+        if (lesson.begins) report_pause(e, m.route, lesson.pause, lesson.scope);
         if (holds_all_calls(lesson.pause)) health_.on_limited(e, lesson.until);
     }
     if (site.limiter.waiting() > 0) site.pump();
+}
+
+void shard::report_pause(connection_entry const& e, route_id r, limit_reason why, limit_scope of) noexcept {
+    try {
+        event ev{event::kind::limit_pause, e.id, to_string(why)};
+        if (of != limit_scope::app_quota) ev.scope = e.site_key();
+        if (of != limit_scope::site && of != limit_scope::app_quota) ev.scope.push_back(' ');
+        if (of != limit_scope::site) ev.scope.append(to_string(of));
+        if (of == limit_scope::route) ev.scope.append(" ").append(route(r).name);
+        context_->report(std::move(ev));
+    } catch (std::bad_alloc const&) {
+        return;  // the counter has it
+    }
 }
 
 void shard::teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,

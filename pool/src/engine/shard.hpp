@@ -130,6 +130,7 @@ private:
 
     void teach(connection_entry& e, connection_state& s, route_match m, int status, rate_headers const& said,
                steady_time now);
+    void report_pause(connection_entry const& e, route_id r, limit_reason why, limit_scope of) noexcept;
     /// The same on the shard that has the connection now.
     void teach_elsewhere(std::shared_ptr<connection_entry> const& e, route_match m, int status,
                          rate_headers const& said) noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/outage_book.hpp"
 #include "exchange/channel.hpp"
 #include "wait/timers.hpp"
 
@@ -28,6 +29,7 @@ public:
     std::uint64_t seed = 0;
     std::size_t shards = 1;  ///< of the engine
     std::shared_ptr<shared_budgets> budgets;
+    std::shared_ptr<outage_book> outages = std::make_shared<outage_book>();
     bool retries = false;  ///< of what lacked memory: by a timer of the system's
 };
 
@@ -43,6 +45,7 @@ public:
           stats(std::make_shared<shard_stats>()),
           shards(e.shards),
           budgets(std::move(e.budgets)),
+          outages(std::move(e.outages)),
           retries(e.retries),
           dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
@@ -59,6 +62,7 @@ public:
     std::shared_ptr<shard_stats> const stats;
     std::size_t const shards;  ///< of the engine
     std::shared_ptr<shared_budgets> const budgets;
+    std::shared_ptr<outage_book> const outages;
     bool const retries;
     pace dials;  ///< of those that no call waits for
     random_engine random;

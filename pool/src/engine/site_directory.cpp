@@ -87,7 +87,10 @@ asio::awaitable<void> site_directory::run(std::shared_ptr<site_directory> self, 
             if (learned) co_return;
             if (attempt == 3 && !self->context_->clock.stopped()) {
                 if (why.peer().empty()) why = std::move(why).with_peer(host);
-                self->context_->report({event::kind::site_unresolved, {}, why.describe()});
+                event e{event::kind::site_unresolved, {}, why.describe()};
+                e.code = why.code();
+                e.scope = host;
+                self->context_->report(std::move(e));
             }
         } catch (std::bad_alloc const&) {
             why = make_error_code(boost::system::errc::not_enough_memory);

@@ -67,13 +67,22 @@ private:
 
 }  // namespace
 
+namespace {
+
+// In the outage_book: no origin's, which its pool tells of.
+constexpr std::string_view endpoint_name = "token endpoint";
+
+}  // namespace
+
 /// One request to the token endpoint: what came of it.
 struct token_exchange {
     token_source* of = nullptr;
     // When it began.
     token_generation generation = 0;
     std::uint16_t failures = 0;
-    bool unsent = false;  ///< nobody wanted it any more when it had its channel
+    bool unsent = false;     ///< nobody wanted it any more when it had its channel
+    bool unreached = false;  ///< there was no channel, of which the origin's pool tells
+    error_code why;          ///< there is no answer
     token_answer answer;
     std::optional<std::chrono::seconds> retry_after;
     steady_time asked{};
@@ -96,6 +105,7 @@ asio::awaitable<void> token_refresher::run(std::shared_ptr<token_refresher> self
     } catch (std::bad_alloc const&) {
         done.answer = {};
         done.answer.reason = "no memory";
+        done.unreached = true;
     }
     if (done.unsent) {
         source.wake_all();
@@ -135,7 +145,7 @@ asio::awaitable<void> token_refresher::run(std::shared_ptr<token_refresher> self
         for (auto const& other : self->connections_.all())
             if (other->token) other->token->wake_all();
     source.wake_all();  // they run behind this
-    self->tell(*e, outcome, answer.reason);
+    self->tell(*e, outcome, done);
     source.schedule();
 }
 
@@ -149,6 +159,7 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
     auto leased = co_await pool->acquire(&flow, deadline);
     if (!leased.lease) {
         out->answer.reason = leased.error.describe();
+        out->unreached = true;
         // As a call's own dial: tried again, it would be refused again.
         if (leased.error.code() == errc::certificate_refused) out->answer.failed = refresh_failure::lasting;
         co_return;
@@ -181,6 +192,7 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
     leased.lease.end(report);
     if (report.error.code()) {
         answer.mutable_body().wipe();
+        out->why = report.error.code();
         out->answer.reason = std::move(report.error).with_peer(host).describe();
         co_return;
     }
@@ -192,16 +204,42 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
 
 // Told
 
-void token_refresher::tell(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept {
+void token_refresher::tell(connection_entry& e, refresh_result outcome, token_exchange const& done) noexcept {
     bool const good = outcome == refresh_result::ok;
+    auto const& reason = done.answer.reason;
     if (!e.token->retired) health_.on_token(e, outcome, reason);
     try {
         e.token->note_failure(good ? std::string() : reason);
-        if (outcome != refresh_result::transient || context_.clock.stopped()) return;
-        context_.report({event::kind::token_refresh_failed, e.id, reason});
+        if (e.token->retired || context_.clock.stopped()) return;
+        if (outcome != refresh_result::transient) tell_answered();
+        if (e.token->fsm.take_recovered()) context_.report({event::kind::token_refresh_recovered, e.id, {}});
+        if (outcome == refresh_result::transient && !done.unreached) tell_trouble(e, done);
     } catch (std::bad_alloc const&) {
         return;  // the counter has it
     }
+}
+
+void token_refresher::tell_trouble(connection_entry const& e, token_exchange const& done) {
+    auto const now = context_.clock.now();
+    event ev{event::kind::token_refresh_failed, {}, done.answer.reason};
+    ev.code = done.why ? done.why : error_code(errc::token_unavailable);
+    switch (e.token->fsm.trouble(now)) {
+    case token_trouble::none: return;
+    case token_trouble::credential: ev.connection = e.id; break;
+    case token_trouble::endpoint:
+        if (context_.outages->on_failure(std::string(endpoint_name), now) != outage_news::down) return;
+        ev.what = event::kind::token_endpoint_down;
+        ev.scope = auth_host;
+        break;
+    }
+    context_.report(std::move(ev));
+}
+
+void token_refresher::tell_answered() {
+    if (context_.outages->on_success(std::string(endpoint_name), context_.clock.now()) != outage_news::up) return;
+    event ev{event::kind::token_endpoint_up, {}, {}};
+    ev.scope = auth_host;
+    context_.report(std::move(ev));
 }
 
 void token_refresher::wake_all() noexcept {

@@ -46,7 +46,9 @@ private:
                                      std::shared_ptr<connection_state> s);
     static asio::awaitable<void> exchange(std::shared_ptr<token_refresher> self, std::shared_ptr<connection_state> s,
                                           token_exchange* out);
-    void tell(connection_entry& e, refresh_result outcome, std::string const& reason) noexcept;
+    void tell(connection_entry& e, refresh_result outcome, token_exchange const& done) noexcept;
+    void tell_trouble(connection_entry const& e, token_exchange const& done);
+    void tell_answered();
     /// The token endpoint answers behind an outage.
     void wake_all() noexcept;
 

@@ -24,25 +24,6 @@ failure why_unsupported(connection const& c) {
         .with_connection(c.id());
 }
 
-void append_json_string(std::string& out, std::string_view text) {
-    static constexpr char digits[] = "0123456789abcdef";
-    out.push_back('"');
-    for (char const c : text) {
-        auto const u = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out.push_back('\\');
-            out.push_back(c);
-        } else if (u < 0x20) {
-            out.append("\\u00");
-            out.push_back(digits[u >> 4]);
-            out.push_back(digits[u & 15]);
-        } else {
-            out.push_back(c);
-        }
-    }
-    out.push_back('"');
-}
-
 failure invalid(char const* field, char const* rule) { return failure(errc::invalid_argument, rule).with_field(field); }
 
 /// The broken rule, or a failure without a code.
@@ -208,6 +189,12 @@ std::string list_of(std::vector<webhook_drift> const& all) {
     return text;
 }
 
+void report_drift(connection const& c, webhook_spec const& s, std::vector<webhook_drift> const& found) {
+    event e{event::kind::webhook_drifted, {}, list_of(found)};
+    e.scope = s.name;
+    detail::report(c, std::move(e));
+}
+
 }  // namespace
 
 asio::awaitable<result<webhook_info>> create_webhook(connection c, webhook_spec spec) {
@@ -278,6 +265,7 @@ asio::awaitable<result<ensured_webhook>> ensure_webhook(connection c, webhook_sp
     } else {
         done.healed.push_back(webhook_drift::missing);
     }
+    report_drift(c, spec, done.healed);
     auto change = is != nullptr ? request::put(path_of(is->id)).json(body_of(spec, true))
                                 : request::post(collection).json(body_of(spec));
     auto answer = co_await c.call(std::move(change));

@@ -29,8 +29,6 @@ void interrupt(dial_result& r, error_code const& ec, errc otherwise, char const*
     else r.error = {otherwise, r.timed_out ? std::string(limit) : ec.message()};
 }
 
-constexpr std::uint16_t https_port = 443;
-
 constexpr char const* over_connect = "no address took the connection within wire_params::connect_timeout";
 constexpr char const* over_resolve = "no name server answered within wire_params::resolve_timeout";
 constexpr char const* over_tls = "no TLS handshake within wire_params::tls_timeout";
@@ -79,11 +77,13 @@ failure not_resolved(std::string const& host, char const* why) {
 }  // namespace
 
 tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
-                       std::shared_ptr<client_params const> params, std::unique_ptr<name_resolver> names)
+                       std::shared_ptr<client_params const> params, std::unique_ptr<name_resolver> names,
+                       std::uint16_t port)
     : executor_(std::move(ex)),
       timers_(t),
       context_(std::move(context)),
       params_(std::move(params)),
+      port_(port),
       names_(std::move(names)),
       poller_(std::make_shared<poller>(executor_)),
       scratch_(params_->wire.max_head) {
@@ -128,7 +128,10 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
     if (stale_addresses(host) != nullptr) patience /= 4;
     auto answer = co_await names_->resolve(host, deadline_after(timers_.now(), patience));
     switch (answer.how) {
-    case resolved::outcome::found: *out = std::move(answer.endpoints); co_return true;
+    case resolved::outcome::found:
+        *out = std::move(answer.endpoints);
+        for (auto& e : *out) e.port(port_);
+        co_return true;
     case resolved::outcome::no_address:
         // An answer, so what was true before is not: the site may be gone, or have moved.
         worked_.erase(host);
@@ -267,7 +270,7 @@ asio::awaitable<bool> tls_dialer::shake_hands(timed_socket* socket, tls_stream* 
 
 failure tls_dialer::about(std::string const& host, failure f) const {
     auto const* const o = override_of(host);
-    auto const port = std::to_string(o != nullptr ? o->port : https_port);
+    auto const port = std::to_string(o != nullptr ? o->port : port_);
     auto const address = o != nullptr ? " at " + o->address : std::string();
     return std::move(f).with_peer(host + address + ":" + port);
 }

@@ -16,15 +16,19 @@
 namespace jirapool::detail {
 
 /// Resolves anew for each dial, or falls back on what worked; connects to the first address that answers; shakes hands: a limit on each.
+/// All hosts at the same port.
 class tls_dialer final : public dialer {
 public:
     tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,
-               std::shared_ptr<client_params const> params, std::unique_ptr<name_resolver> names = nullptr);
+               std::shared_ptr<client_params const> params, std::unique_ptr<name_resolver> names = nullptr,
+               std::uint16_t port = https_port);
     asio::awaitable<dial_result> dial(std::string host) override;
     void forget(std::string const& host) noexcept override {
         sessions_.erase(host);
         worked_.erase(host);
     }
+
+    static constexpr std::uint16_t https_port = 443;
 
     using endpoints = std::vector<asio::ip::tcp::endpoint>;
     /// The race for the first connection, by itself for tests. Null: `result` says why.
@@ -51,6 +55,7 @@ private:
     timers& timers_;
     std::shared_ptr<tls_context const> context_;
     std::shared_ptr<client_params const> params_;
+    std::uint16_t port_;
     std::unique_ptr<name_resolver> names_;
     std::shared_ptr<poller> const poller_;
     read_scratch scratch_;

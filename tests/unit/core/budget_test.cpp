@@ -55,7 +55,7 @@ public:
     }
     steady_time turn(std::size_t, steady_time now) const noexcept override { return now; }
     void on_answer(quota_item const&, steady_time, wall_time) noexcept override {}
-    void close(steady_time, steady_time) noexcept override {}
+    bool close(steady_time, steady_time) noexcept override { return true; }
     void on_permitted() noexcept override { ++permitted; }
     void reset() noexcept override {}
     void tell() noexcept { move_version(); }

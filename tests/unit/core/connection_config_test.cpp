@@ -154,3 +154,35 @@ TEST_CASE("connection_config: options out of range are refused") {
     check_refused(with_options({.weight = 0}), errc::invalid_field, "options.weight");
     check_refused(with_options({.weight = 101}), errc::invalid_field, "options.weight");
 }
+
+TEST_CASE("connection: a clone says the same, and each field makes a difference") {
+    auto const made = [](std::string id, credential c, connection_options o = {}) {
+        return make_connection_config(std::move(id), std::move(c), o).value();
+    };
+    auto const personal = [&](std::string id, std::string site, std::string email, std::string key) {
+        return made(std::move(id), personal_api_token("https://" + site, std::move(email), secret(key)));
+    };
+    auto const one = personal("a", "one.atlassian.net", "a@b", "k");
+    auto const same = one.clone();
+    CHECK(same == one);
+    CHECK(same.key().reveal() == "k");
+    CHECK(same.same_place(one));
+    CHECK_FALSE(one == personal("b", "one.atlassian.net", "a@b", "k"));
+    CHECK_FALSE(one.same_place(personal("b", "one.atlassian.net", "a@b", "k")));
+    CHECK_FALSE(one == personal("a", "two.atlassian.net", "a@b", "k"));
+    CHECK_FALSE(one.same_place(personal("a", "two.atlassian.net", "a@b", "k")));
+    CHECK_FALSE(one == personal("a", "one.atlassian.net", "c@b", "k"));
+    CHECK(one.same_place(personal("a", "one.atlassian.net", "c@b", "k")));
+    CHECK_FALSE(one == personal("a", "one.atlassian.net", "a@b", "l"));
+    connection_options slow;
+    slow.timeout = std::chrono::milliseconds(7);
+    CHECK_FALSE(one == made("a", personal_api_token("https://one.atlassian.net", "a@b", secret("k")), slow));
+
+    std::string const cloud = "11223344-aabb-4cdd-8eff-001122334455";
+    auto const service = made("a", service_api_token(cloud, secret("k")));
+    auto const oauth = made("a", service_oauth(cloud, "c", secret("k")));
+    CHECK(service.clone() == service);
+    CHECK(oauth.clone() == oauth);
+    CHECK_FALSE(service == oauth);
+    CHECK_FALSE(service.same_place(oauth));
+}

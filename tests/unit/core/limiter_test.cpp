@@ -126,6 +126,52 @@ TEST_CASE("limiter: a 429 for an issue pauses writes to that issue alone") {
     CHECK(f.admit_one(put_issue, lesson.until));
 }
 
+TEST_CASE("limiter: a pause begins once, and a probe that is refused prolongs it") {
+    for (auto const reason : {limit_reason::burst, limit_reason::unknown, limit_reason::tenant_quota}) {
+        INFO(to_string(reason));
+        fixture f;
+        points_quota quota;
+        if (reason == limit_reason::tenant_quota) f.quotas.at_site = &quota;
+        auto const of = reason == limit_reason::burst     ? limit_scope::route
+                        : reason == limit_reason::unknown ? limit_scope::site
+                                                          : limit_scope::site_quota;
+        auto const limited = fixture::limited(reason, 5s);
+        auto lesson = f.answer(get_issue, 429, t0, limited);
+        CHECK(lesson.begins);
+        CHECK(lesson.scope == of);
+        CHECK_FALSE(f.answer(get_issue, 429, t0 + 1s, limited).begins);  // it was on the wire
+        for (int i = 0; i < 5; ++i) {
+            auto const at = lesson.until + 2s;
+            REQUIRE(f.admit_one(get_issue, at));
+            lesson = f.answer(get_issue, 429, at, limited);
+            CHECK_FALSE(lesson.begins);
+            CHECK(lesson.scope == of);
+        }
+        auto const at = lesson.until + 2s;
+        REQUIRE(f.admit_one(get_issue, at));
+        f.answer(get_issue, 200, at);
+        CHECK(f.answer(get_issue, 429, at + 1s, limited).begins);
+    }
+}
+
+TEST_CASE("limiter: a pause of an issue and one of a 503 begin once") {
+    fixture f;
+    auto const limited = fixture::limited(limit_reason::issue_write, 5s);
+    auto lesson = f.answer(put_issue, 429, t0, limited);
+    CHECK(lesson.begins);
+    CHECK(lesson.scope == limit_scope::issue);
+    CHECK_FALSE(f.answer(put_issue, 429, t0 + 6s, limited).begins);
+    CHECK(f.answer(put_other_issue, 429, t0 + 6s, limited).begins);
+    CHECK(f.answer(put_issue, 429, t0 + 60s, limited).begins);
+    rate_headers overloaded;
+    overloaded.retry_after = 5s;
+    lesson = f.answer(get_myself, 503, t0, overloaded);
+    CHECK(lesson.begins);
+    CHECK(lesson.scope == limit_scope::route);
+    REQUIRE(f.admit_one(get_myself, lesson.until));
+    CHECK_FALSE(f.answer(get_myself, 503, lesson.until, overloaded).begins);
+}
+
 TEST_CASE("limiter: a permit is void once its scope is paused, and only then") {
     fixture f;
     REQUIRE(f.admit_one(get_issue, t0));

@@ -325,3 +325,76 @@ TEST_CASE("token_fsm: a token refused in its old age makes the fresh ones' refus
     CHECK(m.fsm.on_rejected(4, t0 + 1002s) == token_rejection::deliver);
     CHECK(m.fsm.on_rejected(4, t0 + 1003s) == token_rejection::deliver);
 }
+
+TEST_CASE("token_fsm: failures in a row are told once, as the credential's if the endpoint answers others") {
+    for (bool const at_once : {true, false}) {
+        machine m;
+        m.refresh(t0);
+        CHECK_FALSE(m.fsm.take_recovered());
+        auto now = m.fsm.next_refresh();
+        for (int i = 1; i <= 10; ++i) {
+            INFO(i);
+            if (at_once || i == 5) m.endpoint.on_answered();
+            REQUIRE(m.fsm.refresh_due(now));
+            m.fsm.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+            CHECK(m.fsm.trouble(now) == (i == (at_once ? 3 : 5) ? token_trouble::credential : token_trouble::none));
+            now = m.fsm.next_refresh();
+        }
+        m.refresh(now);
+        CHECK(m.fsm.take_recovered());
+        CHECK_FALSE(m.fsm.take_recovered());
+    }
+}
+
+TEST_CASE("token_fsm: a credential that fails while none of the others asks is told behind six failures") {
+    machine m;
+    auto now = t0;
+    for (int i = 1; i <= 10; ++i) {
+        REQUIRE(m.fsm.refresh_due(now));
+        m.fsm.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+        CHECK(m.fsm.trouble(now) == (i == 6 ? token_trouble::credential : token_trouble::none));
+        now = m.fsm.next_refresh();
+    }
+    m.refresh(now);
+    CHECK(m.fsm.take_recovered());
+}
+
+TEST_CASE("token_fsm: a refusal for good takes the place of a trouble that was told") {
+    machine m;
+    auto now = t0;
+    for (int i = 0; i < 3; ++i) {
+        REQUIRE(m.fsm.refresh_due(now));
+        m.endpoint.on_answered();
+        m.fsm.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+        CHECK(m.fsm.trouble(now) == (i < 2 ? token_trouble::none : token_trouble::credential));
+        now = m.fsm.next_refresh();
+    }
+    REQUIRE(m.fsm.refresh_due(now));
+    m.fsm.on_refresh_failed(refresh_failure::permanent, now, std::nullopt, m.random);
+    m.refresh(m.fsm.next_refresh());
+    CHECK_FALSE(m.fsm.take_recovered());
+}
+
+TEST_CASE("token_fsm: what several credentials fail at is the endpoint's, also when it answers between") {
+    machine m;
+    std::vector<token_fsm> all;
+    for (int i = 0; i < 100; ++i) all.emplace_back(m.endpoint);
+    auto now = t0;
+    int of_credentials = 0;
+    int of_endpoint = 0;
+    for (int round = 0; round < 10; ++round) {
+        for (auto& f : all) {
+            now = std::max(now, f.next_refresh()) + 1s;
+            if (!f.refresh_due(now)) continue;
+            f.on_refresh_failed(refresh_failure::transient, now, std::nullopt, m.random);
+            auto const whose = f.trouble(now);
+            of_credentials += whose == token_trouble::credential;
+            of_endpoint += whose == token_trouble::endpoint;
+            m.endpoint.on_answered();  // another one's token
+        }
+    }
+    CHECK(of_endpoint > 0);
+    // Three in ten minutes, each once.
+    CHECK(of_credentials <= 3 * (1 + (now - t0) / 600s));
+    CHECK(of_credentials <= 100);
+}

@@ -18,7 +18,9 @@ client_params params_of(connect_options const& o) {
     auto p = reach_params(o.connect_to, o.ca_file);
     // A call goes on to dial until its time is over: whoever waits for that shall know.
     p.on_event = [told = false](event const& e) mutable {
-        if (e.what != event::kind::dial_failed && e.what != event::kind::token_refresh_failed) return;
+        if (e.what != event::kind::origin_down && e.what != event::kind::token_refresh_failed &&
+            e.what != event::kind::token_endpoint_down)
+            return;
         if (!std::exchange(told, true))
             tools::tell(fmt::format("jirapool: {}; tried again until the call's time is over\n",
                                     tools::printable(e.detail)));

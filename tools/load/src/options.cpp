@@ -52,6 +52,12 @@ void add_options(CLI::App& cli, options& o, raw_options& raw) {
         ->type_name("FILE")
         ->group(wire);
 
+    cli.add_flag(
+           "--follow", o.follow,
+           "Take over what changes in the connections file while it runs, as a service would; SIGHUP reads it again.\n"
+           "Connections that come are not called, calls on those that go fail")
+        ->group(wire);
+
     char const* const output = "Output";
     cli.add_option("--metrics", o.metrics_address, "Serve /metrics for Prometheus while it runs; port 0: any free one")
         ->take_last()

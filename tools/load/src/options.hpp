@@ -17,6 +17,7 @@ namespace jirapool::load {
 
 struct options {
     std::string connections_file;
+    bool follow = false;
     double rate = 100;
     double duration_s = 10;
     std::string mix_text{mix::default_text};

@@ -9,6 +9,7 @@
 
 #include <jirapool/metrics/collector.hpp>
 #include <jirapool/metrics/listener.hpp>
+#include <jirapool/pool/connections_watch.hpp>
 #include <jirapool/pool/runtime.hpp>
 #include <jirapool/tools/http_get.hpp>
 #include <jirapool/tools/process.hpp>
@@ -24,6 +25,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -41,35 +43,43 @@ std::chrono::milliseconds to_ms(double seconds) {
     return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
-/// SIGINT and SIGTERM, taken when asked for. Made before any thread, which inherit that the signals are blocked.
+/// SIGINT and SIGTERM, and SIGHUP where it says to read again, taken when asked for. Made before any thread, which inherit that the
+/// signals are blocked.
 class stop_signals {
 public:
-    stop_signals() {
+    explicit stop_signals(bool reread) {
         ::sigemptyset(&set_);
         ::sigaddset(&set_, SIGINT);
         ::sigaddset(&set_, SIGTERM);
+        if (reread) ::sigaddset(&set_, SIGHUP);
         ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     }
-    /// Whether one came, after at most so long.
-    bool wait(std::chrono::milliseconds time) const noexcept {
+    /// Whether one came that says to stop, after at most so long.
+    bool wait(std::chrono::milliseconds time) {
         timespec const limit{static_cast<time_t>(time.count() / 1000),
                              static_cast<long>(time.count() % 1000 * 1'000'000)};
-        return ::sigtimedwait(&set_, nullptr, &limit) > 0;
+        auto const came = ::sigtimedwait(&set_, nullptr, &limit);
+        if (came != SIGHUP) return came > 0;
+        if (on_reread) on_reread();
+        return false;
     }
 
+    std::function<void()> on_reread;
+
 private:
-    sigset_t set_;
+    sigset_t set_{};
 };
 
-/// Whether an event says that something does not work. A pause at a limit is part of a load test.
-bool is_trouble(event::kind k) noexcept { return k != event::kind::limit_pause; }
+/// Whether an event says that something does not work. A pause at a limit is part of a load test, and what is well again is no trouble.
+bool is_trouble(event::kind k) noexcept { return severity_of(k) != event::severity::info; }
 
 /// The library's rare events, counted; filled on the shards' threads. The first of each kind that are trouble are news, to be
 /// told while the run goes on: what a person must mend is the same in the first second as in the summary.
 class event_log {
 public:
     void add(event const& e) {
-        auto text = e.connection.empty() ? e.detail : e.connection + ": " + e.detail;
+        auto const& of = e.connection.empty() ? e.scope : e.connection;
+        auto text = of.empty() || e.detail.empty() ? of + e.detail : of + ": " + e.detail;
         std::lock_guard const lock(mutex_);
         auto const name = to_string(e.what);
         ++counts_[name];
@@ -79,6 +89,10 @@ public:
         if (told.size() > max_told || !told.insert(text).second) return;
         if (told.size() > max_told) text = "more of them, see the summary";
         news_.push_back(fmt::format("{}: {}", name, text));
+    }
+    void tell(std::string news) {
+        std::lock_guard const lock(mutex_);
+        news_.push_back(std::move(news));
     }
     std::vector<std::string> take_news() {
         std::lock_guard const lock(mutex_);
@@ -180,7 +194,7 @@ run_plan plan_of(options const& o, std::vector<connection_config> const& configs
 /// One run, from connections to summary.
 class load_run {
 public:
-    load_run(options const& o, stop_signals const& signals) : o_(o), signals_(signals), line_(o.quiet) {}
+    load_run(options const& o, stop_signals& signals) : o_(o), signals_(signals), line_(o.quiet) {}
 
     int go() {
         auto configs = read_connections(o_.connections_file);
@@ -188,17 +202,10 @@ public:
         summary_.plan = plan_of(o_, configs);
         runtime_.emplace(o_.threads, params_of(o_, events_));
         if (!serve_metrics()) return 2;
-        std::vector<connection> all;
+        if (!(o_.follow ? follow() : add(std::move(configs)))) return 2;
+        auto all = runtime_->list();
         std::vector<std::string> ids;
-        for (auto& c : configs) {
-            ids.push_back(c.id());
-            auto added = runtime_->add(std::move(c));
-            if (!added) {
-                say("{}", added.error().describe());
-                return 2;
-            }
-            all.push_back(std::move(*added));
-        }
+        for (auto const& c : all) ids.push_back(c.id());
         results_.name_connections(std::move(ids));
         warm_up();
         if (!summary_.interrupted) offer_load(std::move(all));
@@ -228,6 +235,30 @@ private:
         take_mock_stats();
         if (!summary_.mock) say("--mock-stats: {}", tools::printable(summary_.mock_problem));
         return summary_.mock.has_value();
+    }
+
+    bool add(std::vector<connection_config> configs) {
+        for (auto& c : configs) {
+            if (auto const added = runtime_->add(std::move(c)); !added) {
+                say("{}", added.error().describe());
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// As a service does it: the file is read, and read again when it changes.
+    bool follow() {
+        watch_params p;
+        p.on_reload = [this](reload_report const& r) {
+            events_.tell(fmt::format("{}: {}", o_.connections_file, r.describe()));
+        };
+        watch_ = std::make_unique<connections_watch>(*runtime_, o_.connections_file, std::move(p));
+        signals_.on_reread = [this] { watch_->reload(); };
+        if (watch_->wait_for_first(60s) && watch_->last()->problems.empty() && runtime_->size() != 0) return true;
+        say("{}: cannot be followed{}", tools::printable(o_.connections_file),
+            watch_->last() ? ": " + tools::printable(watch_->last()->describe()) : "");
+        return false;
     }
 
     void tell_news() {
@@ -431,7 +462,7 @@ private:
     }
 
     options const& o_;
-    stop_signals const& signals_;
+    stop_signals& signals_;
     progress_line line_;
     summary summary_;
     client_counters start_;
@@ -444,12 +475,13 @@ private:
     recorders results_;
     std::optional<runtime> runtime_;
     std::unique_ptr<metrics::listener> metrics_;
+    std::unique_ptr<connections_watch> watch_;
 };
 
 }  // namespace
 
 int run(options const& o) {
-    stop_signals const signals;
+    stop_signals signals(o.follow);
     load_run one(o, signals);
     return one.go();
 }

@@ -212,6 +212,11 @@ void auth::revoke_tokens(std::size_t connection, instant now) {
     revoked_.at(connection) = now.steady;
 }
 
+void auth::add_secret(std::size_t connection, std::string secret) {
+    std::lock_guard const lock(mutex_);
+    secrets_.insert_or_assign(std::move(secret), known_secret{connection, true});
+}
+
 void auth::replace_secret(std::size_t connection, std::string secret) {
     std::lock_guard const lock(mutex_);
     retire_secrets(connection);

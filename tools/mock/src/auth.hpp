@@ -40,6 +40,7 @@ public:
     /// See server.
     void revoke(std::size_t connection, instant now);
     void revoke_tokens(std::size_t connection, instant now);
+    void add_secret(std::size_t connection, std::string secret);
     void replace_secret(std::size_t connection, std::string secret);
     /// Whether it is or was another connection's: requests that show it could not be told apart.
     bool is_of_another(std::size_t connection, std::string_view secret) const;

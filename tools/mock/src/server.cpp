@@ -298,6 +298,10 @@ void server::revoke(std::size_t connection) { impl_->application.auth().revoke(c
 void server::revoke_tokens(std::size_t connection) {
     impl_->application.auth().revoke_tokens(connection, read_clock());
 }
+void server::add_secret(std::size_t connection, std::string secret) {
+    impl_->application.auth().add_secret(connection, std::move(secret));
+}
+
 void server::replace_secret(std::size_t connection, std::string secret) {
     impl_->application.auth().replace_secret(connection, std::move(secret));
 }

@@ -55,7 +55,8 @@ public:
     /// What an answer says of it. `server` is Jira's clock: its Date, else ours.
     virtual void on_answer(quota_item const& said, steady_time now, wall_time server) noexcept = 0;
     /// A 429 named it: no holder's call before `until`, but one each hour to see whether that is still so.
-    virtual void close(steady_time until, steady_time now) noexcept = 0;
+    /// @return it was not closed since it last let a call through.
+    virtual bool close(steady_time until, steady_time now) noexcept = 0;
     /// An answer that is no 429. Where a call tries whether the budget is still closed it may be that one's, and opens it.
     virtual void on_permitted() noexcept = 0;
     /// Forgets what closed it.
@@ -91,7 +92,7 @@ public:
     void on_answer(quota_item const& said, steady_time now, wall_time server) noexcept {
         source_->on_answer(said, now, server);
     }
-    void close(steady_time until, steady_time now) noexcept { source_->close(until, now); }
+    bool close(steady_time until, steady_time now) noexcept { return source_->close(until, now); }
     void on_permitted() noexcept {
         if (grant_.permits == 0) source_->on_permitted();
     }

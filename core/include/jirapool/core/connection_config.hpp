@@ -67,6 +67,8 @@ struct connection_options {
     /// tells their end (core/doc/jira-cloud.md, 2.1). An event comes 30, 7 and 1 days before and at the end. After 1970, before 2106.
     /// In a file: `"expires_at": "2027-03-01"` or `"2027-03-01T12:00:00Z"`.
     std::optional<std::chrono::sys_seconds> expires_at = std::nullopt;
+
+    bool operator==(connection_options const&) const = default;
 };
 
 /** A checked connection: what `make_connection_config` let through.
@@ -93,6 +95,13 @@ public:
     secret const& key() const noexcept { return key_; }
     /// What was set beside.
     connection_options const& options() const noexcept { return options_; }
+
+    /// Another one that says the same, secret included. Copying is explicit, as it is for a secret. May throw std::bad_alloc.
+    connection_config clone() const;
+    /// Whether both say the same in everything. Secrets are compared as secret::operator== does.
+    friend bool operator==(connection_config const& a, connection_config const& b) noexcept;
+    /// Whether one can take the other's place by connections::replace: id, kind and site are the same.
+    bool same_place(connection_config const& other) const noexcept;
 
 private:
     friend result<connection_config> make_connection_config(std::string id, credential c, connection_options o);

@@ -15,7 +15,8 @@ inline constexpr std::size_t max_connections_file_size = 64u << 20;
 /// How many bad connections a report describes; more are only counted.
 inline constexpr std::size_t max_reported_problems = 100'000;
 
-/// How `{"env":"NAME"}` and `{"file":"PATH"}` become secrets. Its errors are unreadable_file, empty_field and file_too_large.
+/// How `{"env":"NAME"}`, `{"file":"PATH"}` and `{"provider":"NAME"}` become secrets. Its errors are unreadable_file, empty_field and
+/// file_too_large.
 class secret_source {
 public:
     virtual ~secret_source() = default;
@@ -23,6 +24,8 @@ public:
     virtual result<secret> from_env(std::string const& name) const = 0;
     /// The secret in a file, without one newline (LF or CR LF) at its end.
     virtual result<secret> from_file(std::string const& path) const = 0;
+    /// The secret that somebody else keeps under a name, as a vault does. Without a provider that is an error: unreadable_file.
+    virtual result<secret> from_provider(std::string const& name) const;
 };
 
 /// The process's environment and files.
@@ -40,11 +43,18 @@ public:
     std::size_t total = 0;
 };
 
+/// A file of several, or a connection in it, that cannot be used.
+struct registry_problem {
+    std::string file;
+    failure why;
+};
+
 /** Parses a connections file.
 
     The shape is `{"connections":[{…},{…}]}`, or the array alone. Each connection has an `id`, the fields of exactly one kind
     (`site_url`,`email`,`apiKey` / `cloud_id`,`apiKey` / `cloud_id`,`client_id`,`clientSecret`) and at most an
-    `options` object (`timeout_ms`, `weight`). A secret is a string, `{"env":"NAME"}` or `{"file":"PATH"}`.
+    `options` object (`timeout_ms`, `weight`). A secret is a string, `{"env":"NAME"}`, `{"file":"PATH"}` or
+    `{"provider":"NAME"}`, which asks whom watch_params::provider names.
 
     The first connection of an id has it, good or bad: a later one with the same id is refused.
 

@@ -2,6 +2,7 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
+#include <string>
 #include <string_view>
 
 namespace jirapool {
@@ -15,5 +16,8 @@ constexpr std::string_view json_text(std::string_view bytes) noexcept {
     bytes.remove_prefix(mark.size());
     return bytes.substr(bytes.starts_with(mark) ? 1 : 0);
 }
+
+/// Appends a JSON string. Precondition: the text is UTF-8.
+void append_json_string(std::string& out, std::string_view text);
 
 }  // namespace jirapool

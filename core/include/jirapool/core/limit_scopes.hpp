@@ -2,6 +2,7 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/limit_turn.hpp>
 #include <jirapool/core/pacing.hpp>
 #include <jirapool/core/pause.hpp>
@@ -83,10 +84,10 @@ public:
     void on_permitted(limit_params const& p, steady_time now) noexcept;
     bool open(steady_time now) const noexcept { return !pause_.holds(now); }
 
-    /// A 429 of its own burst limit, or of what nobody else keeps.
-    void close(steady_time until, bool too_fast) noexcept;
-    /// A 503 that says when to come back.
-    void on_overload(steady_time until) noexcept;
+    /// A 429 of its own burst limit, or of what nobody else keeps. @return the first of its pauses in a row.
+    bool close(steady_time until, bool too_fast) noexcept;
+    /// A 503 that says when to come back. @return likewise.
+    bool on_overload(steady_time until) noexcept;
     /// Its backend was told to be overloaded, and to be so until a moment ago at least.
     bool unwell(steady_time now) const noexcept;
     jirapool::pause const& pause() const noexcept { return pause_; }
@@ -122,8 +123,8 @@ public:
     steady_time earliest_behind_waiting(std::uint64_t issue, steady_time now) const;
     /// May throw bad_alloc.
     void take(std::uint64_t issue, steady_time now);
-    /// May throw bad_alloc.
-    void close(std::string_view issue, steady_time until, steady_time now);
+    /// May throw bad_alloc. @return not behind, or soon behind, another pause of the issue.
+    bool close(std::string_view issue, steady_time until, steady_time now);
     bool open(std::uint64_t issue, steady_time now) const noexcept;
 
     /// A call waits that writes to it: it is not forgotten. May throw bad_alloc.
@@ -164,8 +165,10 @@ public:
     /// May throw bad_alloc.
     void take(limit_needs const& n, steady_time now);
     struct lesson {
-        limit_reason pause = limit_reason::none;  ///< a pause began, for this reason
+        limit_reason pause = limit_reason::none;  ///< a pause began or goes on, for this reason
         steady_time until{};                      ///< and ends then
+        limit_scope scope = limit_scope::none;    ///< what is paused
+        bool begins = false;                      ///< it is the first of a row: a probe that is refused prolongs it
         bool near_limit = false;
     };
     /// May throw bad_alloc.
@@ -199,7 +202,8 @@ private:
     route_scope& at(route_id r);
     steady_duration wait_after_429(limit_answer const& a, int pauses_in_a_row, bool quota, random_engine& random) const;
     lesson on_429(route_match m, quota_scopes q, limit_answer const& a, random_engine& random);
-    void on_overload(route_scope& ill, steady_time until, steady_time now) noexcept;
+    /// @return see route_scope::on_overload.
+    bool on_overload(route_scope& ill, steady_time until, steady_time now) noexcept;
 
     limit_params const* params_;
     std::vector<route_scope> routes_;

@@ -31,8 +31,9 @@ public:
     /// are counted as not taken.
     bool on_answer(quota_item const* said, bool near_limit, steady_time now, wall_time server,
                    std::uint32_t in_hand = 0) noexcept;
-    /// A 429 named it: nothing before `until`, but one call each hour to see whether that is still so.
-    void close(steady_time until, steady_time now) noexcept;
+    /// A 429 named it: nothing before `until`, but one call each hour to see whether that is still so. @return it was not closed since
+    /// it last let a call through.
+    bool close(steady_time until, steady_time now) noexcept;
     /// An answer that is no 429: when it is that of such a call, the budget is open again.
     void on_permitted() noexcept { pause_.on_permitted(); }
     /// Forgets what closed it.
@@ -83,8 +84,8 @@ struct quota_scopes {
     bool open(steady_time now) const noexcept;
     /// One of these is the budget that a 429 with this reason names.
     bool keep(limit_reason r) const noexcept;
-    /// Closes that.
-    void close(limit_reason r, steady_time until, steady_time now) const noexcept;
+    /// Closes that. @return see points_quota::close.
+    bool close(limit_reason r, steady_time until, steady_time now) const noexcept;
     /// Forgets what closed them.
     void reset() const noexcept;
 

@@ -18,7 +18,7 @@ public:
     void spend(budget_grant& g, steady_time now) noexcept override;
     steady_time turn(std::size_t ahead, steady_time now) const noexcept override { return quota_.turn(ahead, now); }
     void on_answer(quota_item const& said, steady_time now, wall_time server) noexcept override;
-    void close(steady_time until, steady_time now) noexcept override;
+    bool close(steady_time until, steady_time now) noexcept override;
     void on_permitted() noexcept override { quota_.on_permitted(); }
     void reset() noexcept override { quota_.reset(); }
 

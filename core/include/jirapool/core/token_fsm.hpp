@@ -66,6 +66,10 @@ public:
     void on_answered() noexcept;
     /// True, once, when it answered behind an outage: all credentials that failed shall look again.
     bool take_recovered() noexcept;
+    /// It answered nobody for some exchanges.
+    bool fails() const noexcept;
+    /// Whether one credential's failures are told as its own: of a few in ten minutes. When more fail than those, it is the endpoint.
+    bool may_tell(steady_time now) noexcept;
 
 private:
     token_params const* params_;
@@ -75,9 +79,18 @@ private:
     std::uint32_t credentials_ = 0;   // that came
     std::uint32_t first_failed_ = 0;  // of them
     unsigned failed_ = 0;             // in a row, of all
-    bool several_ = false;            // credentials failed, not one alone
+    unsigned told_ = 0;               // as failing by themselves, until told_until_
+    steady_time told_until_ = steady_time::min();
+    bool several_ = false;  // credentials failed, not one alone
     bool recovered_ = false;
     bool out_of_reach_ = false;
+};
+
+/// Whose trouble it is that a credential is not renewed, for who is told of it.
+enum class token_trouble : std::uint8_t {
+    none,        ///< nothing to tell: too few failures for a word on it, or told already
+    credential,  ///< its own, as the endpoint answers others or none of them asked; told once, until it is renewed
+    endpoint,    ///< the token endpoint's: several fail
 };
 
 /** When one OAuth credential's access token is renewed, used and given up: pure decisions, no I/O, no clock, no allocation. Its life is
@@ -128,6 +141,11 @@ public:
     void on_refresh_failed(refresh_failure f, steady_time now, std::optional<std::chrono::seconds> retry_after,
                            random_engine& random) noexcept;
 
+    /// Behind on_refresh_failed, for a failure that will pass by itself: what is to be told of it.
+    token_trouble trouble(steady_time now) noexcept;
+    /// True, once, when a token came behind a trouble that was told as the credential's.
+    bool take_recovered() noexcept;
+
     /// The token of generation `used` was refused.
     token_rejection on_rejected(token_generation used, steady_time now) noexcept;
     /// The token of generation `used` was good.
@@ -175,6 +193,8 @@ private:
     bool has_turn_ : 1 = false;         // at next_refresh_, by the endpoint's pace
     bool told_when_ : 1 = false;        // by the endpoint, to come back
     bool secret_replaced_ : 1 = false;  // while a refresh with the old secret runs
+    bool told_ : 1 = false;             // that it fails
+    bool recovered_ : 1 = false;        // since that was told
 };
 
 }  // namespace jirapool

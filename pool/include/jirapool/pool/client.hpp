@@ -30,6 +30,9 @@ namespace jirapool {
 
 namespace asio = boost::asio;
 
+class connection;
+class connections_watch;
+
 namespace detail {
 
 class engine;
@@ -74,6 +77,8 @@ void start_call(std::shared_ptr<connection_entry> e, request r, body_streams b,
                 asio::any_completion_handler<void(result<response>)> handler, handler_place place);
 void start_drain(std::shared_ptr<engine> e, std::chrono::milliseconds patience,
                  asio::any_completion_handler<void(bool)> handler, handler_place place);
+/// Tells client_params::on_event what happened to the connection, on its shard; nothing when that is gone, or memory lacks.
+void report(connection const& c, event e) noexcept;
 /// The executor of the connection's shard, or the system's once that is gone.
 asio::any_io_executor executor_of(connection_entry const& e);
 /// The executor of the first shard, or the system's once that is gone.
@@ -296,6 +301,8 @@ public:
     std::optional<connection> find(std::string_view id) const;
     /// The number of connections.
     std::size_t size() const;
+    /// A handle to each connection, in the order of their ids. What they tell of it holds no secret. Throws std::bad_alloc.
+    std::vector<connection> list() const;
 
     /// The counters of each shard, alive and readable for as long as somebody holds them.
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
@@ -330,6 +337,8 @@ protected:
     std::shared_ptr<detail::engine> engine_;
 
 private:
+    friend class connections_watch;
+
     static asio::awaitable<bool> await_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience);
 };
 

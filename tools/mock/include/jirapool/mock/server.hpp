@@ -75,6 +75,8 @@ public:
     void revoke(std::size_t connection);
     /// Access tokens issued so far to this connection (index into world::connections()) answer 401 from now on.
     void revoke_tokens(std::size_t connection);
+    /// As if its owner had made a second API key or client secret beside the first: both are good.
+    void add_secret(std::size_t connection, std::string secret);
     /// From now on this is its API key or client secret, and the old one is refused. Issued access tokens live on.
     void replace_secret(std::size_t connection, std::string secret);
     /// As if the edge restarted: every open connection is closed, by TCP reset or in good order.
