@@ -8,7 +8,9 @@ import hashlib
 import hmac
 import json
 import os
+import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
