@@ -436,9 +436,10 @@ def help_of(program, *command):
     """The names of the options and of the subcommands that --help lists."""
     r = run([program, *command, "--help"])
     check(r.returncode == 0, r)
-    subcommands = re.search(r"^Subcommands:\n((?:  .*\n)*)", r.stdout, re.MULTILINE)
-    names = re.findall(r"^  (-\S+)", r.stdout, re.MULTILINE)
-    return ({re.sub(r"\{.*", "", name) for text in names for name in text.split(",")},
+    subcommands = re.search(r"^subcommands:\n((?:  .*\n)*)", r.stdout, re.MULTILINE | re.IGNORECASE)
+    # "-q,--quiet", "-q,     --quiet", "--yes,--no{false}": versions of CLI11 differ.
+    names = re.findall(r"^ +((?:--?[a-z][a-z-]*(?:\{\w+\})?(?:, *)?)+)", r.stdout, re.MULTILINE)
+    return ({re.sub(r"\{.*", "", name) for text in names for name in re.split(", *", text)},
             re.findall(r"^  (\w\S*)", subcommands[1], re.MULTILINE) if subcommands else [])
 
 

@@ -75,7 +75,7 @@ std::string explanation_text(std::shared_ptr<explanation const> const& e) {
 int report(result<response> const& answer, bool with_head) {
     if (!answer) {
         auto const f = answer.error();
-        tools::tell(fmt::format("jirapool: {}\n{}", f.describe(), explanation_text(f.explanation())));
+        tools::tell(fmt::format("jirapool: {}\n{}", tools::printable(f.describe()), explanation_text(f.explanation())));
         return status_of(f);
     }
     // In any case: whoever cannot have the answer may still want to know that it was a good one.

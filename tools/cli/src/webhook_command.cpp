@@ -27,7 +27,7 @@ int finish(one_connection& one, asio::awaitable<result<T>> operation, Show show)
             status = show(*r);
         } else {
             auto const f = r.error();
-            tools::tell(fmt::format("jirapool: {}\n", f.describe()));
+            tools::tell(fmt::format("jirapool: {}\n", tools::printable(f.describe())));
             status = status_of(f);
         }
     };
