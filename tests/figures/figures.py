@@ -440,8 +440,21 @@ def walls(m):
         m.put(f"lines_of_{f.name}", lines[f])
 
 
+def lives(m):
+    """Connections that live: what an answer means, accounts and neighbours, a registry that changes, webhooks, secrets that stay secret."""
+    installed("build", "test")
+    m.build("release", "core_tests", "pool_tests", "sim_tests", "wire_tests", "jirapool", "jirapool-load", "jirapool-mock",
+            options=["TESTS", "TOOLS"])
+    for tests, groups in {"core": ("answer*", "connection fsm*", "registry*"), "pool": ("webhook*",), "sim": ("health*", "sim: bytes*"),
+                          "wire": ("health*", "webhook*", "registry*", "event webhook*")}.items():
+        for group in groups:
+            name = f"{tests}_{re.split('[ *:]', group)[0]}_status"
+            m.run([f"build/release/tests/{tests}_tests", group], status=name)
+            m.show()
+
+
 def main():
-    groups = {"demo": demo, "simulator": simulator, "wire": wire, "border": border, "faults": faults, "walls": walls}
+    groups = {"demo": demo, "simulator": simulator, "wire": wire, "border": border, "faults": faults, "walls": walls, "lives": lives}
     name = ALIASES.get(sys.argv[1], sys.argv[1]) if len(sys.argv) == 2 else ""
     if name not in groups:
         print(f"usage: tests/figures.sh {'|'.join(groups)}", file=sys.stderr)

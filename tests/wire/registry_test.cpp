@@ -16,6 +16,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -65,6 +66,8 @@ std::string json_of(mock::world const& w, mock::connection_info const& c, std::s
                ",\"clientSecret\":" + key + "}";
     }
 }
+
+bool has(std::string const& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 std::string quoted(std::string const& text) { return "\"" + text + "\""; }
 
@@ -208,36 +211,36 @@ TEST_CASE("registry: a file that cannot be used changes nothing, and says why") 
 
     // Half written, in place.
     std::ofstream(name) << good.substr(0, good.size() / 2);
-    CHECK_THAT(refused(errc::not_json), Catch::Matchers::Contains("line 1, column "));
+    CHECK(has(refused(errc::not_json), "line 1, column "));
     std::ofstream(name, std::ios::app) << good.substr(good.size() / 2);
     CHECK(told.await([](auto const& r) { return r.unchanged == 3 && r.problems.empty(); }));
 
     std::ofstream(name, std::ios::trunc).flush();
-    CHECK_THAT(refused(errc::empty_file), Catch::Matchers::Contains("must hold a JSON document"));
+    CHECK(has(refused(errc::empty_file), "must hold a JSON document"));
     REQUIRE(heals());
     fs::remove(name);
-    CHECK_THAT(refused(errc::unreadable_file), Catch::Matchers::Contains("No such file"));
+    CHECK(has(refused(errc::unreadable_file), "No such file"));
     REQUIRE(heals());
     fs::remove(name);
     fs::create_directory(name);
-    CHECK_THAT(refused(errc::unreadable_file), Catch::Matchers::Contains("directory"));
+    CHECK(has(refused(errc::unreadable_file), "directory"));
     fs::remove(name);
     REQUIRE(heals());
     d.put("connections.json", "\xff" + good);
-    CHECK_THAT(refused(errc::not_utf8), Catch::Matchers::Contains("line 1, column 1"));
+    CHECK(has(refused(errc::not_utf8), "line 1, column 1"));
     REQUIRE(heals());
     fs::remove(name);
     fs::create_symlink(d.at("nowhere"), name);
-    CHECK_THAT(refused(errc::unreadable_file), Catch::Matchers::Contains("No such file"));
+    CHECK(has(refused(errc::unreadable_file), "No such file"));
     REQUIRE(heals());
     fs::remove(name);
     fs::create_symlink(name, name);
-    CHECK_THAT(refused(errc::unreadable_file), Catch::Matchers::Contains("symbolic links"));
+    CHECK(has(refused(errc::unreadable_file), "symbolic links"));
     REQUIRE(heals());
     // The directory itself goes away and comes again: nobody says so in time, but a reading finds it.
     fs::rename(d.path(), d.path() + "-away");
     watch.reload();
-    CHECK_THAT(refused(errc::unreadable_file), Catch::Matchers::Contains("No such file"));
+    CHECK(has(refused(errc::unreadable_file), "No such file"));
     fs::rename(d.path() + "-away", d.path());
     watch.reload();
     CHECK(told.await([](auto const& r) { return r.unchanged == 3 && r.problems.empty(); }));
@@ -311,7 +314,7 @@ TEST_CASE("registry: a directory's files are one registry, and a fault in one of
     REQUIRE(r);
     REQUIRE(r->problems.size() == 1);
     CHECK(r->problems[0].file == d.at("c.json"));
-    CHECK_THAT(r->describe(), Catch::Matchers::Contains("must be unique: " + d.at("a.json")));
+    CHECK(has(r->describe(), "must be unique: " + d.at("a.json")));
 
     d.put("a.json", "{");
     fs::remove(d.at("b.json"));
@@ -399,7 +402,7 @@ TEST_CASE("registry: secrets come from a provider, some at a time, and each that
     CHECK(first.added == all.size());
     REQUIRE(first.problems.size() == 2);
     CHECK(first.problems[0].why.describe().find("what the vault keeps") == std::string::npos);
-    CHECK_THAT(first.problems[1].why.describe(), Catch::Matchers::Contains("is not in the vault"));
+    CHECK(has(first.problems[1].why.describe(), "is not in the vault"));
     CHECK(v->most == 3);
     CHECK(v->asked == static_cast<int>(all.size()) + 2);
     for (auto const& c : all) CHECK(works(jira, c.id));
@@ -437,7 +440,7 @@ TEST_CASE("registry: a provider that never answers costs its time and nothing el
     REQUIRE(watch.wait_for_first(10s));
     CHECK(watch.last()->added == 1);
     REQUIRE(watch.last()->problems.size() == 2);
-    CHECK_THAT(watch.last()->describe(), Catch::Matchers::Contains("not given in time"));
+    CHECK(has(watch.last()->describe(), "not given in time"));
     CHECK(eventually([&] { return v->cancelled == 2; }));
     CHECK(works(jira, all[0].id));
 
