@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """The tools as processes: what they do when something around them is broken.
 
 tests/tools/faults_test.py BUILD_DIR [NAME...]: runs all tests, or those of these names. Needs openssl beside Python.
@@ -8,101 +8,17 @@ import hashlib
 import hmac
 import json
 import os
-import pathlib
 import re
-import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 
-build = pathlib.Path(sys.argv[1]).resolve()
-CLI = str(build / "tools/cli/jirapool")
-LOAD = str(build / "tools/load/jirapool-load")
-MOCK = str(build / "tools/mock/jirapool-mock")
-TOOLS = {"jirapool": CLI, "jirapool-load": LOAD, "jirapool-mock": MOCK}
-
-tests = {}
-scratch = None
-
-
-def case(name):
-    def keep(f):
-        tests[name] = f
-        return f
-
-    return keep
-
-
-def check(condition, *about):
-    if not condition:
-        raise AssertionError(" | ".join(str(a) for a in about))
-
-
-def run(args, timeout=60, **kw):
-    kw.setdefault("stdin", subprocess.DEVNULL)
-    kw.setdefault("stdout", subprocess.PIPE)
-    kw.setdefault("stderr", subprocess.PIPE)
-    return subprocess.run(args, timeout=timeout, text=True, **kw)
-
-
-def path(name):
-    return str(scratch / name)
-
-
-def write(name, text, mode=0o600):
-    (scratch / name).write_text(text)
-    (scratch / name).chmod(mode)
-    return path(name)
-
-
-class Mock:
-    """A jirapool-mock of its own, and the arguments that lead there."""
-
-    number = 0
-
-    def __init__(self, *args):
-        Mock.number += 1
-        self.name = f"mock{Mock.number}"
-        self.process = subprocess.Popen(
-            [MOCK, "--port", "0", "--admin-port", "0", "--write-ca", path(self.name + ".pem"), "--write-connections", path(self.name + ".json"),
-             "--ready-file", path(self.name + ".ready"), *args], stdout=subprocess.DEVNULL)
-        limit = time.monotonic() + 60
-        while not os.path.exists(path(self.name + ".ready")):
-            check(self.process.poll() is None and time.monotonic() < limit, "the mock did not start")
-            time.sleep(0.02)
-        ready = json.loads((scratch / (self.name + ".ready")).read_text())
-        self.connections = path(self.name + ".json")
-        self.stats = f"127.0.0.1:{ready['admin_port']}"
-        self.reach = ["--connect-to", f"127.0.0.1:{ready['port']}", "--ca", path(self.name + ".pem")]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def first(self, kind):
-        """The id of the first connection of a kind, by a field that only it has."""
-        return next(c["id"] for c in json.loads(pathlib.Path(self.connections).read_text())["connections"] if kind in c)
-
-    def with_wrong_secrets(self, name):
-        all_of_it = json.loads(pathlib.Path(self.connections).read_text())
-        for c in all_of_it["connections"]:
-            for field in ("apiKey", "clientSecret"):
-                if field in c:
-                    c[field] = "wrong"
-        return write(name, json.dumps(all_of_it))
+from harness import at, case, check, CLI, LOAD, main, MOCK, Mock, path, run, TOOLS, write
 
 
 def broken(kind, number):
@@ -265,10 +181,10 @@ def e1_stdin():
                 *mock.reach]
         r = run_broken(args, "closed", 0)
         check(r.returncode == 2 and "cannot read standard input" in r.stderr, r)
-        with open(scratch / "out", "w") as only_to_be_written:
+        with open(at("out"), "w") as only_to_be_written:
             r = run(args, stdin=only_to_be_written)
         check(r.returncode == 2 and "cannot read standard input" in r.stderr, r)
-        r = run([a if a != "@-" else "@" + str(scratch) for a in args])
+        r = run([a if a != "@-" else "@" + str(at()) for a in args])
         check(r.returncode == 2 and "Is a directory" in r.stderr, r)
 
 
@@ -354,7 +270,7 @@ def e3_refused():
         failing = next((line for line in out.splitlines() if line.lstrip().startswith("failing")), "")
         check("30 of 30 connections: " in failing and failing.endswith("and 10 more"), out)
         check(failing.count("credential_refused") == 20, failing)
-        numbers = json.loads((scratch / "l.json").read_text())["failing"]
+        numbers = json.loads(at("l.json").read_text())["failing"]
         check(numbers["count"] == 30 and len(numbers["connections"]) == 20, numbers)
 
 
@@ -405,7 +321,7 @@ def e4_before():
             unused.bind(("127.0.0.1", 0))
             for more, words in (
                 (["--json", path("absent/x.json")], "No such file or directory"),
-                (["--json", str(scratch)], "Is a directory"),
+                (["--json", str(at())], "Is a directory"),
                 (["--mock-stats", f"127.0.0.1:{unused.getsockname()[1]}"], "Connection refused"),
                 (["--metrics", mock.stats], "Address already in use"),
             ):
@@ -416,10 +332,10 @@ def e4_before():
         # A run that does not begin leaves what stood there.
         write("kept.json", "kept")
         run([*load, "--json", path("kept.json"), "--mock-stats", "127.0.0.1:1"])
-        check((scratch / "kept.json").read_text() == "kept")
+        check(at("kept.json").read_text() == "kept")
         write("longer.json", "x" * 100_000)
         r = run([*load, "--duration", "0.2", "--json", path("longer.json")])
-        check(r.returncode == 0 and json.loads((scratch / "longer.json").read_text())["schema"] == 1, r)
+        check(r.returncode == 0 and json.loads(at("longer.json").read_text())["schema"] == 1, r)
 
 
 @case("faults: E4 the mock's figures are asked for and missing at the end: a failure")
@@ -498,23 +414,6 @@ def f5():
     # A pipe has no mode that says anything.
     r = run(["bash", "-c", f"{CLI} check <(cat {write('kept.json', secret, 0o644)})"])
     check(r.returncode == 0 and "WARNING" not in r.stderr, r)
-
-
-def main():
-    global scratch
-    wanted = sys.argv[2:] or list(tests)
-    failed = 0
-    for name in wanted:
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix="jirapool-tools-"))
-        try:
-            tests[name]()
-            print("passed:", name, flush=True)
-        except Exception as e:  # whatever it is, the next test is run
-            failed += 1
-            print(f"FAILED: {name}\n  {type(e).__name__}: {e}", flush=True)
-        finally:
-            shutil.rmtree(scratch)
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
