@@ -174,9 +174,9 @@ TEST_CASE("canary: the search of these tests finds a secret in each spelling, in
 }
 
 TEST_CASE("canary: no scene of the mock's makes the library say a secret or a token") {
+    token_watch tokens;
     fixture f(one_of_each());
     f.params.retries.max_exchanges = 2;
-    token_watch tokens;
     f.jira.set_intercept([&](mock::request_view const& r) {
         tokens.see(r);
         return scripted();
@@ -264,10 +264,10 @@ TEST_CASE("canary: what sends a secret back in its answer does not make the libr
                                                                    text + R"("})");
                        })});
     }
-    fixture f(one_of_each());
-    f.params.retries.max_exchanges = 2;
     std::set<int> codes;
     token_watch tokens;
+    fixture f(one_of_each());
+    f.params.retries.max_exchanges = 2;
     for (auto const& m : all) {
         INFO(m.name);
         f.jira.set_intercept([&](mock::request_view const& r) {
