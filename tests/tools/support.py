@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 build = pathlib.Path(sys.argv[1]).resolve()
 CLI = str(build / "tools/cli/jirapool")
@@ -75,20 +76,22 @@ class Mock:
 
     number = 0
 
-    def __init__(self, *args):
+    def __init__(self, *args, output=subprocess.DEVNULL):
         Mock.number += 1
         self.name = f"mock{Mock.number}"
         self.process = subprocess.Popen(
             [MOCK, "--port", "0", "--admin-port", "0", "--write-ca", path(self.name + ".pem"), "--write-connections", path(self.name + ".json"),
-             "--ready-file", path(self.name + ".ready"), *args], stdout=subprocess.DEVNULL)
+             "--ready-file", path(self.name + ".ready"), *args],
+            stdout=output, stderr=None if output == subprocess.DEVNULL else output)
         limit = time.monotonic() + 60
         while not os.path.exists(path(self.name + ".ready")):
             check(self.process.poll() is None and time.monotonic() < limit, "the mock did not start")
             time.sleep(0.02)
         ready = json.loads((scratch / (self.name + ".ready")).read_text())
+        self.port = ready["port"]
         self.connections = path(self.name + ".json")
         self.stats = f"127.0.0.1:{ready['admin_port']}"
-        self.reach = ["--connect-to", f"127.0.0.1:{ready['port']}", "--ca", path(self.name + ".pem")]
+        self.reach = ["--connect-to", f"127.0.0.1:{self.port}", "--ca", path(self.name + ".pem")]
 
     def __enter__(self):
         return self
@@ -99,6 +102,11 @@ class Mock:
     def stop(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def admin(self, method, target, body=None):
+        """What the admin port answers."""
+        to = urllib.request.Request(f"http://{self.stats}{target}", body, method=method)
+        return urllib.request.urlopen(to, timeout=30).read().decode()
 
     def first(self, kind):
         """The id of the first connection of a kind, by a field that only it has."""

@@ -207,6 +207,12 @@ result<webhook_delivery> read_webhook_delivery(webhook_request const& r, secret 
     return out;
 }
 
+std::optional<webhook_order> webhook_delivery::order() const {
+    auto const& issue = issue_id.empty() ? issue_key : issue_id;
+    if (issue.empty() || !timestamp) return std::nullopt;
+    return webhook_order{issue, *timestamp};
+}
+
 bool webhook_window::is_new(std::string_view id, steady_time now) {
     if (id.empty() || most_ == 0 || longest_ <= steady_duration::zero()) return true;
     auto const over = [&](seen const& s) { return now >= later(s.at, longest_); };

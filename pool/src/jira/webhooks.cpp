@@ -118,11 +118,22 @@ failure malformed(connection const& c) {
         .at(stage::body);
 }
 
-/// What Jira says against it.
-failure refused(connection const& c, response const& r) {
+/// Whether the text holds the secret, or as much of it as must not be told either: Jira's words against a body may quote it, cut or escaped.
+bool quotes(std::string_view text, secret const& key) {
+    constexpr std::size_t part = 12;
+    auto const all = key.reveal();
+    if (all.size() <= part) return !all.empty() && text.find(all) != text.npos;
+    for (std::size_t i = 0; i + part <= all.size(); ++i)
+        if (text.find(all.substr(i, part)) != text.npos) return true;
+    return false;
+}
+
+/// What Jira says against it. `key`: what was sent to it besides.
+failure refused(connection const& c, response const& r, secret const& key) {
     auto said = read_jira_error(r);
     auto why = "status " + std::to_string(said.status);
-    if (!said.empty()) why.append(": ").append(said.text());
+    if (auto const text = said.text(); quotes(text, key)) why.append(": (a text that quotes the webhook's secret)");
+    else if (!said.empty()) why.append(": ").append(text);
     return failure(errc::webhook_refused, std::move(why))
         .with_status(said.status)
         .with_connection(c.id())
@@ -149,8 +160,8 @@ failure why_not(connection const& c, webhook_spec const* spec, std::string const
     return broken.code() ? std::move(broken).with_connection(c.id()) : failure();
 }
 
-result<webhook_info> record_in(connection const& c, response const& answer) {
-    if (!answer.ok()) return refused(c, answer);
+result<webhook_info> record_in(connection const& c, response const& answer, secret const& key = {}) {
+    if (!answer.ok()) return refused(c, answer, key);
     simdjson::dom::parser parser;
     simdjson::dom::element doc;
     webhook_info info;
@@ -159,7 +170,7 @@ result<webhook_info> record_in(connection const& c, response const& answer) {
 }
 
 result<std::vector<webhook_info>> records_in(connection const& c, response const& answer) {
-    if (!answer.ok()) return refused(c, answer);
+    if (!answer.ok()) return refused(c, answer, {});
     simdjson::dom::parser parser;
     simdjson::dom::array records;
     std::vector<webhook_info> all;
@@ -203,7 +214,7 @@ asio::awaitable<result<webhook_info>> create_webhook(connection c, webhook_spec 
     auto post = request::post(collection).json(body_of(spec));
     auto const answer = co_await c.call(std::move(post));
     if (!answer) co_return answer.error();
-    co_return record_in(c, *answer);
+    co_return record_in(c, *answer, spec.signing_secret);
 }
 
 asio::awaitable<result<std::vector<webhook_info>>> list_webhooks(connection c) {
@@ -233,7 +244,7 @@ asio::awaitable<result<webhook_info>> update_webhook(connection c, std::string i
     auto put = request::put(path_of(id)).json(body_of(spec, enabled));
     auto const answer = co_await c.call(std::move(put));
     if (!answer) co_return answer.error();
-    co_return record_in(c, *answer);
+    co_return record_in(c, *answer, spec.signing_secret);
 }
 
 asio::awaitable<result<webhook_info>> enable_webhook(connection c, std::string id, bool enabled) {
@@ -276,7 +287,7 @@ asio::awaitable<result<ensured_webhook>> ensure_webhook(connection c, webhook_sp
         answer = co_await c.call(std::move(change));
     }
     if (!answer) co_return answer.error();
-    auto now = record_in(c, *answer);
+    auto now = record_in(c, *answer, spec.signing_secret);
     if (!now) co_return now.error();
     if (auto const left = detail::drift_of(spec, *now); !left.empty())
         co_return failure(errc::webhook_refused, "Jira's record differs behind the change: " + list_of(left))
@@ -292,7 +303,7 @@ asio::awaitable<result<bool>> may_manage_webhooks(connection c) {
     auto get = request::get("/rest/api/3/mypermissions?permissions=ADMINISTER");
     auto const answer = co_await c.call(std::move(get));
     if (!answer) co_return answer.error();
-    if (!answer->ok()) co_return refused(c, *answer);
+    if (!answer->ok()) co_return refused(c, *answer, {});
     simdjson::dom::parser parser;
     simdjson::dom::element doc;
     bool has = false;
@@ -319,7 +330,7 @@ asio::awaitable<result<bool>> delete_webhook(connection c, std::string id) {
     if (answer->ok()) co_return true;
     // Of an earlier exchange that nobody answered, this may be the work.
     if (answer->status() == 404) co_return answer->maybe_processed_before();
-    co_return refused(c, *answer);
+    co_return refused(c, *answer, {});
 }
 
 }  // namespace jirapool

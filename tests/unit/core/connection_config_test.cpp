@@ -1,5 +1,6 @@
 #include <jirapool/core/connection_config.hpp>
 
+#include "support/canary.hpp"
 #include "support/catch.hpp"
 
 #include <string>
@@ -27,7 +28,7 @@ void check_refused(result<connection_config> const& r, errc code, std::string co
     CHECK(r.error().code() == code);
     CHECK(r.error().field() == field);
     CHECK_FALSE(r.error().rule().empty());
-    CHECK(r.error().describe().find(canary) == std::string::npos);
+    CHECK_FALSE(test::shows(r.error().describe(), canary));
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 using namespace jirapool::mock;
 using namespace std::chrono_literals;
@@ -25,8 +27,16 @@ public:
     std::string problem;
 };
 
+class outbox_stub final : public outbox {
+public:
+    void send(delivery_round round) override { sent.push_back(std::move(round)); }
+
+    std::vector<delivery_round> sent;
+};
+
 reply order(app& a, port_stub& port, std::string const& line, std::string_view body = {}) {
-    return answer_admin(a, port, line + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", body, t0);
+    outbox_stub mail;
+    return answer_admin(a, port, mail, line + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", body, t0);
 }
 reply order(app& a, std::string const& line, std::string_view body = {}) {
     port_stub port;
@@ -298,6 +308,56 @@ TEST_CASE("mock admin: a body is as long as one Content-Length says, and at most
     CHECK(size("Transfer-Encoding: chunked\r\n") == "411 body: must come with Content-Length\n");
 }
 
+TEST_CASE("mock admin: deliveries are made for the enabled webhooks of a site, and counted") {
+    app a{params()};
+    port_stub port;
+    outbox_stub mail;
+    auto const post = [&](std::string const& query) {
+        return answer_admin(a, port, mail, "POST /deliver?" + query + " HTTP/1.1\r\n\r\n", "", t0);
+    };
+    std::string const site = "site=" + a.world().sites()[0].host;
+    reply const none = post(site + "&port=9");
+    CHECK(none.status == 202);
+    CHECK(has(none.body, R"("events":0,)"));
+    connection_info const& c = *a.world().find("personal-0001");
+    REQUIRE(c.site == 0);
+    ask hook("POST", host_of(a, c), "/rest/webhooks/1.0/webhook");
+    hook.basic(c);
+    for (char const* const more : {"", R"(,"enabled":false)"}) {
+        hook.body(R"({"name":"n","url":"https://a.example/x","events":["jira:issue_created"])" + std::string(more) +
+                  '}');
+        REQUIRE(hook.of(a).status == 201);
+    }
+    reply const begun = post(site + "&port=9&events=10&repeats=1&disorder=3&issues=2&seed=5");
+    CHECK(begun.body ==
+          R"({"events":10,"repeats":10,"pending":20,"retries":0,"unanswered":0,"given_up":0,"answers":{}})"
+          "\n");
+    REQUIRE(mail.sent.size() == 1);
+    CHECK(mail.sent[0].left() == 20);
+    CHECK(mail.sent[0].port() == 9);
+    a.deliveries().on_answer(200);
+    a.deliveries().on_answer(500);
+    a.deliveries().on_retry();
+    a.deliveries().on_unanswered();
+    a.deliveries().on_given_up();
+    CHECK(
+        answer_admin(a, port, mail, "GET /deliveries HTTP/1.1\r\n\r\n", "", t0).body ==
+        R"({"events":10,"repeats":10,"pending":18,"retries":1,"unanswered":1,"given_up":1,"answers":{"200":1,"500":1}})"
+        "\n");
+    for (auto const& [query, problem] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"port=9", "site: must be told"},
+             {site, "delivery_request::port must be 1 to 65,535"},
+             {site + "&port=70000", "delivery_request::port must be 1 to 65,535"},
+             {site + "&port=9&events=0", "delivery_request::events must be 1 to 100,000"},
+             {site + "&port=9&issues=0", "delivery_request::issues must be 1 to 10,000"},
+             {site + "&port=9&disorder=100001", "delivery_request::disorder must be 0 to 100,000"},
+             {site + "&port=9&repeats=2", "repeats: must be a number from 0 to 1"},
+             {site + "&port=9&count=2", "count: there is no such field here"}}) {
+        CHECK(outcome(post(query)) == "400 " + problem + "\n");
+    }
+    CHECK(mail.sent.size() == 1);
+}
+
 TEST_CASE("mock admin: anything else is told what there is") {
     app a{params()};
     for (char const* const line : {"GET /", "POST /stats", "GET /faults?latency_ms=1", "", "rubbish"}) {
@@ -307,7 +367,8 @@ TEST_CASE("mock admin: anything else is told what there is") {
         CHECK(has(r.body, "GET /stats"));
     }
     port_stub port;
-    CHECK(answer_admin(a, port, "", "", t0).status == 404);
+    outbox_stub mail;
+    CHECK(answer_admin(a, port, mail, "", "", t0).status == 404);
 }
 
 }  // namespace

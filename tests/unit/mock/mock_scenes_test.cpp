@@ -73,24 +73,39 @@ constexpr expected answers[] = {
     {scene::limited_cost, 429, "X-RateLimit-Reset: 2027-01-15T08:01Z\r\nRateLimit-Reason: jira-cost-based", limited_body},
     {scene::limited_concurrency, 429, "RateLimit-Reason: jira-max-concurrent-threads-across-all-instances-per-tenant-per-user", limited_body},
     {scene::limited_confluence, 429, "RateLimit-Reason: confluence-quota-tenant-based", limited_body},
+    {scene::limited_confluence_global, 429, "Retry-After: 7\r\nX-RateLimit-Reset: 2027-01-15T08:00:07Z\r\nRateLimit-Reason: confluence-quota-global-based", limited_body},
     {scene::limited_unknown_reason, 429, "Retry-After: 7\r\nRateLimit-Reason: jira-unheard-of-based", limited_body},
     {scene::limited_no_reason, 429, "Retry-After: 7", limited_body},
     {scene::limited_gateway, 429, "X-Failure-Category: FAILURE CLIENT RATE LIMITED\r\nX-Ratelimit-Limit: 360000\r\nX-Ratelimit-Remaining: 0\r\n"
      "X-Ratelimit-Reset: 2027-01-15T08:00:07Z", R"({"code":429,)"},
     {scene::limited_no_retry_after, 429, "X-RateLimit-Limit: 100\r\nX-RateLimit-Remaining: 0\r\nRateLimit-Reason: jira-burst-based", limited_body},
+    {scene::limited_issue_writes_untold, 429, "RateLimit-Reason: jira-per-issue-on-write", limited_body},
+    {scene::limited_quota_tenant_untold, 429, "RateLimit: \"tenant-app-quota\";r=0;t=4300\r\nRateLimit-Reason: jira-quota-tenant-based", limited_body},
+    {scene::limited_quota_global_untold, 429, "RateLimit-Reason: jira-quota-global-based", limited_body},
+    {scene::limited_cost_untold, 429, "RateLimit-Reason: jira-cost-based", limited_body},
+    {scene::limited_concurrency_untold, 429, "RateLimit-Reason: jira-max-concurrent-threads-across-all-instances-per-tenant-per-user", limited_body},
+    {scene::limited_confluence_untold, 429, "RateLimit-Reason: confluence-quota-tenant-based", limited_body},
+    {scene::limited_unknown_reason_untold, 429, "RateLimit-Reason: jira-unheard-of-based", limited_body},
     {scene::limited_retry_after_zero, 429, "Retry-After: 0", limited_body},
+    {scene::limited_retry_after_zero_reset, 429, "Retry-After: 0\r\nX-RateLimit-Reset: 2027-01-15T08:00:07Z", limited_body},
     {scene::limited_retry_after_date, 429, "Retry-After: Fri, 15 Jan 2027 08:00:07 GMT", limited_body},
     {scene::limited_retry_after_garbage, 429, "Retry-After: soon", limited_body},
     {scene::limited_retry_after_huge, 429, "Retry-After: 99999999999999999999999999", limited_body},
+    {scene::limited_quota_retry_after_huge, 429, "Retry-After: 99999999999999999999999999\r\nRateLimit-Reason: jira-quota-tenant-based", limited_body},
     {scene::limited_retry_after_twice, 429, "Retry-After: 7\r\nRetry-After: 8", limited_body},
+    {scene::limited_retry_after_twice_bad, 429, "Retry-After: soon\r\nRetry-After: 7", limited_body},
     {scene::limited_reset, 429, "X-RateLimit-Reset: 2027-01-15T08:00:07Z", limited_body},
     {scene::limited_reset_minute, 429, "X-RateLimit-Reset: 2027-01-15T08:01Z", limited_body},
+    {scene::limited_reset_past, 429, "X-RateLimit-Reset: 2026-01-01T01:01:01Z", limited_body},
+    {scene::limited_reset_garbage, 429, "X-RateLimit-Reset: tomorrow", limited_body},
     {scene::limited_html, 429, "Content-Type: text/html; charset=UTF-8", "<body class=\" error-page error429\">"},
     {scene::limited_empty, 429, "Content-Length: 0", ""},
     {scene::limited_beta, 200, "Beta-Retry-After: 7\r\nX-Beta-RateLimit-Limit: 65000\r\nX-Beta-RateLimit-Remaining: 0\r\n"
      "X-Beta-RateLimit-Reset: 2027-01-15T08:00:07Z\r\nX-Beta-RateLimit-NearLimit: true\r\n"
      "X-Beta-RateLimit-Reason: jira-quota-global-based\r\nBeta-RateLimit-Policy: \"global-app-quota\";q=65000;w=3600\r\n"
      "Beta-RateLimit: \"global-app-quota\";r=0;t=7", R"("accountType":"atlassian")"},
+    {scene::limited_beta_only, 429, "Beta-Retry-After: 7\r\nX-Beta-RateLimit-Reset: 2027-01-15T08:00:07Z", limited_body},
+    {scene::limited_beta_beside, 429, "Retry-After: 7\r\nX-RateLimit-Limit: 100\r\nX-RateLimit-Remaining: 0\r\nBeta-Retry-After: 3000", limited_body},
     {scene::token_access_denied_401, 401, "", R"({"error":"access_denied","error_description":"Unauthorized"})"},
     {scene::token_access_denied_403, 403, "", R"({"error":"access_denied","error_description":"Unauthorized"})"},
     {scene::token_invalid_client_400, 400, "", R"({"error":"invalid_client","error_description":"Unknown client"})"},
@@ -162,8 +177,15 @@ TEST_CASE("mock scenes: what makes a limit's answer hard is really absent from i
     CHECK_FALSE(has(head(scene::limited_no_reason), "ratelimit"));
     CHECK_FALSE(has(head(scene::limited_gateway), "retry-after"));
     CHECK_FALSE(has(head(scene::limited_gateway), "ratelimit-reason"));
-    CHECK_FALSE(has(head(scene::limited_no_retry_after), "retry-after"));
-    CHECK_FALSE(has(head(scene::limited_no_retry_after), "ratelimit-reset"));
+    for (scene const untold :
+         {scene::limited_no_retry_after, scene::limited_issue_writes_untold, scene::limited_quota_tenant_untold,
+          scene::limited_quota_global_untold, scene::limited_cost_untold, scene::limited_concurrency_untold,
+          scene::limited_confluence_untold, scene::limited_unknown_reason_untold}) {
+        INFO(to_string(untold));
+        std::string const without = head(untold);
+        CHECK_FALSE(has(without, "retry-after"));
+        CHECK_FALSE(has(without, "ratelimit-reset"));
+    }
     CHECK_FALSE(has(head(scene::limited_reset), "retry-after"));
     CHECK_FALSE(has(head(scene::limited_html), "ratelimit"));
     std::string const empty = head(scene::limited_empty);

@@ -87,6 +87,33 @@ TEST_CASE("webhook delivery: what a receiver needs is read, and the rest is kept
     CHECK(twice.value().issue_key == "A-1");
 }
 
+TEST_CASE("webhook delivery: those of one issue are put in order by when they happened, and by nothing else") {
+    auto const order = [](std::string const& issue, std::string const& at, std::string const& id = "id") {
+        sent s(R"({"webhookEvent":"e")" + (at.empty() ? "" : ",\"timestamp\":" + at) +
+               (issue.empty() ? "" : ",\"issue\":" + issue) + "}");
+        s.headers[2].second = id;
+        return s.read().value().order();
+    };
+    std::string const a = R"({"id":"1","key":"ACME-1"})", moved = R"({"id":"1","key":"BETA-9"})";
+    auto const first = order(a, "1764000000123", "z"), second = order(moved, "1764000000124", "a");
+    REQUIRE(first.has_value());
+    CHECK(first->issue == "1");
+    CHECK(first->at == wall_time(1764000000123ms));
+    CHECK(*first < *second);
+    CHECK(*second > *first);
+    CHECK(*first <= *order(a, "1764000000123", "y"));
+    CHECK(*first == *order(a, "1764000000123", "y"));
+    auto const other = order(R"({"id":"2","key":"ACME-2"})", "1764000000200");
+    CHECK_FALSE(*first < *other);
+    CHECK_FALSE(*first > *other);
+    CHECK_FALSE(*first == *other);
+    CHECK(order(R"({"key":"ACME-7"})", "5")->issue == "ACME-7");
+    CHECK_FALSE(order("", "5").has_value());
+    CHECK_FALSE(order("{}", "5").has_value());
+    CHECK_FALSE(order(a, "").has_value());
+    CHECK_FALSE(order(a, "\"soon\"").has_value());
+}
+
 TEST_CASE("webhook delivery: one that was proved is not lost for what it holds besides") {
     std::string const deep = std::string(10'000, '[') + std::string(10'000, ']');
     for (auto const& x : {std::string("123456789012345678901234567890"), std::string("-9223372036854775809"),
@@ -176,10 +203,15 @@ TEST_CASE("webhook delivery: what breaks a rule is refused with its field and th
             check_refused(s, "X-Atlassian-Webhook-Identifier", 400);
         }
     }
-    for (auto const& body : {std::string(), std::string("null"), std::string("[]"), std::string("{}"), std::string("{"),
-                             std::string(R"({"webhookEvent":1})"), std::string(R"({"webhookEvent":""})"),
-                             std::string("{\"webhookEvent\":\"\xff\"}"), "\xef\xbb\xbf\xef\xbb\xbf" + issue_updated,
-                             issue_updated + "}", issue_updated + issue_updated})
+    std::string deep_objects;
+    for (int i = 0; i < 10'000; ++i) deep_objects += R"({"a":)";
+    deep_objects += "1" + std::string(10'000, '}');
+    for (auto const& body :
+         {std::string(), std::string("null"), std::string("[]"), std::string("{}"), std::string("{"),
+          std::string(R"({"webhookEvent":1})"), std::string(R"({"webhookEvent":""})"),
+          std::string("{\"webhookEvent\":\"\xff\"}"), "\xef\xbb\xbf\xef\xbb\xbf" + issue_updated, issue_updated + "}",
+          issue_updated + issue_updated, std::string(10'000, '[') + std::string(10'000, ']'), std::string(10'000, '['),
+          deep_objects, R"({"webhookEvent":)" + deep_objects + "}"})
         check_refused(sent(body), "body", 400);
     check_refused(sent(std::string(26u << 20, ' ')), "body", 413);
 

@@ -83,6 +83,7 @@ void say(reply& out, int status, std::string_view line) {
 struct change {
     app& a;
     api_port& port;
+    outbox& mail;
     std::string_view query;
     std::string_view body;
     instant now;
@@ -209,6 +210,29 @@ void end_limits(change const& c) {
     c.done();
 }
 
+void begin_deliveries(change const& c) {
+    admin_fields fields(c.query, {"site", "port", "events", "issues", "repeats", "disorder", "seed"});
+    auto const whole = [&](std::string_view name, std::uint32_t& to) {
+        // Far above what why_invalid permits.
+        if (auto const n = fields.whole(name, 0, 1'000'000'000)) to = static_cast<std::uint32_t>(*n);
+    };
+    delivery_request r;
+    auto const site = fields.site("site", c.a.world());
+    if (!site) fields.refuse("site", "must be told");
+    whole("port", r.port);
+    whole("events", r.events);
+    whole("issues", r.issues);
+    whole("disorder", r.disorder);
+    r.repeats = fields.number("repeats", 1).value_or(0);
+    r.seed = fields.whole("seed", 0, 1'000'000'000'000'000);
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    if (char const* const problem = why_invalid(r)) return c.refuse(problem);
+    r.site = *site;
+    auto const begun = c.a.deliveries().begin(r, c.a.world().sites()[*site], c.a.site(*site), c.mail, c.now.wall);
+    c.out.status = 202;
+    c.out.body = to_json(begun);
+}
+
 void take_down(change const& c) {
     if (!has_no_fields(c)) return;
     c.port.take_down();
@@ -238,12 +262,14 @@ constexpr command commands[] = {
     {"POST /replace", replace_secret, "POST /replace?connection=personal-0001 with the secret as body"},
     {"POST /limits", change_limits, "POST /limits?site=site-0001.atlassian.net&burst_scale=0.1"},
     {"DELETE /limits", end_limits, "DELETE /limits?site=site-0001.atlassian.net"},
+    {"POST /deliver", begin_deliveries,
+     "POST /deliver?site=site-0001.atlassian.net&port=8000&events=100&repeats=0.2&disorder=20"},
     {"POST /down", take_down, "POST /down"},
     {"POST /up", bring_up, "POST /up"},
 };
 
 std::string usage() {
-    std::string text = "GET /stats\nGET /buckets\nGET /connections\nGET /scenes\nPOST /reset";
+    std::string text = "GET /stats\nGET /buckets\nGET /connections\nGET /scenes\nGET /deliveries\nPOST /reset";
     for (command const& c : commands) {
         text += '\n';
         text += c.usage;
@@ -281,7 +307,7 @@ std::optional<std::size_t> admin_body_size(std::string_view head, reply& refusal
     return static_cast<std::size_t>(size);
 }
 
-reply answer_admin(app& a, api_port& port, std::string_view head, std::string_view body, instant now) {
+reply answer_admin(app& a, api_port& port, outbox& mail, std::string_view head, std::string_view body, instant now) {
     std::string_view const line = head.substr(0, head.find("\r\n"));
     std::string_view const target = line.substr(0, line.rfind(' '));
     std::string_view const request = target.substr(0, target.find('?'));
@@ -296,6 +322,8 @@ reply answer_admin(app& a, api_port& port, std::string_view head, std::string_vi
         append_connections(a, out.body);
     } else if (target == "GET /scenes") {
         append_scenes(a, out.body);
+    } else if (target == "GET /deliveries") {
+        out.body = to_json(a.deliveries().snapshot());
     } else if (target == "POST /reset") {
         a.reset_stats();
         out.status = 204;
@@ -305,7 +333,7 @@ reply answer_admin(app& a, api_port& port, std::string_view head, std::string_vi
         if (known == std::end(commands)) {
             say(out, 404, usage());
         } else {
-            known->run(change{a, port, query, body, now, out});
+            known->run(change{a, port, mail, query, body, now, out});
         }
     }
     return out;

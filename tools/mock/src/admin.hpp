@@ -2,6 +2,7 @@
 
 #include "app.hpp"
 #include "clock.hpp"
+#include "deliveries.hpp"
 #include "reply.hpp"
 
 #include <cstddef>
@@ -27,10 +28,10 @@ inline constexpr std::size_t max_admin_body = 8 * 1024;
 /// How long the body behind this head is; nullopt: `refusal` is the answer.
 std::optional<std::size_t> admin_body_size(std::string_view head, reply& refusal);
 
-/** What the admin port answers: counters as JSON, reset, faults, scenes, credentials, limits, the API port. `head` is a request as it
+/** What the admin port answers: counters as JSON, reset, faults, scenes, credentials, limits, deliveries, the API port. `head` is a request as it
     came, its first line at least.
 
-    Pure but for what it asks of `a` and `port`; the sockets are admin_session's. */
-reply answer_admin(app& a, api_port& port, std::string_view head, std::string_view body, instant now);
+    Pure but for what it asks of `a`, `port` and `mail`; the sockets are admin_session's. */
+reply answer_admin(app& a, api_port& port, outbox& mail, std::string_view head, std::string_view body, instant now);
 
 }  // namespace jirapool::mock

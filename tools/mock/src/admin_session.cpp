@@ -23,8 +23,8 @@ namespace {
 
 class admin_session final : public guest {
 public:
-    admin_session(worker& host, api_port& port, tcp::socket socket)
-        : guest(host), port_(port), socket_(std::move(socket)) {}
+    admin_session(worker& host, api_port& port, outbox& mail, tcp::socket socket)
+        : guest(host), port_(port), mail_(mail), socket_(std::move(socket)) {}
 
     asio::awaitable<void> run();
     void abort(bool reset) override { close_socket(socket_, reset); }
@@ -33,6 +33,7 @@ public:
 
 private:
     api_port& port_;
+    outbox& mail_;
     tcp::socket socket_;
     std::string in_;
     std::string out_;
@@ -57,8 +58,8 @@ asio::awaitable<void> admin_session::run() {
             if (ec) co_return;
         }
         std::string_view const all = in_;
-        answer = answer_admin(host_.application, port_, all.substr(0, head_size), all.substr(head_size, *body_size),
-                              read_clock());
+        answer = answer_admin(host_.application, port_, mail_, all.substr(0, head_size),
+                              all.substr(head_size, *body_size), read_clock());
     }
     render(answer, false, false, read_clock().wall, out_);
     co_await asio::async_write(socket_, asio::buffer(out_), into_ec);
@@ -72,9 +73,9 @@ asio::awaitable<void> admin_session::run() {
 
 }  // namespace
 
-asio::awaitable<void> serve_admin(worker* host, api_port* port, tcp::socket socket) {
+asio::awaitable<void> serve_admin(worker* host, api_port* port, outbox* mail, tcp::socket socket) {
     if (host->is_stopping) co_return;
-    admin_session s(*host, *port, std::move(socket));
+    admin_session s(*host, *port, *mail, std::move(socket));
     co_await s.run();
 }
 

@@ -2,6 +2,7 @@
 
 #include "auth.hpp"
 #include "clock.hpp"
+#include "deliveries.hpp"
 #include "edge.hpp"
 #include "jira_api.hpp"
 #include "reply.hpp"
@@ -43,6 +44,7 @@ public:
     mock::auth& auth() noexcept { return auth_; }
     mock::tally& tally() noexcept { return tally_; }
     mock::stage& stage() noexcept { return stage_; }
+    mock::deliveries& deliveries() noexcept { return deliveries_; }
     jira_api& jira() noexcept { return jira_; }
     site_state const& site(std::size_t index) const { return sites_.at(index); }
 
@@ -64,6 +66,7 @@ private:
     jira_api jira_;
     mock::tally tally_;
     mock::stage stage_;
+    mock::deliveries deliveries_;
     std::atomic<std::uint64_t> requests_{0};
 };
 

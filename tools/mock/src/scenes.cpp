@@ -158,6 +158,7 @@ constexpr std::array<script, scene_count> table{{
     limited(NAMED(limited_concurrency), "jira-max-concurrent-threads-across-all-instances-per-tenant-per-user", "{after}",
             "requests of an account at a time"),
     limited(NAMED(limited_confluence), "confluence-quota-tenant-based", "{after}{reset}", "points of another product"),
+    limited(NAMED(limited_confluence_global), "confluence-quota-global-based", "{after}{reset}", "another product's points over all sites"),
     limited(NAMED(limited_unknown_reason), "jira-unheard-of-based", "{after}", "a limit of tomorrow"),
     limited(NAMED(limited_no_reason), {}, "{after}", "a limit that does not say which"),
     limited(NAMED(limited_gateway), {},
@@ -166,13 +167,29 @@ constexpr std::array<script, scene_count> table{{
             "the gateway's own limit, as in an incident", json_type, R"({"code":429,"message":"Too Many Requests"})"),
 
     limited(NAMED(limited_no_retry_after), burst, "{level}", "a limit that does not say how long"),
+    limited(NAMED(limited_issue_writes_untold), "jira-per-issue-on-write", {}, "writes to one issue, without a time"),
+    limited(NAMED(limited_quota_tenant_untold), "jira-quota-tenant-based",
+            "X-RateLimit-NearLimit: true\r\nRateLimit: \"tenant-app-quota\";r=0;t=4300\r\n",
+            "points at one site, told by a quota's figures alone, and those too high"),
+    limited(NAMED(limited_quota_global_untold), "jira-quota-global-based", {}, "points over all sites, without a time"),
+    limited(NAMED(limited_cost_untold), "jira-cost-based", {}, "what an account may cost, without a time"),
+    limited(NAMED(limited_concurrency_untold), "jira-max-concurrent-threads-across-all-instances-per-tenant-per-user", {},
+            "requests of an account at a time, without a time"),
+    limited(NAMED(limited_confluence_untold), "confluence-quota-tenant-based", {}, "points of another product, without a time"),
+    limited(NAMED(limited_unknown_reason_untold), "jira-unheard-of-based", {}, "a limit of tomorrow, without a time"),
     limited(NAMED(limited_retry_after_zero), burst, "Retry-After: 0\r\n{level}", "a wait of nothing"),
+    limited(NAMED(limited_retry_after_zero_reset), burst, "Retry-After: 0\r\n{reset}", "a wait of nothing, and when it is over"),
     limited(NAMED(limited_retry_after_date), burst, "Retry-After: {date}\r\n{level}", "a wait until a date"),
     limited(NAMED(limited_retry_after_garbage), burst, "Retry-After: soon\r\n{level}", "a wait that nobody can read"),
     limited(NAMED(limited_retry_after_huge), burst, "Retry-After: 99999999999999999999999999\r\n{level}", "a wait beyond 64 bits"),
+    limited(NAMED(limited_quota_retry_after_huge), "jira-quota-tenant-based", "Retry-After: 99999999999999999999999999\r\n",
+            "points at one site, and a wait beyond 64 bits"),
     limited(NAMED(limited_retry_after_twice), burst, "{after}Retry-After: {more}\r\n{level}", "two waits that differ"),
+    limited(NAMED(limited_retry_after_twice_bad), burst, "Retry-After: soon\r\n{after}", "two waits, one of which nobody can read"),
     limited(NAMED(limited_reset), burst, "{level}{reset}", "a limit that tells only when it is over"),
     limited(NAMED(limited_reset_minute), burst, "{level}X-RateLimit-Reset: {minute}\r\n", "a limit that tells the minute at which it is over"),
+    limited(NAMED(limited_reset_past), burst, "X-RateLimit-Reset: 2026-01-01T01:01:01Z\r\n", "a limit that was over long ago, by its own word"),
+    limited(NAMED(limited_reset_garbage), burst, "X-RateLimit-Reset: tomorrow\r\n", "an end that nobody can read"),
 
     limited(NAMED(limited_html), {}, "{after}", "a limit's page for people", html_type, limited_page),
     limited(NAMED(limited_empty), {}, {}, "a limit that says nothing at all", {}, {}),
@@ -183,6 +200,14 @@ constexpr std::array<script, scene_count> table{{
            "X-Beta-RateLimit-Reason: jira-quota-global-based\r\n"
            "Beta-RateLimit-Policy: \"global-app-quota\";q=65000;w=3600\r\n"
            "Beta-RateLimit: \"global-app-quota\";r=0;t={seconds}\r\n", {}},
+    limited(NAMED(limited_beta_only), {},
+            "Beta-Retry-After: {seconds}\r\nX-Beta-RateLimit-Reset: {until}\r\nX-Beta-RateLimit-Reason: jira-quota-global-based\r\n"
+            "Beta-RateLimit: \"global-app-quota\";r=0;t={seconds}\r\n",
+            "a limit that tells nothing, beside one that is not enforced yet"),
+    limited(NAMED(limited_beta_beside), burst,
+            "{after}{level}Beta-Retry-After: 3000\r\nX-Beta-RateLimit-Reason: jira-quota-global-based\r\n"
+            "Beta-RateLimit: \"global-app-quota\";r=0;t=3000\r\n",
+            "a limit beside a longer one that is not enforced yet"),
 
     of_token_endpoint(NAMED(token_access_denied_401), 401, json_type, token_denied, {}, "a wrong client secret"),
     of_token_endpoint(NAMED(token_access_denied_403), 403, json_type, token_denied, {}, "a wrong client secret, by another report"),

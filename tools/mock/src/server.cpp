@@ -6,6 +6,8 @@
 #include "app.hpp"
 #include "certificate.hpp"
 #include "clock.hpp"
+#include "courier.hpp"
+#include "deliveries.hpp"
 #include "session.hpp"
 #include "tls.hpp"
 #include "worker.hpp"
@@ -67,7 +69,7 @@ void listen(tcp::acceptor& a, std::string const& address, unsigned short wanted)
 
 }  // namespace
 
-class server::impl final : public api_port {
+class server::impl final : public api_port, public outbox {
 public:
     explicit impl(params p)
         : application(checked(std::move(p))),
@@ -168,6 +170,15 @@ public:
         return {};
     }
 
+    void send(delivery_round round) override {
+        std::lock_guard const lock(reachable_mutex);
+        if (reachable.empty()) return application.deliveries().on_dropped(round.left());
+        worker* const host = reachable.front();
+        asio::post(host->io, [this, host, r = std::move(round)]() mutable {
+            asio::co_spawn(host->io, mock::deliver(host, &application.deliveries(), std::move(r)), rethrow);
+        });
+    }
+
     app application;
     certificates certs;
     asio::ssl::context tls;
@@ -246,7 +257,7 @@ private:
             error_code ec;
             tcp::socket socket = co_await admin_acceptor->async_accept(asio::redirect_error(asio::use_awaitable, ec));
             if (host.is_stopping || ec == asio::error::operation_aborted) co_return;
-            if (!ec) asio::co_spawn(host.io, serve_admin(&host, this, std::move(socket)), rethrow);
+            if (!ec) asio::co_spawn(host.io, serve_admin(&host, this, this, std::move(socket)), rethrow);
         }
     }
 
@@ -288,6 +299,14 @@ void server::set_intercept(intercept_function f) { impl_->application.settings()
 void server::play(scene_request const& r) {
     if (char const* const problem = impl_->application.stage().play(r)) throw std::invalid_argument(problem);
 }
+delivery_stats server::deliver(delivery_request const& r) {
+    if (char const* const problem = why_invalid(r)) throw std::invalid_argument(problem);
+    auto& a = impl_->application;
+    if (r.site >= a.world().sites().size())
+        throw std::invalid_argument("delivery_request::site must be an index into world::sites()");
+    return a.deliveries().begin(r, a.world().sites()[r.site], a.site(r.site), *impl_, read_clock().wall);
+}
+delivery_stats server::deliveries() const { return impl_->application.deliveries().snapshot(); }
 void server::end_scenes() { impl_->application.stage().end_all(); }
 std::size_t server::playing_count() const { return impl_->application.stage().playing_count(); }
 void server::set_limits(std::size_t site, site_limits l) {

@@ -48,8 +48,8 @@ struct webhook_state {
     std::string filters = "{}";
     bool exclude_body = false;
     bool enabled = true;
-    /// The secret itself is not kept: nothing ever shows it.
-    bool is_signed = false;
+    /// Signs deliveries; nothing ever shows it. Empty: they are not signed.
+    std::string secret;
     std::string updated_by;
     wall_time updated{};
 };

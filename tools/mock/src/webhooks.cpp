@@ -28,7 +28,7 @@ void append_webhook(std::string& out, std::string_view base, webhook_state const
     fmt::format_to(std::back_inserter(out),
                    R"(,"excludeBody":{},"filters":{},"events":{},"enabled":{},"isSigned":{},)"
                    R"("self":"{}/rest/webhooks/1.0/webhook/{}","lastUpdatedUser":"{}","lastUpdated":{}}})",
-                   w.exclude_body, w.filters, w.events, w.enabled, w.is_signed, base, w.id, w.updated_by,
+                   w.exclude_body, w.filters, w.events, w.enabled, !w.secret.empty(), base, w.id, w.updated_by,
                    std::chrono::duration_cast<milliseconds>(w.updated.time_since_epoch()).count());
 }
 
@@ -48,7 +48,7 @@ std::string read_webhook(std::string_view body, webhook_state& w) {
     bool flag = false;
     if (!root["excludeBody"].get(flag)) w.exclude_body = flag;
     if (!root["enabled"].get(flag)) w.enabled = flag;
-    if (auto const secret = string_at(root, "secret")) w.is_signed = !secret->empty();
+    if (auto secret = string_at(root, "secret")) w.secret = std::move(*secret);
     return {};
 }
 

@@ -8,7 +8,7 @@
 
 namespace jirapool::mock {
 
-/// Admin webhooks, /rest/webhooks/1.0/webhook: listed, made, changed, deleted. Nothing is ever delivered to them.
+/// Admin webhooks, /rest/webhooks/1.0/webhook: listed, made, changed, deleted. What is delivered to them: deliveries.hpp.
 reply answer_webhooks(visit const& v, world const& w, site_state& site);
 
 }  // namespace jirapool::mock

@@ -5,6 +5,7 @@
 #include <jirapool/core/time.hpp>
 
 #include <chrono>
+#include <compare>
 #include <cstddef>
 #include <list>
 #include <optional>
@@ -30,6 +31,25 @@ public:
     std::string_view body;            ///< its bytes as they came, before anything decoded or parsed them
 };
 
+/** Where a delivery stands among those of its issue: Jira promises no order, and repeats come minutes late (core/doc/jira-cloud.md,
+    7.2). `a < b` says that `a` happened before `b`. Deliveries of two issues, or of one and the same millisecond, have no order: neither
+    is before the other.
+
+    Who keeps a copy of each issue remembers by `issue` the greatest `at` that was taken over, and lets go what is before it, or
+    takes an equal one as a reason to read the issue anew. It is no key of the delivery itself: that is webhook_delivery::id. */
+class webhook_order {
+public:
+    /// "10002", the issue's id: a moved issue keeps it, while its key changes. Its key, "ACME-7", where a delivery has no id.
+    std::string issue;
+    /// When it happened, by the site's clock ("timestamp").
+    wall_time at;
+
+    bool operator==(webhook_order const&) const = default;
+    friend std::partial_ordering operator<=>(webhook_order const& a, webhook_order const& b) noexcept {
+        return a.issue == b.issue ? std::partial_ordering(a.at <=> b.at) : std::partial_ordering::unordered;
+    }
+};
+
 /// A delivery that was signed by Jira. What is read of the body is what every receiver needs; all of it is in `body`.
 class webhook_delivery {
 public:
@@ -39,13 +59,15 @@ public:
     unsigned retry = 0;
     /// "webhookEvent", such as "jira:issue_updated".
     std::string event;
-    /// "timestamp": when it happened. Jira promises no order: what is older than the last one is late. None where it is no whole
-    /// number of milliseconds, or one that system_clock cannot hold.
+    /// "timestamp": when it happened. None where it is no whole number of milliseconds, or one that system_clock cannot hold.
     std::optional<wall_time> timestamp;
     /// "issue": its "id" and "key", when they are strings or whole numbers. Empty where the event is of no issue, as it may also be
     /// for comments.
     std::string issue_id;
     std::string issue_key;
+    /// What puts it in order with the others of its issue. None when it is of no issue or says no time: it can be taken only as it comes.
+    /// May throw std::bad_alloc.
+    std::optional<webhook_order> order() const;
     /// The JSON as it came. Of a name that is there twice the first is read above.
     std::string body;
 };

@@ -74,8 +74,8 @@ public:
 
     @par Errors   unsupported_for_kind: the connection is none with a personal API token. invalid_argument: a field of the spec
                   breaks its rule; failure::field names it. webhook_refused: Jira answered with an error status, which is
-                  failure::status, its text in failure::rule. protocol_error: the answer makes no sense. Those of
-                  connection::call.
+                  failure::status, its text in failure::rule unless that quotes the signing secret. protocol_error: the answer
+                  makes no sense. Those of connection::call.
     @par Cancellation, Threads, Lifetime   As for connection::call, for all functions here. */
 asio::awaitable<result<webhook_info>> create_webhook(connection c, webhook_spec spec);
 

@@ -49,27 +49,42 @@ enum class scene : std::uint8_t {
     gateway_timeout,          ///< 504 in HTML.
 
     // 429 by its reason, with all headers that belong to it.
-    limited_burst,           ///< `jira-burst-based`.
-    limited_issue_writes,    ///< `jira-per-issue-on-write`.
-    limited_quota_tenant,    ///< `jira-quota-tenant-based`.
-    limited_quota_global,    ///< `jira-quota-global-based`.
-    limited_quota,           ///< `jira-quota-based`, of older documents.
-    limited_cost,            ///< `jira-cost-based`; its X-RateLimit-Reset has no seconds.
-    limited_concurrency,     ///< `jira-max-concurrent-threads-across-all-instances-per-tenant-per-user`.
-    limited_confluence,      ///< `confluence-quota-tenant-based`.
-    limited_unknown_reason,  ///< A reason that is in no document.
-    limited_no_reason,       ///< Retry-After and no reason.
-    limited_gateway,         ///< The gateway's own: `X-Failure-Category: FAILURE CLIENT RATE LIMITED`, no Retry-After.
+    limited_burst,              ///< `jira-burst-based`.
+    limited_issue_writes,       ///< `jira-per-issue-on-write`.
+    limited_quota_tenant,       ///< `jira-quota-tenant-based`.
+    limited_quota_global,       ///< `jira-quota-global-based`.
+    limited_quota,              ///< `jira-quota-based`, of older documents.
+    limited_cost,               ///< `jira-cost-based`; its X-RateLimit-Reset has no seconds.
+    limited_concurrency,        ///< `jira-max-concurrent-threads-across-all-instances-per-tenant-per-user`.
+    limited_confluence,         ///< `confluence-quota-tenant-based`.
+    limited_confluence_global,  ///< `confluence-quota-global-based`.
+    limited_unknown_reason,     ///< A reason that is in no document.
+    limited_no_reason,          ///< Retry-After and no reason.
+    limited_gateway,  ///< The gateway's own: `X-Failure-Category: FAILURE CLIENT RATE LIMITED`, no Retry-After.
+
+    // 429 without a time, neither in Retry-After nor in X-RateLimit-Reset.
+    limited_no_retry_after,         ///< `jira-burst-based`.
+    limited_issue_writes_untold,    ///< `jira-per-issue-on-write`.
+    limited_quota_tenant_untold,    ///< `jira-quota-tenant-based`; its RateLimit names an end behind the hour's.
+    limited_quota_global_untold,    ///< `jira-quota-global-based`.
+    limited_cost_untold,            ///< `jira-cost-based`.
+    limited_concurrency_untold,     ///< `jira-max-concurrent-threads-…-per-user`.
+    limited_confluence_untold,      ///< `confluence-quota-tenant-based`.
+    limited_unknown_reason_untold,  ///< A reason that is in no document.
 
     // 429 jira-burst-based by how it tells the wait.
-    limited_no_retry_after,       ///< Neither Retry-After nor X-RateLimit-Reset.
-    limited_retry_after_zero,     ///< `Retry-After: 0`.
-    limited_retry_after_date,     ///< An HTTP date.
-    limited_retry_after_garbage,  ///< `Retry-After: soon`.
-    limited_retry_after_huge,     ///< Seconds beyond 64 bits.
-    limited_retry_after_twice,    ///< Two headers, the second one second longer.
-    limited_reset,                ///< X-RateLimit-Reset and no Retry-After.
-    limited_reset_minute,         ///< The same without seconds, so rounded up to the minute.
+    limited_retry_after_zero,        ///< `Retry-After: 0`.
+    limited_retry_after_zero_reset,  ///< The same with an X-RateLimit-Reset.
+    limited_retry_after_date,        ///< An HTTP date.
+    limited_retry_after_garbage,     ///< `Retry-After: soon`.
+    limited_retry_after_huge,        ///< Seconds beyond 64 bits.
+    limited_quota_retry_after_huge,  ///< The same with `jira-quota-tenant-based`.
+    limited_retry_after_twice,       ///< Two headers, the second one second longer.
+    limited_retry_after_twice_bad,   ///< Two headers, the first `soon`.
+    limited_reset,                   ///< X-RateLimit-Reset and no Retry-After.
+    limited_reset_minute,            ///< The same without seconds, so rounded up to the minute.
+    limited_reset_past,              ///< The same in the past.
+    limited_reset_garbage,           ///< `X-RateLimit-Reset: tomorrow`.
 
     // 429 by its body.
     limited_html,   ///< An HTML page, with Retry-After and no reason.
@@ -77,6 +92,8 @@ enum class scene : std::uint8_t {
 
     /// The mock's own answer, and `Beta-…` headers that tell of a limit which is not enforced.
     limited_beta,
+    limited_beta_only,    ///< 429 with such headers only.
+    limited_beta_beside,  ///< 429 `jira-burst-based` with Retry-After beside such headers, which tell a longer wait.
 
     // Of the token endpoint.
     token_access_denied_401,        ///< 401, `access_denied`.

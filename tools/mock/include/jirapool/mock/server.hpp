@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/mock/deliveries.hpp>
 #include <jirapool/mock/params.hpp>
 #include <jirapool/mock/scenes.hpp>
 #include <jirapool/mock/scripted.hpp>
@@ -65,6 +66,14 @@ public:
     void end_scenes();
     /// Those that were begun and not played to their end.
     std::size_t playing_count() const;
+
+    /** Begins to deliver events to the site's enabled webhooks, and returns what will come of it: nothing pending when there is no such
+        webhook. `deliveries` tells how far it is. What is not delivered when the server is stopped is given up.
+
+        Throws std::invalid_argument that names the member of delivery_request which is wrong. */
+    delivery_stats deliver(delivery_request const& r);
+    /// What became of all of them.
+    delivery_stats deliveries() const;
 
     /// One site's limits, which take the place of the ones it had; site_limits() puts back what params say. Levels of buckets stay, as
     /// far as their new capacity holds them. Throws std::invalid_argument with why_invalid's text.
