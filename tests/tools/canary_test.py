@@ -295,7 +295,7 @@ def load():
             out, err = process.communicate(timeout=120)
             check(process.returncode in (0, 1), name, said, out, err)
             check(process.returncode == (0 if name == "well" else 1), name, said, out, err)
-            check(json.loads((scratch / name + "-report.json").read_text())["schema"] == 1, "no report")
+            check(json.loads((scratch / (name + "-report.json")).read_text())["schema"] == 1, "no report")
             if name == "wrong":
                 check("credential" in err, "no event", err)
             w.all.add("jirapool-load, " + name, said + out + err)
