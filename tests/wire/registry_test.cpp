@@ -237,12 +237,10 @@ TEST_CASE("registry: a file that cannot be used changes nothing, and says why") 
     fs::create_symlink(name, name);
     CHECK(has(refused(errc::unreadable_file), "symbolic links"));
     REQUIRE(heals());
-    // The directory itself goes away and comes again: nobody says so in time, but a reading finds it.
+    // The directory itself goes away and comes again.
     fs::rename(d.path(), d.path() + "-away");
-    watch.reload();
     CHECK(has(refused(errc::unreadable_file), "No such file"));
     fs::rename(d.path() + "-away", d.path());
-    watch.reload();
     CHECK(told.await([](auto const& r) { return r.unchanged == 3 && r.problems.empty(); }));
     REQUIRE(heals());
 }
@@ -294,6 +292,133 @@ TEST_CASE("registry: secrets in files are watched as well, however they are set 
     CHECK(works(jira, c.id));
 }
 
+TEST_CASE("registry: links and directories on the way to a file may change as well") {
+    fixture f;
+    folder d;
+    // /releases/1/c.json by way of a link to a link, in a directory that is itself one.
+    auto const release = [&](int n, std::vector<std::size_t> const& which) {
+        auto const to = "r" + std::to_string(n);
+        fs::create_directory(d.at(to));
+        std::ofstream(d.at(to + "/c.json")) << file_of(f, which);
+        fs::create_directory_symlink(to, d.at("next"));
+        fs::rename(d.at("next"), d.at("current"));
+    };
+    release(1, {0, 3});
+    fs::create_directory_symlink("current", d.at("way"));
+    runtime jira(1, f.params);
+    auto p = quick();
+    p.reread_every = 0s;
+    reports told(p);
+    connections_watch watch(jira, d.at("way/c.json"), p);
+    REQUIRE(watch.wait_for_first(10s));
+    REQUIRE(watch.last()->added == 2);
+    release(2, {0, 3, 4});
+    CHECK(told.await([](auto const& r) { return r.added == 1; }));
+    fs::create_directory_symlink("r1", d.at("next"));
+    fs::rename(d.at("next"), d.at("way"));
+    CHECK(told.await([](auto const& r) { return r.removed == 1; }));
+    // What is above it goes, and comes again.
+    fs::rename(d.at("r1"), d.at("r0"));
+    CHECK(told.await([](auto const& r) { return r.kept == 2; }));
+    fs::create_directory(d.at("r1"));
+    std::ofstream(d.at("r1/c.json")) << file_of(f, {6});
+    CHECK(told.await([](auto const& r) { return r.added == 1 && r.removed == 2; }));
+    fs::rename(d.path(), d.path() + "-away");
+    CHECK(told.await([](auto const& r) { return r.kept == 1; }));
+    fs::rename(d.path() + "-away", d.path());
+    CHECK(told.await([](auto const& r) { return r.unchanged == 1 && r.kept == 0; }));
+    // By another name of the same file, which somebody keeps open.
+    fs::create_hard_link(d.at("r1/c.json"), d.at("other"));
+    std::ofstream other(d.at("other"), std::ios::trunc);
+    other << file_of(f, {6, 7}) << std::flush;
+    CHECK(told.await([](auto const& r) { return r.added == 1; }));
+    // One of a path that was not there at first.
+    connections_watch late(jira, d.at("late/by/far.json"), p);
+    REQUIRE(late.wait_for_first(10s));
+    fs::create_directory(d.at("late"));
+    fs::create_directory(d.at("late/by"));
+    std::ofstream(d.at("late/by/far.json")) << file_of(f, {1});
+    CHECK(told.await([](auto const& r) { return r.added == 1; }));
+}
+
+TEST_CASE("registry: what else happens in a directory neither counts nor cuts the wait short") {
+    fixture f;
+    folder d;
+    d.put("connections.json", file_of(f, {0}));
+    runtime jira(1, f.params);
+    watch_params p;
+    p.settle = 1s;
+    reports told(p);
+    connections_watch watch(jira, d.at("connections.json"), p);
+    REQUIRE(watch.wait_for_first(10s));
+    std::atomic<bool> over{false};
+    std::thread noise([&] {
+        while (!over) {
+            std::ofstream(d.at("log"), std::ios::app) << "a line\n";
+            (void)eventually([] { return false; }, 2ms);
+        }
+    });
+    // A file that is written in two pieces is not seen between the two.
+    auto const text = file_of(f, {0, 3});
+    for (int i = 0; i < 3; ++i) {
+        std::ofstream(d.at("connections.json")) << text.substr(0, 20);
+        (void)eventually([] { return false; }, 10ms);
+        std::ofstream(d.at("connections.json"), std::ios::app) << text.substr(20);
+    }
+    auto const r = told.await([](auto const& one) { return one.added == 1 || !one.problems.empty(); });
+    over = true;
+    noise.join();
+    REQUIRE(r);
+    CHECK(r->problems.empty());
+    CHECK(told.count() == 2);
+}
+
+TEST_CASE("registry: pipes are refused, and sources that throw are their connection's fault") {
+    fixture f;
+    folder d;
+    auto const& w = f.jira.world();
+    auto const& all = w.connections();
+    runtime jira(1, f.params);
+    auto p = quick();
+    reports told(p);
+    REQUIRE(::mkfifo(d.at("pipe.json").c_str(), 0600) == 0);
+    d.put("a.json", "[" + json_of(w, all[0], quoted(all[0].secret)) + "," +
+                        json_of(w, all[3], R"({"file":")" + d.at("pipe.json") + "\"}") + "]");
+    {
+        connections_watch watch(jira, d.path(), p);
+        REQUIRE(watch.wait_for_first(10s));
+        CHECK(watch.last()->added == 1);
+        REQUIRE(watch.last()->problems.size() == 2);
+        for (auto const& problem : watch.last()->problems) CHECK(has(problem.why.describe(), "must be a regular file"));
+    }
+    CHECK(jira.remove(all[0].id));
+
+    class source final : public secret_source {
+    public:
+        result<secret> from_env(std::string const& name) const override {
+            if (name == "int") throw 7;
+            if (name == "exception") throw std::runtime_error("canary");
+            if (name == "nothing") return failure();
+            return secret(name);
+        }
+        result<secret> from_file(std::string const& name) const override { return from_env(name); }
+    };
+    p.secrets = std::make_shared<source>();
+    auto const env = [&](std::size_t i, std::string const& name) {
+        return json_of(w, all[i], R"({"env":")" + name + "\"}");
+    };
+    d.put("b.txt", "[" + env(0, all[0].secret) + "," + env(3, "int") + "," + env(4, "exception") + "," +
+                       env(6, "nothing") + "," + json_of(w, all[1], R"({"file":"int"})") + "]");
+    connections_watch watch(jira, d.at("b.txt"), p);
+    REQUIRE(watch.wait_for_first(10s));
+    CHECK(watch.last()->added == 1);
+    REQUIRE(watch.last()->problems.size() == 4);
+    for (auto const& problem : watch.last()->problems) {
+        CHECK(has(problem.why.describe(), "was not given"));
+        CHECK_FALSE(has(problem.why.describe(), "canary"));
+    }
+}
+
 TEST_CASE("registry: a directory's files are one registry, and a fault in one of them is its own") {
     fixture f;
     folder d;
@@ -332,8 +457,15 @@ TEST_CASE("registry: a directory's files are one registry, and a fault in one of
     CHECK(r);
     CHECK(jira.size() == 3);
     fs::rename(away, d.path());
-    watch.reload();
     CHECK(told.await([](auto const& one) { return one.kept == 1 && one.unchanged == 2; }));
+
+    // As the place is where something was mounted.
+    for (auto const* const name : {"a.json", "c.json"}) fs::remove(d.at(name));
+    r = told.await([](auto const& one) { return one.kept == 3; });
+    REQUIRE(r);
+    CHECK(has(r->describe(), "must hold a *.json file"));
+    d.put("a.json", "[]");
+    CHECK(told.await([](auto const& one) { return one.removed == 3; }));
 }
 
 namespace {
@@ -395,6 +527,7 @@ TEST_CASE("registry: secrets come from a provider, some at a time, and each that
     auto p = quick();
     p.provider = [v](std::string name) { return vault::ask(v, std::move(name)); };
     p.provider_parallel = 3;
+    p.provider_retry = 20ms;
     reports told(p);
     connections_watch watch(jira, d.at("connections.json"), p);
     REQUIRE(watch.wait_for_first(10s));
@@ -404,8 +537,16 @@ TEST_CASE("registry: secrets come from a provider, some at a time, and each that
     CHECK(first.problems[0].why.describe().find("what the vault keeps") == std::string::npos);
     CHECK(has(first.problems[1].why.describe(), "is not in the vault"));
     CHECK(v->most == 3);
-    CHECK(v->asked == static_cast<int>(all.size()) + 2);
+    CHECK(v->asked >= static_cast<int>(all.size()) + 2);
     for (auto const& c : all) CHECK(works(jira, c.id));
+
+    // While it does not give all it is asked again, by itself.
+    CHECK(told.await([](auto const& r) { return r.unchanged == 9 && r.problems.size() == 2; }));
+    {
+        std::lock_guard const lock(v->mutex);
+        v->secrets["nobody-has-it"] = all[3].secret;
+    }
+    CHECK(told.await([](auto const& r) { return r.added == 1 && r.problems.size() == 1; }));
 
     // It is asked again at each reading.
     f.jira.replace_secret(4, "rotated");
@@ -416,7 +557,7 @@ TEST_CASE("registry: secrets come from a provider, some at a time, and each that
     watch.reload();
     auto const next = told.await([](auto const& r) { return r.replaced == 1; });
     REQUIRE(next);
-    CHECK(next->unchanged == all.size() - 1);
+    CHECK(next->unchanged == all.size());
     CHECK(works(jira, all[4].id));
 
     jira.stop();
@@ -480,6 +621,22 @@ TEST_CASE("registry: what the program added itself is not the watch's") {
     watch.reload();
     REQUIRE(told.await([](auto const& r) { return r.unchanged == 1; }));
     CHECK(jira.size() == 0);
+    auto const say = [&](std::string const& key) {
+        d.put("connections.json", "[" + json_of(f.jira.world(), all[0], quoted(key)) + "]");
+    };
+    say("another");
+    CHECK(told.await([](auto const& r) { return r.added == 1; }));
+    // In its place the program has its own: it is neither replaced nor removed.
+    CHECK(jira.remove(all[0].id));
+    auto const own = jira.add(f.config(all[0].id)).value();
+    say("a third");
+    CHECK(told.await([](auto const& r) {
+        return r.problems.size() == 1 && r.problems[0].why.code() == errc::duplicate_id;
+    }));
+    CHECK(call(own, request::get("/rest/api/3/myself")).value().status() == 200);
+    d.put("connections.json", "[]");
+    CHECK(told.await([](auto const& r) { return r.problems.empty() && r.removed == 0; }));
+    CHECK(jira.find(all[0].id));
 }
 
 TEST_CASE("registry: watch, client and files go in any order, and from anywhere") {
@@ -576,6 +733,9 @@ TEST_CASE("registry: watch, client and files go in any order, and from anywhere"
         CHECK_THROWS_AS(connections_watch(jira, name, p), std::invalid_argument);
         p = quick();
         p.provider_parallel = 0;
+        CHECK_THROWS_AS(connections_watch(jira, name, p), std::invalid_argument);
+        p = quick();
+        p.provider_retry = 0ms;
         CHECK_THROWS_AS(connections_watch(jira, name, p), std::invalid_argument);
         p = quick();
         p.provider_timeout = std::chrono::milliseconds::min();

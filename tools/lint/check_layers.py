@@ -33,7 +33,7 @@ RULES = [
     (r"pool/src/events/", r"(?:engine|files|jira|registry)/.*", "pool's rooms: what delivers events knows no engine"),
     (r"pool/src/files/", r"(?:wait|exchange|wire|engine|events|jira|registry)/.*", "pool's rooms: files use public headers only"),
     (r"pool/src/jira/", r"(?:wait|exchange|wire|engine|events|files|registry)/.*", "pool's rooms: webhooks use public headers only"),
-    (r"pool/src/registry/", r"(?:exchange|wire|events|jira)/.*", "pool's rooms: the registry stands on engine, files and wait"),
+    (r"pool/src/registry/", r"(?:exchange|wire|events|files|jira)/.*", "pool's rooms: the registry stands on engine and wait"),
     (r"pool/src/(?!wire/http2_)", r"nghttp2/.*", "only the http2 channel names nghttp2"),
     (r"metrics/", r"jirapool/(?!core/|pool/|metrics/).*", "metrics includes pool and core"),
     (r"tools/mock/", r"jirapool/(?!mock/|tools/process\.hpp).*", "the mock shares no code with the library"),

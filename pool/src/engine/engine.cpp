@@ -101,12 +101,12 @@ void at_home(std::shared_ptr<shard_set> const& all, std::shared_ptr<connection_e
 
 }  // namespace
 
-result<connection> engine::replace(connection_config c) {
+result<connection> engine::replace(connection_config c, connection const* only) {
     if (c.id().empty()) return failure(errc::invalid_argument, "the configuration was moved from").with_field("id");
     std::lock_guard const lock(mutex_);
     if (closing_) return failure(errc::stopped).with_connection(c.id());
     auto const found = registry_.find(std::string_view(c.id()));
-    if (found == registry_.end())
+    if (found == registry_.end() || (only != nullptr && only->entry_ != *found))
         return failure(errc::invalid_argument, "no connection has this id").with_field("id").with_connection(c.id());
     auto const& entry = *found;
     if (entry->kind != c.kind() || entry->host() != c.host() || entry->base_path() != c.base_path())
@@ -121,10 +121,10 @@ result<connection> engine::replace(connection_config c) {
     return connection(entry);
 }
 
-bool engine::remove(std::string_view id) {
+bool engine::remove(std::string_view id, connection const* only) {
     std::lock_guard const lock(mutex_);
     auto const found = registry_.find(id);
-    if (found == registry_.end()) return false;
+    if (found == registry_.end() || (only != nullptr && only->entry_ != *found)) return false;
     auto const& entry = *found;
     entry->removed = true;
     try {

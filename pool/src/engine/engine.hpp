@@ -24,8 +24,9 @@ public:
     engine(std::vector<shard_environment> environments, client_params p);
 
     result<connection> add(connection_config c);
-    result<connection> replace(connection_config c);
-    bool remove(std::string_view id);
+    /// `only`: unless the id is another connection's by now, which is invalid_argument as well.
+    result<connection> replace(connection_config c, connection const* only = nullptr);
+    bool remove(std::string_view id, connection const* only = nullptr);
     bool reset_limits(std::string_view id);
     std::optional<connection> find(std::string_view id) const;
     std::size_t size() const;

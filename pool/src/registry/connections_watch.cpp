@@ -49,6 +49,8 @@ char const* why_invalid(watch_params const& p) noexcept {
         return "watch_params::provider_parallel must be 1 to 1,000";
     if (p.provider_timeout <= 0ms || p.provider_timeout > 1h)
         return "watch_params::provider_timeout must be greater than 0, and at most an hour";
+    if (p.provider_retry <= 0ms || p.provider_retry > 1h)
+        return "watch_params::provider_retry must be greater than 0, and at most an hour";
     return nullptr;
 }
 
@@ -64,7 +66,7 @@ connections_watch::~connections_watch() { stop(); }
 
 void connections_watch::reload() noexcept { thread_->reload(); }
 bool connections_watch::wait_for_first(std::chrono::milliseconds at_most) { return thread_->wait_for_first(at_most); }
-std::optional<reload_report> connections_watch::last() const { return thread_->last(); }
+std::shared_ptr<reload_report const> connections_watch::last() const { return thread_->last(); }
 void connections_watch::stop() noexcept { thread_->stop(); }
 
 }  // namespace jirapool

@@ -1,12 +1,14 @@
 #pragma once
 
-#include "files/file_events.hpp"
+#include "registry/file_events.hpp"
 #include "registry/secret_round.hpp"
 
 #include <jirapool/core/registry_ledger.hpp>
 #include <jirapool/pool/connections_watch.hpp>
 
 #include <condition_variable>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,7 +28,7 @@ public:
     void start();
     void reload() noexcept { events_.wake(); }
     bool wait_for_first(std::chrono::milliseconds at_most);
-    std::optional<reload_report> last() const;
+    std::shared_ptr<reload_report const> last() const;
     void stop() noexcept;
 
 private:
@@ -40,24 +42,28 @@ private:
     void carry_out(registry_ledger::plan plan, reload_report& report);
     /// @return whether the registry has it now. What is wrong is in the report, and `stopped` there when the client is.
     bool carry_out(engine& e, registry_step& s, reload_report& report);
+    void remove(engine& e, std::string const& id);
     /// @return 0, or the errno of what cannot be looked at.
     int look_at(std::vector<std::string> const& files);
-    void tell(reload_report report);
+    void tell(std::shared_ptr<reload_report const> report);
 
     std::weak_ptr<engine> const engine_;
     std::string const path_;
     watch_params const params_;
-    bool is_directory_;
+    bool const is_directory_;
     file_events events_;
 
     // The thread's alone.
     registry_ledger ledger_;
     std::set<std::string> secret_files_;
+    std::map<std::string, connection, std::less<>>
+        added_;  // what the watch added: the program may have another under its id
     bool client_stopped_ = false;
+    bool provider_failed_ = false;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::optional<reload_report> last_;
+    std::shared_ptr<reload_report const> last_;
     std::shared_ptr<secret_round> round_;
     bool stopped_ = false;
     bool ended_ = false;

@@ -35,7 +35,7 @@ asio::awaitable<result<secret>> secret_round::asked(std::shared_ptr<secret_round
     // What is thrown may quote a secret.
     try {
         co_return co_await round->provider_(std::move(name));
-    } catch (std::exception const&) {
+    } catch (...) {
         co_return failure(errc::unreadable_file, "names a provider's secret, and the provider threw an exception");
     }
 }

@@ -16,7 +16,7 @@ inline constexpr std::size_t max_connections_file_size = 64u << 20;
 inline constexpr std::size_t max_reported_problems = 100'000;
 
 /// How `{"env":"NAME"}`, `{"file":"PATH"}` and `{"provider":"NAME"}` become secrets. Its errors are unreadable_file, empty_field and
-/// file_too_large.
+/// file_too_large; one of the program's own may have others, which are told as they are, and must quote no secret.
 class secret_source {
 public:
     virtual ~secret_source() = default;
@@ -53,7 +53,7 @@ struct registry_problem {
 
     The shape is `{"connections":[{…},{…}]}`, or the array alone. Each connection has an `id`, the fields of exactly one kind
     (`site_url`,`email`,`apiKey` / `cloud_id`,`apiKey` / `cloud_id`,`client_id`,`clientSecret`) and at most an
-    `options` object (`timeout_ms`, `weight`). A secret is a string, `{"env":"NAME"}`, `{"file":"PATH"}` or
+    `options` object (`timeout_ms`, `weight`, `expires_at`). A secret is a string, `{"env":"NAME"}`, `{"file":"PATH"}` or
     `{"provider":"NAME"}`, which asks whom watch_params::provider names.
 
     The first connection of an id has it, good or bad: a later one with the same id is refused.

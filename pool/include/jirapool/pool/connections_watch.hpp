@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +37,8 @@ struct reload_report {
     std::string describe() const;
 };
 
-/** Asks whoever keeps secrets, a vault as a rule, for the secret under a name. It is a coroutine on the client's executor, or on that of
+/** Asks whoever keeps secrets, a vault as a rule, for the secret under a name. Its failure is told in the report as it is: it must quote
+    no secret. It is a coroutine on the client's executor, or on that of
     a runtime's first shard, and must not block. What it throws is an error of that secret. It is cancelled (terminal) when it takes too
     long. */
 using secret_provider = std::function<asio::awaitable<result<secret>>(std::string name)>;
@@ -51,11 +51,17 @@ struct watch_params {
     /// How often the files are read again without a sign of a change, and providers are asked again: not every file system tells of
     /// changes that another machine makes. 0: never. At most a day.
     std::chrono::seconds reread_every{300};
-    /// How `{"env":…}` and `{"file":…}` become secrets; null: system_secrets(). Files that it is asked for are watched as well.
+    /// How `{"env":…}` and `{"file":…}` become secrets; null: system_secrets(). It is asked on the watch's thread, and may block. What it
+    /// throws is an error of that secret. Files that it is asked for are watched as well.
     std::shared_ptr<secret_source const> secrets;
-    /// Who has the secrets of `{"provider":"NAME"}`. Without one such a connection is a problem.
+    /// Who has the secrets of `{"provider":"NAME"}`. Without one such a connection is a problem. It is asked for all of them at each
+    /// reading.
     secret_provider provider;
-    /// The most that may be asked at the same time. 1 to 1,000.
+    /// Behind a reading for which the provider did not give all secrets there is another one after this, doubled each time up to five
+    /// minutes. Greater than 0, at most an hour.
+    std::chrono::milliseconds provider_retry{5'000};
+    /// The most that may be asked at the same time in one reading; one that ignores its cancellation may be left over from an earlier
+    /// one. 1 to 1,000.
     std::size_t provider_parallel = 16;
     /// How long the provider has for all secrets of a reading. Those that it did not give are problems. Greater than 0, at most an hour.
     std::chrono::milliseconds provider_timeout{30'000};
@@ -70,15 +76,21 @@ char const* why_invalid(watch_params const& p) noexcept;
 /** Keeps a client's connections as a file, or the `*.json` files of a directory, say: those that come are added, those that go are removed,
     those whose secret, account or options change are replaced. The others keep their channels and tokens.
 
+    @par Files    Of a directory all `*.json` files that do not begin with a dot, none below it; of a connection in two of them the first
+                  by name has it. They are regular files, or links to some: what can be read only once cannot be watched. A relative
+                  path, also of a `{"file":"PATH"}`, begins at the process's working directory.
     @par Changes  The files, and those that `{"file":"PATH"}` names, are watched by inotify, also where they are reached by symbolic
-                  links that are set anew, as Kubernetes does it. They are read when nothing changed for watch_params::settle.
+                  links that are set anew, as Kubernetes does it, and where a directory above them comes later. They are read when
+                  nothing changed for watch_params::settle.
     @par Faults   A file that cannot be used changes nothing: what it said before stays, and reload_report::problems tells why, with line
-                  and column. So does a connection with a fault; the other connections of its file go on to change. A file that is gone is
-                  such a fault; in a directory it was taken away, and its connections with it. A directory that is gone is a fault.
+                  and column. So does a connection with a fault; the other connections of its file go on to change, but none is removed
+                  while one has no id that can be read. A file that is gone is such a fault; in a directory it was taken away, and
+                  its connections with it. A directory that is gone, or holds no such file any more, is a fault.
     @par Rotation A call that has begun ends with the secret that it began with, so two secrets are live while calls are in flight. An OAuth
                   token that is valid is used until the new secret is exchanged.
     @par Whose    Only connections that the watch added are changed by it. One that the program added itself, and that a file names too,
                   is a problem (duplicate_id). What the program does to a watched one stands until its file says something else of it.
+                  Two watches on one client, one behind the other or at once, are strangers to each other in this too.
     @par Pace     Reading and comparing are done on a thread of the watch's own. Changes go to the shards in portions of 16, so that
                   calls come between.
     @par Memory   The watch keeps the configurations, secrets included, to compare.
@@ -101,13 +113,14 @@ public:
 
     /// Waits until the files were read, for the first time or since; at once when they were. Behind it `last` has what came of it. Where
     /// providers are asked it must not be called on the client's thread, which they need.
-    /// @return false when that took longer, or the watch ended before.
+    /// @return false when that took longer, or the watch ended before. True says nothing of problems.
     bool wait_for_first(std::chrono::milliseconds at_most);
 
-    /// What the last reading changed; nothing before the first one.
-    std::optional<reload_report> last() const;
+    /// What the last reading changed; null before the first one.
+    std::shared_ptr<reload_report const> last() const;
 
-    /// Ends the watch: nothing is changed any more, and on_reload is not called again once this has returned. The connections stay.
+    /// Ends the watch: nothing is changed any more, and on_reload is not called again once this has returned, so one that is running is
+    /// waited for, unless this is it. The connections stay.
     void stop() noexcept;
 
 private:
