@@ -111,7 +111,7 @@ TEST_CASE("events: an origin that flaps makes no storm") {
 }
 
 TEST_CASE("events: a token endpoint out of reach is its origin's event, and no credential's") {
-    told_world t(500, 2);
+    told_world t(200, 2);
     t.w.jira().unreachable = auth_host;
     t.call(80min, 2min);
     REQUIRE(t.told.size() == 1);
@@ -127,7 +127,7 @@ TEST_CASE("events: a token endpoint out of reach is its origin's event, and no c
 TEST_CASE("events: a token endpoint that gives no token is one event and one recovery, not one for each credential") {
     for (std::size_t const shards : {1u, 4u}) {
         INFO(shards << " shards");
-        told_world t(1000, shards);
+        told_world t(500, shards);
         t.w.jira().params().faults.token_down = 1;
         t.call(80min, 10min);
         REQUIRE(t.told.size() == 1);

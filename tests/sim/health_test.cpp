@@ -32,7 +32,7 @@ public:
     void listen(client_params& p) {
         p.on_event = [this](event const& e) {
             if (!e.connection.empty() && e.what != event::kind::limit_pause &&
-                e.what != event::kind::token_refresh_failed)
+                e.what != event::kind::token_refresh_failed && e.what != event::kind::token_refresh_recovered)
                 all.push_back({e.connection, e.what, world->time().now()});
         };
     }

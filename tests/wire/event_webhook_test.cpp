@@ -456,12 +456,12 @@ TEST_CASE("event_webhook: it may end before or behind its context, from a handle
         }
     }
     SECTION("the context ends at any step") {
-        for (int steps = 0; steps < 40; ++steps) {
+        for (int steps = 0; steps < 30; ++steps) {
             receiver r({says(sized("", {}, 500))});
             auto io = std::make_unique<asio::io_context>();
             event_webhook hook(io->get_executor(), r.params());
             hook.report(sample());
-            for (int i = 0; i < steps; ++i) io->run_one_for(20ms);
+            for (int i = 0; i < steps; ++i) io->run_one_for(5ms);
             io.reset();
             auto const s = hook.stats();
             CHECK(s.delivered + s.dropped == 1);
@@ -469,12 +469,12 @@ TEST_CASE("event_webhook: it may end before or behind its context, from a handle
         }
     }
     SECTION("the webhook ends at any step, and its context runs on until nothing is left") {
-        for (int steps = 0; steps < 40; ++steps) {
+        for (int steps = 0; steps < 30; ++steps) {
             receiver r({says(sized("", {}, 500)), says_and_stalls("")});
             asio::io_context io;
             auto hook = std::make_unique<event_webhook>(io.get_executor(), r.params());
             hook->report(sample());
-            for (int i = 0; i < steps; ++i) io.run_one_for(20ms);
+            for (int i = 0; i < steps; ++i) io.run_one_for(5ms);
             hook.reset();
             io.restart();
             io.run();

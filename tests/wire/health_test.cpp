@@ -153,6 +153,8 @@ TEST_CASE("health: what each row of the fact sheet says of a connection, over TL
         for (auto const& e : log.all()) {
             ++told[e.what];
             CHECK(e.at >= before - std::chrono::seconds(10));
+            if (e.what == event::kind::credential_refused) CHECK(e.code == errc::credential_refused);
+            if (e.what == event::kind::credential_anonymous) CHECK(e.code == errc::anonymous_answer);
         }
         CHECK(told.size() == (row.becomes == condition::healthy ? 0u : 2u));
         for (auto const& [what, times] : told) CHECK(times == 1);

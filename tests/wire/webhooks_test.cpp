@@ -52,6 +52,7 @@ public:
     }
 
     fixture f;
+    event_log events{f.params};
 
 private:
     runtime jira_;
@@ -115,6 +116,26 @@ TEST_CASE("webhooks: ensure heals drift of each sort, and leaves all else alone"
     REQUIRE(all.size() == 2);
     CHECK(all.front().name == "other");
     CHECK(all.front().events == std::vector<std::string>{"jira:issue_deleted"});
+}
+
+TEST_CASE("webhooks: what ensure finds to heal is an event, and what is as it should be is none") {
+    site s;
+    auto const id = s.ensure().webhook.id;
+    s.ensure();
+    s.change(id, R"({"enabled":false,"events":[]})");
+    s.ensure();
+    s.ensure();
+    REQUIRE(eventually([&] { return s.events.all().size() >= 2; }));
+    auto const all = s.events.all();
+    REQUIRE(all.size() == 2);
+    char const* const details[] = {"missing", "disabled, events"};
+    for (std::size_t i = 0; i < 2; ++i) {
+        CHECK(all[i].what == event::kind::webhook_drifted);
+        CHECK(all[i].connection == "personal-0001");
+        CHECK(all[i].scope == wanted().name);
+        CHECK(all[i].detail == details[i]);
+        CHECK(severity_of(all[i].what) == event::severity::warning);
+    }
 }
 
 TEST_CASE("webhooks: ensure makes anew what is deleted between its look and its change") {

@@ -36,6 +36,12 @@ event::kind kind_of(connection_fsm const& f) noexcept {
     return event::kind::healed;
 }
 
+/// What a call of it ends with, where that has a code of its own.
+error_code code_of(event::kind k) noexcept {
+    if (k == event::kind::credential_refused) return errc::credential_refused;
+    return k == event::kind::credential_anonymous ? error_code(errc::anonymous_answer) : error_code();
+}
+
 }  // namespace
 
 credential_use connection_health::use(connection_entry& e, steady_time now) noexcept {
@@ -101,6 +107,7 @@ void connection_health::tell(connection_entry const& e, connection_fsm const& f,
     try {
         event ev{what == condition_change::kind::healed ? event::kind::healed : kind_of(f), e.id, {}};
         ev.detail = describe(f.condition(), f.cause());
+        ev.code = code_of(ev.what);
         if (f.condition() == connection_condition::scope_missing && f.scope_missing_at())
             ev.detail.append(": ").append(route(*f.scope_missing_at()).name);
         if (!reason.empty()) ev.detail.append(" (").append(reason).append(")");

@@ -30,6 +30,12 @@ public:
         auto const found = known_.find(what);
         return found == known_.end() ? outage_news::none : found->second.on_success(now);
     }
+    /// It was told that it is down, and not yet that it is up.
+    bool down(std::string const& what) noexcept {
+        std::lock_guard const lock(mutex_);
+        auto const found = known_.find(what);
+        return found != known_.end() && found->second.down();
+    }
     /// Nobody uses it any more.
     void forget(std::string const& what) noexcept {
         std::lock_guard const lock(mutex_);

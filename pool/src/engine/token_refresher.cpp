@@ -220,6 +220,8 @@ void token_refresher::tell(connection_entry& e, refresh_result outcome, token_ex
 }
 
 void token_refresher::tell_trouble(connection_entry const& e, token_exchange const& done) {
+    // Another shard may know it.
+    if (context_.outages->down(std::string(endpoint_name))) return;
     auto const now = context_.clock.now();
     event ev{event::kind::token_refresh_failed, {}, done.answer.reason};
     ev.code = done.why ? done.why : error_code(errc::token_unavailable);

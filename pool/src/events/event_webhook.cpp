@@ -327,7 +327,7 @@ void event_webhook::sender::on_failed(std::string why, std::optional<std::chrono
                                       steady_time now) noexcept {
     std::lock_guard const lock(mutex_);
     queue_.on_failed(now, retry_after, random_);
-    last_failure_ = std::move(why);
+    if (!stopped_) last_failure_ = std::move(why);  // it was cut off
 }
 
 void event_webhook::sender::on_session_gone(session const& s, steady_time now) noexcept {

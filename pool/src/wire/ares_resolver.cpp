@@ -142,21 +142,21 @@ struct ares_resolver::callbacks {
         auto& l = *static_cast<lookup*>(arg);
         // The channel goes: with the shard, or for one that follows resolv.conf and is asked next.
         if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) return;
-        if (status == ARES_SUCCESS) keep(found, l.answer);
+        if (status == ARES_SUCCESS) keep(found, l.owner.settings_.origin_port, l.answer);
         else explain(status, l.answer);
         if (found != nullptr) ares_freeaddrinfo(found);
         l.ended = true;
         l.next_ended = std::exchange(l.owner.ended_, &l);
     }
 
-    static void keep(ares_addrinfo const* found, resolved& r) noexcept {
+    static void keep(ares_addrinfo const* found, std::uint16_t port, resolved& r) noexcept {
         try {
             for (auto const* a = found->nodes; a != nullptr; a = a->ai_next) {
                 tcp::endpoint e;
                 if (a->ai_addr == nullptr || a->ai_addrlen > e.capacity()) continue;
                 std::memcpy(e.data(), a->ai_addr, a->ai_addrlen);
                 e.resize(a->ai_addrlen);
-                e.port(443);
+                e.port(port);
                 r.endpoints.push_back(e);
             }
             if (r.endpoints.empty()) explain(ARES_ENODATA, r);

@@ -35,6 +35,8 @@ public:
         std::string resolv_conf = "/etc/resolv.conf";
         /// Where its servers listen. Another is for tests.
         std::uint16_t port = 53;
+        /// Where those listen whose names it resolves.
+        std::uint16_t origin_port = 443;
         /// Names at the same time. Each takes two of the 65,536 numbers by which answers are known.
         std::size_t max_lookups = 8'192;
     };

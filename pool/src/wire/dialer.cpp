@@ -90,6 +90,7 @@ tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_
     if (names_) return;
     ares_resolver::settings s;
     s.timeout = params_->wire.resolve_timeout;
+    s.origin_port = port_;
     names_ = std::make_unique<ares_resolver>(executor_, timers_, std::move(s));
 }
 
@@ -128,10 +129,7 @@ asio::awaitable<bool> tls_dialer::resolve(std::string host, endpoints* out, dial
     if (stale_addresses(host) != nullptr) patience /= 4;
     auto answer = co_await names_->resolve(host, deadline_after(timers_.now(), patience));
     switch (answer.how) {
-    case resolved::outcome::found:
-        *out = std::move(answer.endpoints);
-        for (auto& e : *out) e.port(port_);
-        co_return true;
+    case resolved::outcome::found: *out = std::move(answer.endpoints); co_return true;
     case resolved::outcome::no_address:
         // An answer, so what was true before is not: the site may be gone, or have moved.
         worked_.erase(host);

@@ -16,7 +16,7 @@
 namespace jirapool::detail {
 
 /// Resolves anew for each dial, or falls back on what worked; connects to the first address that answers; shakes hands: a limit on each.
-/// All hosts at the same port.
+/// All hosts at the same port, unless `names` says another.
 class tls_dialer final : public dialer {
 public:
     tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_context const> context,

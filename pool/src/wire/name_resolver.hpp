@@ -35,7 +35,7 @@ public:
 class name_resolver {
 public:
     virtual ~name_resolver() = default;
-    /// For port 443. Ends by the deadline, on cancellation, and when the shard stops. Throws bad_alloc.
+    /// With the origin's port. Ends by the deadline, on cancellation, and when the shard stops. Throws bad_alloc.
     virtual asio::awaitable<resolved> resolve(std::string host, steady_time deadline) = 0;
 };
 

@@ -31,6 +31,8 @@ public:
         quiet_until_ = later(now, quiet_);
         return outage_news::up;
     }
+    /// It was told that it is down, and not yet that it is up.
+    bool down() const noexcept { return down_; }
     /// Nothing of it matters any more: the next failure would be news, and the first.
     bool over(steady_time now) const noexcept { return !down_ && now >= later(quiet_until_, longest); }
 
