@@ -37,7 +37,9 @@ std::string explanation::describe() const {
         out.append(to_string(s.stage)).append(" ");
         append_seconds(out, s.took);
         if (s.scope == limit_scope::none) continue;
-        out.append(" (").append(to_string(s.scope)).append(", ").append(std::to_string(s.ahead)).append(" ahead)");
+        out.append(" (").append(to_string(s.scope)).append(", ").append(std::to_string(s.ahead)).append(" ahead");
+        if (!s.note.empty()) out.append(": ").append(s.note);
+        out += ")";
     }
     for (std::size_t i = 0; i < exchanges_.size(); ++i) {
         auto const& e = exchanges_[i];

@@ -1,10 +1,12 @@
 #include <jirapool/core/limit_scopes.hpp>
 
+#include <jirapool/core/account_scope.hpp>
 #include <jirapool/core/limiter.hpp>
 
 #include "unescaped.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -109,8 +111,8 @@ void route_scope::take(limit_params const& p, steady_time now) noexcept {
     else pause_.probe(now + probe_patience);
 }
 
-void route_scope::on_answer(limit_params const& p, limit_answer const& a) noexcept {
-    pacing_.on_answer(p, a.status, a.said, a.now);
+bool route_scope::on_answer(limit_params const& p, limit_answer const& a) noexcept {
+    return pacing_.on_answer(p, a.status, a.said, a.now);
 }
 
 void route_scope::on_permitted(limit_params const& p, steady_time now) noexcept {
@@ -296,6 +298,18 @@ limit_turn limit_scopes::earliest(limit_needs const& n, steady_time now, probes 
     return t;
 }
 
+double limit_scopes::others(route_id r) const noexcept {
+    auto const* const s = find(r);
+    return s ? s->others() : 0;
+}
+
+std::string limit_scopes::describe(limit_scope s, limit_needs const& n, steady_time now) const {
+    if (s == limit_scope::account && n.quotas.of_account != nullptr) return n.quotas.of_account->describe(now);
+    auto const percent = std::lround(100 * others(n.route));
+    if (s != limit_scope::route || percent == 0) return {};
+    return "others take " + std::to_string(percent) + " % of its rate";
+}
+
 bool limit_scopes::held_back(limit_needs const& n) const noexcept {
     auto const* const s = find(n.route);
     return s != nullptr && s->held_back(*params_, n.waits_for);
@@ -324,10 +338,10 @@ bool limit_scopes::open(limit_needs const& n, steady_time now) const noexcept {
 limit_scopes::lesson limit_scopes::on_answer(route_match m, quota_scopes q, limit_answer const& a,
                                              random_engine& random) {
     auto& s = at(m.route);
-    s.on_answer(*params_, a);
+    bool const tells_of_bucket = s.on_answer(*params_, a);
     q.on_answer(a.said, a.now, a.server);
     if (a.status == 429) return on_429(m, q, a, random);
-    q.on_permitted();
+    q.on_permitted(m.route, a.now, a.server);
 
     lesson result;
     result.near_limit = a.said.near_limit;
@@ -341,7 +355,24 @@ limit_scopes::lesson limit_scopes::on_answer(route_match m, quota_scopes q, limi
     s.on_permitted(*params_, a.now);
     if (site_.on_permitted())
         for (auto& r : routes_) r.keep_no_burst(*params_, a.now);
+    if (tells_of_bucket) result.others = look_at_neighbours(s, a);
     return result;
+}
+
+std::uint32_t limit_scopes::look_at_neighbours(route_scope& s, limit_answer const& a) {
+    if (!shared_ && !s.busy()) return 0;
+    if (!shared_) shared_ = std::make_unique<std::vector<shared_route>>();
+    auto known = std::find_if(shared_->begin(), shared_->end(), [&](auto const& r) { return r.route == s.id(); });
+    if (known == shared_->end()) {
+        if (!s.busy()) return 0;
+        std::erase_if(*shared_, [&](auto const& r) { return !r.others.used(a.now); });
+        shared_->push_back({s.id(), {}});
+        known = std::prev(shared_->end());
+    }
+    auto const told = known->others.on_answer(s.bucket(), *a.said.remaining, a.now);
+    if (told.smaller) s.shrink(*a.said.remaining);
+    if (told.ended) s.make_way(known->others.share());
+    return told.calls;
 }
 
 // Something overloaded says when to come back. Jira names no scope for a 503: one route's backend may be ill while all others

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace jirapool {
 
@@ -36,9 +37,24 @@ constexpr double fall_of_steady = 0.3;  // for each call behind the first; with 
 constexpr std::uint16_t enough_for_stepped = 4;
 constexpr double fall_of_stepped = 0.7;
 constexpr std::uint32_t shortest_stepped_ms = 300;
+constexpr double full_enough = 0.8;    // for a burst
+constexpr double least_rise = 4;       // by a step, rather than by answers that overtake each other
+constexpr double rise_of_rate = 0.06;  // … or by this part of the rate
 
 // A bucket that is refilled once in a second must not get one call more within it, whatever the way does to their distances.
 constexpr double use_of_stepped = 0.92;
+
+/* Beside others half of the bucket is kept for what they may do next, and for what is not known of them yet: from there on the rate
+   that they leave is used, from less of it less, and from more of it more. So the bucket is neither empty nor full, where it hides
+   them. */
+constexpr double kept_beside_others = 0.5;
+constexpr double nothing_beside_others = 0.1;  // of the bucket: then nobody but they may go
+constexpr double most_beside_others = 1.25;    // of the rate that they leave, while the bucket is full
+constexpr double least_beside_others = 0.02;   // of what may be used, whatever they take
+// Below this others do not explain any more why the bucket is empty again and again.
+constexpr std::uint8_t doubted_pace = 150;  // of 255
+// Less is as good as nobody.
+constexpr std::uint8_t some_others = 10;  // of 255
 
 constexpr std::uint16_t one_call = 16;  // of credit
 constexpr double most_credit = std::numeric_limits<std::uint16_t>::max();
@@ -49,15 +65,36 @@ steady_duration seconds_as_duration(double seconds) noexcept {
 
 }  // namespace
 
-pacing::pacing(double documented) noexcept
-    : rate_(static_cast<float>(documented)), pace_(full_pace), most_pace_(full_pace) {}
+pacing::pacing(std::uint16_t documented) noexcept : rate_(documented), pace_(full_pace), most_pace_(full_pace) {}
+
+bool pacing::shared() const noexcept { return steady_ && others_ >= some_others; }
+
+void pacing::make_way(double share) noexcept {
+    bool const before = shared();
+    others_ = static_cast<std::uint8_t>(std::lround(std::clamp(share, 0.0, 1.0) * 255));
+    if (before && !shared()) pace_ = most_pace_;
+}
+
+double pacing::others() const noexcept { return others_ / 255.0; }
+
+void pacing::shrink(std::uint32_t remaining) noexcept { bucket_ = static_cast<std::uint16_t>(remaining + 1); }
+
+bool pacing::busy() const noexcept { return answers_ >= enough_for_steady; }
+
+neighbour_estimate::bucket pacing::bucket() const noexcept {
+    return {static_cast<double>(rate_), static_cast<double>(bucket_), steady_ != 0};
+}
 
 steady_duration pacing::interval(limit_params const& p) const noexcept {
     auto rate = static_cast<double>(rate_);
     if (!answered_) rate = std::min(rate, rate_unanswered);
     // Perhaps it is filled up once in a second: then that is all that it gives.
     if (!steady_ && bucket_ > 0) rate = std::min(rate, static_cast<double>(bucket_));
-    double const use = stepped_ ? std::min(p.use_of_rate, use_of_stepped) : p.use_of_rate;
+    double use = stepped_ ? std::min(p.use_of_rate, use_of_stepped) : p.use_of_rate;
+    if (shared()) {
+        rate *= std::max(1 - others(), least_beside_others);
+        use *= most_beside_others;
+    }
     return seconds_as_duration(1 / std::max(rate * use * pace_ / full_pace, 0.01));
 }
 
@@ -105,29 +142,30 @@ void pacing::restart(limit_params const& p, steady_time now) noexcept {
 
 void pacing::not_before(steady_time t) noexcept { next_ = std::max(next_, t); }
 
-void pacing::on_answer(limit_params const& p, int status, rate_headers const& h, steady_time now) noexcept {
+bool pacing::on_answer(limit_params const& p, int status, rate_headers const& h, steady_time now) noexcept {
     auto const before = interval(p);
     bool const of_route = h.limit && *h.limit > 0 && *h.limit <= highest_burst_rate &&
                           (status != 429 || h.reason == limit_reason::burst);  // else it is of the limit that was hit
     bool const told = of_route && h.remaining && status != 429;
     if (of_route) {
-        rate_ = static_cast<float>(*h.limit);
+        rate_ = static_cast<std::uint16_t>(*h.limit);
         learned_ = 1;
     }
-    if (told) look_at_course(*h.remaining, now);
+    if (told) look_at_course(p, *h.remaining, now);
     if (!answered_) {
         // Those that went before it was known what they may are paid for at the true rate.
         answered_ = 1;
         if (next_ > now) next_ = now + ((next_ - now - 1ns) / before + 1) * interval(p);
     }
     if (told) adapt_pace(*h.remaining);
+    return told;
 }
 
 /* How large the bucket is and how it is refilled.
 
    Its greatest Remaining is a floor of its size. While nothing was told of its refill it may be filled up once in a second;
    the advertised rate is then an upper bound of what it gives, and its size another one. */
-void pacing::look_at_course(std::uint32_t remaining, steady_time now) noexcept {
+void pacing::look_at_course(limit_params const& p, std::uint32_t remaining, steady_time now) noexcept {
     auto const left = static_cast<std::uint16_t>(std::min<std::uint32_t>(remaining, 60'000));
     bucket_ = std::max(bucket_, static_cast<std::uint16_t>(left + 1));
     auto const ms = static_cast<std::uint32_t>(now.time_since_epoch() / 1ms);
@@ -136,22 +174,31 @@ void pacing::look_at_course(std::uint32_t remaining, steady_time now) noexcept {
         // Remaining that does not move while less is used than comes in is a full bucket's.
         bool const full = highest_ - lowest_ <= 1 && lowest_ > 0;
         double const given = static_cast<double>(rate_) * course_ms / 1000;
-        if (answers_ >= enough_for_steady && full && answers_ < 0.8 * given && left <= highest_)
+        // Beside others it may stand still as well: then their estimate tells.
+        if (answers_ >= enough_for_steady && full && !shared() && answers_ < 0.8 * given && left <= highest_)
             bucket_ = static_cast<std::uint16_t>(highest_ + 1);
         end_window();
         window_ = ms;
         answers_ = 1;
-        lowest_ = highest_ = left;
+        lowest_ = highest_ = remaining_ = left;
+        rose_ = 0;
         return;
     }
     if (answers_ < 60'000) ++answers_;
     lowest_ = std::min(lowest_, left);
     highest_ = std::max(highest_, left);
+    double const rise = std::max(least_rise, rise_of_rate * rate_);
+    if (left >= std::exchange(remaining_, left) + rise) rose_ = 1;
     if (steady_) return;
     int const fall = highest_ - lowest_;
-    if (answers_ >= enough_for_steady && fall <= fall_of_steady * (answers_ - 1)) {
+    // Each of our calls takes one. Without a step, to which no rise points but one to the full bucket that is as small, they all leave
+    // another Remaining; less of them is refill, however fast others empty the bucket.
+    bool const refilled = !rose_ && fall < answers_ - 2 - rise;
+    if (answers_ >= enough_for_steady && (fall <= fall_of_steady * (answers_ - 1) || refilled)) {
         steady_ = 1;
         stepped_ = 0;
+        // It may take a burst now: not one that the bucket does not hold.
+        if (left < full_enough * bucket_) not_before(now + tolerance(p));
     } else if (answers_ >= enough_for_stepped && elapsed >= shortest_stepped_ms && fall >= fall_of_stepped * answers_) {
         // At more than its rate a bucket that is refilled all the time falls as well.
         if (answers_ <= 1.2 * static_cast<double>(rate_) * elapsed / 1000) stepped_ = 1;
@@ -171,12 +218,20 @@ void pacing::end_window() noexcept {
 }
 
 void pacing::adapt_pace(std::uint32_t remaining) noexcept {
+    if (shared()) return keep_reserve(remaining);
     if (!steady_) return;
     // Jira rounds down: a Remaining of 0 is half a request on average, which is much of a small bucket.
     double const low = std::max(low_remaining * bucket_, std::min(low_remaining_calls, 0.6 * bucket_));
     double const left = (static_cast<double>(remaining) + 0.5) / low;
     if (left < 1) slow_down(0.5 + 0.5 * left);
     else speed_up();
+}
+
+void pacing::keep_reserve(std::uint32_t remaining) noexcept {
+    double const over = (static_cast<double>(remaining) + 0.5) / bucket_ - kept_beside_others;
+    double const use = over < 0 ? 1 + over / (kept_beside_others - nothing_beside_others)
+                                : 1 + over / (1 - kept_beside_others) * (most_beside_others - 1);
+    pace_ = static_cast<std::uint8_t>(most_pace_ * std::clamp(use / most_beside_others, least_beside_others, 1.0));
 }
 
 void pacing::slow_down(double pace) noexcept {
@@ -189,9 +244,11 @@ void pacing::speed_up() noexcept {
 
 void pacing::on_overrun() noexcept {
     constexpr int lowest = static_cast<int>(full_pace * lowest_pace);
+    answers_ = 0;
+    bool const explained = shared() && most_pace_ >= doubted_pace;
     pace_ = static_cast<std::uint8_t>(std::max(lowest, pace_ * 3 / 4));
     most_pace_ = static_cast<std::uint8_t>(std::max(lowest, most_pace_ - most_pace_ / 8));
-    answers_ = 0;
+    if (explained) return keep_reserve(0);
     steady_ = 0;  // what was learned of its refill may be why
 }
 
@@ -206,6 +263,7 @@ void pacing::merge(pacing const& other) noexcept {
     answered_ |= other.answered_;
     credit_ = std::min(credit_, other.credit_);
     pace_ = std::min(pace_, other.pace_);
+    others_ = std::max(others_, other.others_);
 }
 
 }  // namespace jirapool

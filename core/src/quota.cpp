@@ -1,5 +1,7 @@
 #include <jirapool/core/quota.hpp>
 
+#include <jirapool/core/account_scope.hpp>
+
 #include <algorithm>
 
 namespace jirapool {
@@ -136,10 +138,10 @@ void quota_scopes::on_answer(rate_headers const& said, steady_time now, wall_tim
     if (over_sites && said.global_quota) over_sites->on_answer(*said.global_quota, now, server);
 }
 
-void quota_scopes::on_permitted() const noexcept {
+void quota_scopes::on_permitted(route_id r, steady_time now, wall_time server) const noexcept {
     if (at_site) at_site->on_permitted();
     if (over_sites) over_sites->on_permitted();
-    if (of_account) of_account->on_permitted();
+    if (of_account) of_account->on_answer(r, now, server);
 }
 
 bool quota_scopes::open(steady_time now) const noexcept {
@@ -147,21 +149,20 @@ bool quota_scopes::open(steady_time now) const noexcept {
            !(of_account && of_account->closed(now));
 }
 
-points_quota* quota_scopes::own(limit_reason r) const noexcept {
+bool quota_scopes::keep(limit_reason r) const noexcept {
     switch (r) {
-    case limit_reason::tenant_quota: return at_site;
+    case limit_reason::global_quota: return over_sites != nullptr;
+    case limit_reason::tenant_quota: return at_site != nullptr;
     case limit_reason::account_cost:
-    case limit_reason::account_calls: return of_account;
-    default: return nullptr;
+    case limit_reason::account_calls: return of_account != nullptr;
+    default: return false;
     }
 }
 
-bool quota_scopes::keep(limit_reason r) const noexcept {
-    return r == limit_reason::global_quota ? over_sites != nullptr : own(r) != nullptr;
-}
-
 bool quota_scopes::close(limit_reason r, steady_time until, steady_time now) const noexcept {
-    return r == limit_reason::global_quota ? over_sites->close(until, now) : own(r)->close(until, now);
+    if (r == limit_reason::global_quota) return over_sites->close(until, now);
+    if (r == limit_reason::tenant_quota) return at_site->close(until, now);
+    return of_account->close(r, until, now);
 }
 
 void quota_scopes::reset() const noexcept {

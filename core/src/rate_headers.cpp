@@ -640,9 +640,13 @@ rate_headers of_account_alone(rate_headers const& h, int status) noexcept {
     rate_headers alone;
     alone.date = h.date;
     if (status != 429) return alone;
-    alone.reason = limit_reason::account_calls;
+    // Of the account's two limits the one that tells nothing of how many calls it may have at a time.
+    alone.reason = limit_reason::account_cost;
     alone.retry_after = h.retry_after;
     alone.reset = h.reset;
+    // Without any word a moment, and not the rest of the hour.
+    bool const tells = (h.retry_after && *h.retry_after > std::chrono::seconds(0)) || h.reset;
+    if (!tells) alone.retry_after = std::chrono::seconds(1);
     return alone;
 }
 

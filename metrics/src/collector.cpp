@@ -154,6 +154,8 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
     out.numbers(row("jirapool_ratelimit_waits_total"), [](stats s, index, index) -> auto& { return s.limit_waits; });
     out.numbers(row("jirapool_ratelimit_near_limit_total"),
                 [](stats s, index, index) -> auto& { return s.near_limit; });
+    out.numbers(row("jirapool_ratelimit_calls_of_others_total"),
+                [](stats s, index, index) -> auto& { return s.calls_of_others; });
     out.numbers(row("jirapool_ratelimit_retry_after_unreadable_total"),
                 [](stats s, index, index) -> auto& { return s.retry_after_unreadable; });
     out.numbers(row("jirapool_ratelimit_past_deadline_total"),

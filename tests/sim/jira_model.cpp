@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 
 namespace jirapool::sim {
@@ -43,6 +44,10 @@ std::string http_date(wall_time t) {
 
 std::chrono::seconds until_next_hour(wall_time wall) {
     return std::chrono::ceil<std::chrono::seconds>(std::chrono::floor<std::chrono::hours>(wall) + 1h - wall);
+}
+
+steady_duration seconds_as_duration(double seconds) {
+    return std::chrono::duration_cast<steady_duration>(std::chrono::duration<double>(seconds));
 }
 
 constexpr char const* burst = "jira-burst-based";
@@ -152,6 +157,7 @@ bool jira_model::of_present_life(std::size_t n, detail::exchange_input const& in
 
 void jira_model::begun(std::string_view host, detail::exchange_input const& in, steady_time now) {
     if (in.host != host) note("a request for one host was written to another's channel");
+    if (auto const n = site_of(host, in); host != auth_host && n < sites_.size()) ++sites_[n].in_flight;
     if (host != auth_host) return;
     auto const n = site_of_token_request(in);
     auto& s = sites_[n];
@@ -167,6 +173,7 @@ void jira_model::begun(std::string_view host, detail::exchange_input const& in, 
 }
 
 void jira_model::ended(std::string_view host, detail::exchange_input const& in) {
+    if (auto const n = site_of(host, in); host != auth_host && n < sites_.size()) --sites_[n].in_flight;
     if (host != auth_host) return;
     auto const n = site_of_token_request(in);
     std::erase_if(sites_[n].refreshing, [&](refresh const& r) { return r.in == &in; });
@@ -318,6 +325,14 @@ bool jira_model::spend_points(quota& q, double limit, char const* name, double c
     return enough;
 }
 
+void jira_model::bucket::fill(model_params const& p, double rate, double size, steady_time now) noexcept {
+    std::chrono::duration<double> since = now - last;
+    if (p.whole_seconds)
+        since = std::chrono::floor<std::chrono::seconds>(now) - std::chrono::floor<std::chrono::seconds>(last);
+    tokens = std::min(size, tokens + rate * since.count());
+    last = now;
+}
+
 jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input const& in, steady_time sent,
                                           steady_time now, wall_time wall) {
     reply r;
@@ -361,12 +376,19 @@ jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input 
 
     double const rate = in.method == method::get ? params_.get_rate : params_.post_rate;
     double const size = params_.bucket > 0 ? params_.bucket : rate;
-    if (b.tokens < 0) b.tokens = size;
-    std::chrono::duration<double> since = now - b.last;
-    if (params_.whole_seconds)
-        since = std::chrono::floor<std::chrono::seconds>(now) - std::chrono::floor<std::chrono::seconds>(b.last);
-    b.tokens = std::min(size, b.tokens + rate * since.count());
-    b.last = now;
+    if (b.tokens < 0) {
+        b.tokens = size;
+        b.next_other = now;
+    }
+    if (params_.others > 0) {
+        for (; b.next_other <= now;
+             b.next_other += seconds_as_duration(-std::log(1 - uniform(random_)) / params_.others)) {
+            b.fill(params_, rate, size, b.next_other);
+            ++(b.tokens < 1 ? others_refused : others_accepted);
+            if (b.tokens >= 1) b.tokens -= 1;
+        }
+    }
+    b.fill(params_, rate, size, now);
     answer.add_header("X-RateLimit-Limit", std::to_string(static_cast<int>(rate)));
 
     auto const refused = [&](char const* reason, steady_time until) {
@@ -379,6 +401,7 @@ jira_model::reply jira_model::answer_call(std::size_t n, detail::exchange_input 
                                    static_cast<closure const*>(&s.tenant), static_cast<closure const*>(&app),
                                    static_cast<closure const*>(&b), static_cast<closure const*>(written)})
         if (c && now < c->until) return refused(c->reason, c->until);
+    if (params_.account_calls > 0 && s.in_flight > params_.account_calls) return refused(account_calls, now + 1s);
     if (b.tokens < 1) {
         answer.add_header("X-RateLimit-Remaining", "0");
         return refused(burst, now + 1s);

@@ -52,6 +52,8 @@ struct model_params {
     double post_rate = 100;
     double bucket = 0;           ///< what a route's bucket holds; 0: a second of its rate
     bool whole_seconds = false;  ///< it is refilled once in each second
+    double others = 0;           ///< calls a second of others that take from each route's bucket, by chance
+    unsigned account_calls = 0;  ///< an account's calls in flight at a time; 0: any number
     bool limit_issues = true;    ///< 20 writes to an issue in 2 s, 100 in 30 s
     double tenant_quota = 0;     ///< points per hour of an app at a site; 0: not enforced
     double global_quota = 0;     ///< … over its sites
@@ -142,6 +144,8 @@ public:
     std::uint64_t token_requests = 0;
     std::uint64_t refreshes = 0;
     std::uint64_t duplicates = 0;
+    std::uint64_t others_accepted = 0;
+    std::uint64_t others_refused = 0;
     std::vector<steady_time> refresh_times;
     std::uint64_t trace = 1469598103934665603ull;  ///< a hash of everything that happened, in its order
     std::uint64_t requests_of(std::size_t site) const { return sites_.at(site).requests; }
@@ -173,6 +177,8 @@ private:
     struct bucket : closure {
         double tokens = -1;
         steady_time last{};
+        steady_time next_other{};
+        void fill(model_params const& p, double rate, double size, steady_time now) noexcept;
     };
     /// An exchange at the token endpoint.
     struct refresh {
@@ -210,6 +216,7 @@ private:
         std::uint64_t tokens_read = 0;
         std::uint64_t requests = 0;
         std::uint64_t refused = 0;
+        unsigned in_flight = 0;
     };
 
     std::string secret_of(std::size_t site, int version) const;

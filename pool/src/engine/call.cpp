@@ -90,7 +90,7 @@ public:
             {
                 // What ends at once needs no coroutine of its own: they are most of what a call costs in here.
                 admit_waiter w(site().limiter, match_, request_.priority(), quotas(), may_wait_for(), *entry_,
-                               context_.clock, context_.executor);
+                               entry_->in_flight, context_.clock, context_.executor);
                 admission word;
                 step = ask_for_permit(w, word);
                 if (step == next::wait) step = co_await wait_for_permit(&w, word);
@@ -215,9 +215,14 @@ private:
         if (word.shadow == admission::kind::wait) stats_.shadow_waits.observe(word.at - now);
         if (word.shadow == admission::kind::refused) stats_.shadow_refusals.add();
         switch (word.what) {
-        case admission::kind::now: permit_ = true; return next::go_on;
+        case admission::kind::now:
+            permit_ = true;
+            entry_->in_flight.fetch_add(1, std::memory_order_relaxed);
+            return next::go_on;
         case admission::kind::wait: return next::wait;
-        case admission::kind::refused: return end_with(limited_past_deadline(word.at - now, word.scope));
+        case admission::kind::refused:
+            return end_with(limited_past_deadline(word.at - now, word.scope,
+                                                  site().limiter.describe(word.scope, w.needs(), now)));
         case admission::kind::full: break;
         }
         stats_.limit_queue_full.add();
@@ -229,14 +234,16 @@ private:
     /// Behind an ask_for_permit that said so.
     asio::awaitable<next> wait_for_permit(admit_waiter* w, admission word) {
         stats_.limit_waits.add();
+        // Before the wait: it says what the call began to wait for.
+        auto note = trace_.explains() ? site().limiter.describe(word.scope, w->needs(), trace_.last()) : std::string();
         site().pump();
         wake why = wake::notified;
         if (!w->permitted) {
             counted const here(stats_.limit_waiting);
             why = co_await w->point.wait(last_useful_permit(), heeds_);
         }
-        trace_.lap(stage::admit, word.scope, static_cast<std::uint32_t>(ahead_));
         permit_ = w->permitted;
+        trace_.lap(stage::admit, {word.scope, static_cast<std::uint32_t>(ahead_), std::move(note)});
         if (!permit_ && w->moved) co_return next::again;
         if (!permit_) {
             site().limiter.remove(*w);
@@ -244,7 +251,9 @@ private:
         }
         auto const step = woken(why, stage::admit);
         if (step == next::end || permit_) co_return step;
-        co_return end_with(limited_past_deadline(word.at - context_.clock.now(), word.scope));
+        auto const now = context_.clock.now();
+        co_return end_with(limited_past_deadline(word.at - now, word.scope,
+                                                 site().limiter.describe(word.scope, w->needs(), now)));
     }
 
     /// A permit, token or channel later than this would be spent on an exchange that ends behind the deadline.
@@ -253,11 +262,11 @@ private:
         return deadline_ - std::min(site().exchange_time.likely(), (deadline_ - trace_.started()) / 4);
     }
 
-    failure limited_past_deadline(steady_duration come_back, limit_scope scope) {
+    failure limited_past_deadline(steady_duration come_back, limit_scope scope, std::string const& note) {
         stats_.limited_past_deadline.add();
-        auto f = fail({errc::limited_past_deadline,
-                       std::string("its turn comes too late at the limit of its ") + to_string(scope)},
-                      stage::admit);
+        auto rule = std::string("its turn comes too late at the limit of its ") + to_string(scope);
+        if (!note.empty()) rule.append(": ").append(note);
+        auto f = fail({errc::limited_past_deadline, std::move(rule)}, stage::admit);
         // A turn that should have come by now says nothing of when it will.
         if (come_back <= steady_duration::zero()) return f;
         return std::move(f).with_retry_after(std::chrono::ceil<std::chrono::milliseconds>(come_back));
@@ -312,7 +321,9 @@ private:
     }
 
     void give_permit_back() noexcept {
-        if (std::exchange(permit_, false)) site().limiter.on_done(match_.route);
+        if (!std::exchange(permit_, false)) return;
+        site().limiter.on_done(match_.route);
+        entry_->in_flight.fetch_sub(1, std::memory_order_relaxed);
     }
 
     // 3. Token

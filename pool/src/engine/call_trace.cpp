@@ -12,12 +12,12 @@ call_trace::call_trace(timers& clock, shard_stats& stats, bool explains)
       started_(clock.now()),
       last_(started_) {}
 
-void call_trace::lap(stage s, limit_scope scope, std::uint32_t ahead) {
+void call_trace::lap(stage s, limit_wait what) {
     auto const now = clock_.now();
     auto const took = now - last_;
     last_ = now;
     last_stage_ = s;
-    spend(s, took, scope, ahead);
+    spend(s, took, std::move(what));
 }
 
 void call_trace::end() noexcept {
@@ -30,14 +30,15 @@ void call_trace::end() noexcept {
     }
 }
 
-void call_trace::spend(stage s, steady_duration d, limit_scope scope, std::uint32_t ahead) {
+void call_trace::spend(stage s, steady_duration d, limit_wait what) {
     spent_[static_cast<std::size_t>(s)] += d;
     if (!explanation_) return;
     explanation::step step;
     step.stage = s;
     step.took = d;
-    step.scope = scope;
-    step.ahead = ahead;
+    step.scope = what.scope;
+    step.ahead = what.ahead;
+    step.note = std::move(what.note);
     explanation_->add(step);
 }
 

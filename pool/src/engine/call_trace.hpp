@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace jirapool::detail {
 
@@ -29,8 +30,17 @@ public:
     /// Of the last exchange.
     steady_time exchange_begun() const noexcept { return exchange_begun_; }
 
-    /// All time since the last lap was spent in this stage. `ahead`: calls that waited for permits before this one.
-    void lap(stage s, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0);
+    bool explains() const noexcept { return explanation_ != nullptr; }
+
+    /// What a call waited for at the limiter.
+    struct limit_wait {
+        limit_scope scope = limit_scope::none;
+        std::uint32_t ahead = 0;  ///< calls that waited for permits before this one
+        std::string note;         ///< explanation::step::note
+    };
+    /// All time since the last lap was spent in this stage.
+    void lap(stage s) { lap(s, {}); }
+    void lap(stage s, limit_wait what);
 
     /// The last lap, before `count`.
     void end() noexcept;
@@ -52,7 +62,8 @@ public:
 
 private:
     void give(result<response>& outcome) noexcept;
-    void spend(stage s, steady_duration d, limit_scope scope = limit_scope::none, std::uint32_t ahead = 0);
+    void spend(stage s, steady_duration d) { spend(s, d, {}); }
+    void spend(stage s, steady_duration d, limit_wait what);
 
     timers& clock_;
     shard_stats& stats_;

@@ -5,9 +5,9 @@
 #include "engine/token_source.hpp"
 #include "exchange/channel.hpp"
 
+#include <jirapool/core/account_scope.hpp>
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_fsm.hpp>
-#include <jirapool/core/quota.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/secret.hpp>
@@ -119,11 +119,19 @@ struct connection_entry {
     std::atomic<std::uint32_t> expires{0};  ///< connection_options::expires_at, in seconds of the wall clock; 0: none
     std::atomic<std::uint32_t> token_expires{0};  ///< of the token that is held, in seconds of the wall clock; 0: none
     shared_fsm health;
+    std::atomic<std::uint32_t> in_flight{
+        0};  ///< its permits in use, also those of calls on a shard that was its home before
     // The home shard's alone: look at `home` first.
     std::uint32_t slot = 0;  ///< in the shard's list of those that have a site
     std::shared_ptr<connection_state> state;
-    std::unique_ptr<token_source> token;          ///< OAuth only; outlives the state, as calls in flight may look at it
-    std::unique_ptr<points_quota> account_limit;  ///< of a credential that has met one
+    std::unique_ptr<token_source> token;  ///< OAuth only; outlives the state, as calls in flight may look at it
+    std::unique_ptr<account_scope> account_limit;  ///< of a credential that has met one
+
+    /// Made when it is asked for. May throw bad_alloc.
+    account_scope& limit_of_account() {
+        if (!account_limit) account_limit = std::make_unique<account_scope>(in_flight);
+        return *account_limit;
+    }
 };
 
 /// Says of which connection it is, unless there is no memory to say so.

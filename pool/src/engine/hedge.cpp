@@ -66,6 +66,7 @@ asio::awaitable<void> hedge::ask() {
     // What asks for another exchange is nothing to end the first one for.
     answered_ = !report_.error.code() && answer_.status() < 500 && answer_.status() != 429 && answer_.status() != 401;
     state_->site->current().limiter.on_done(match_.route);
+    entry_->in_flight.fetch_sub(1, std::memory_order_relaxed);
     // What the call takes over it learns from itself.
     if (!report_.error.code() && !answered_)
         if (auto const home = home_.lock()) home->learn(entry_, *state_, match_, answer_, context_->clock.now());
@@ -79,8 +80,10 @@ bool hedge::permitted() {
     auto const now = context_->clock.now();
     std::shared_ptr<budget_share> over_sites;
     admit_waiter w(limiter, match_, request_.priority(), home->quotas_of(*entry_, *state_, over_sites),
-                   {entry_->channel_to()}, *entry_, context_->clock, context_->executor);
-    return limiter.admit(w, now, now).what == admission::kind::now;
+                   {entry_->channel_to()}, *entry_, entry_->in_flight, context_->clock, context_->executor);
+    if (limiter.admit(w, now, now).what != admission::kind::now) return false;
+    entry_->in_flight.fetch_add(1, std::memory_order_relaxed);
+    return true;
 }
 
 }  // namespace jirapool::detail

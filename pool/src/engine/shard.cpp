@@ -294,7 +294,7 @@ void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers 
     }
     if (e.token && (h.global_quota || h.reason == limit_reason::global_quota)) budgets_.learn(e.token->app());
     bool const of_account = h.reason == limit_reason::account_cost || h.reason == limit_reason::account_calls;
-    if (of_account && !e.account_limit) e.account_limit = std::make_unique<points_quota>();
+    if (of_account) e.limit_of_account();
 }
 
 rate_headers shard::learn(std::shared_ptr<connection_entry> const& e, connection_state& s, route_match m,
@@ -338,6 +338,7 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
     auto const server = taken.date ? *taken.date : context_->clock.wall();
     auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now, server,
                                                context_->random);
+    stats_->calls_of_others.add(lesson.others);
     if (lesson.pause != limit_reason::none) {
         if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
         else site.on_believed_pause(now);

@@ -196,8 +196,7 @@ void site_directory::pause_account(connection_entry& e, site_limiter const& l, p
     auto until = std::max(l.paused_until(now), l.issues_paused_until(now));
     if (q != nullptr && q->closed(now)) until = std::max(until, q->earliest(now));
     if (until == steady_time::min()) return;
-    if (!e.account_limit) e.account_limit = std::make_unique<points_quota>();
-    e.account_limit->close(until, now);
+    e.limit_of_account().close(limit_reason::none, until, now);
 }
 
 void site_directory::remember(std::string_view host, std::string const& cloud) noexcept {

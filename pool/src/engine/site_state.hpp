@@ -12,6 +12,7 @@
 #include <jirapool/pool/params.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <forward_list>
@@ -29,12 +30,14 @@ class origin_pool;
 /// A call at the limiter.
 struct admit_waiter : limiter_waiter {
     admit_waiter(site_limiter& l, route_match m, jirapool::priority p, quota_scopes q, held_set waits_for,
-                 connection_entry const& e, timers& t, asio::any_io_executor const& ex)
-        : limiter_waiter(m, p, q, waits_for), limiter(l), entry(e), point(t, ex) {}
+                 connection_entry const& e, std::atomic<std::uint32_t>& permits_in_use, timers& t,
+                 asio::any_io_executor const& ex)
+        : limiter_waiter(m, p, q, waits_for), limiter(l), entry(e), in_flight(permits_in_use), point(t, ex) {}
     // Also when the coroutine is destroyed in the middle of its wait.
     ~admit_waiter() { limiter.remove(*this); }
     site_limiter& limiter;
     connection_entry const& entry;
+    std::atomic<std::uint32_t>& in_flight;  ///< the entry's
     wait_point point;
     bool permitted = false;
     bool moved = false;  ///< its site is another object now: it is to wait there
@@ -59,6 +62,7 @@ public:
         try {
             while (auto* const w = static_cast<admit_waiter*>(limiter.release(now))) {
                 w->permitted = true;
+                w->in_flight.fetch_add(1, std::memory_order_relaxed);
                 w->point.notify();
             }
             context_->clock.set(*this, limiter.next_release(now));

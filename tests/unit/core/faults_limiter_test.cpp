@@ -1,9 +1,11 @@
 #include "support/catch.hpp"
 
+#include <jirapool/core/account_scope.hpp>
 #include <jirapool/core/limiter.hpp>
 #include <jirapool/core/shared_quota.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <deque>
 #include <memory>
@@ -394,7 +396,8 @@ TEST_CASE("faults: A5 a route is found whatever of its path is escaped that need
 TEST_CASE("faults: A6 what limits an account pauses that account at the site, and its route when nobody keeps it") {
     for (auto const reason : {limit_reason::account_cost, limit_reason::account_calls}) {
         fixture f;
-        points_quota account;
+        std::atomic<std::uint32_t> in_flight{0};
+        account_scope account(in_flight);
         f.quotas.of_account = &account;
         auto const lesson = f.limited(get_issue, reason, t0, 89s);
         CHECK(lesson.pause == reason);
@@ -419,20 +422,23 @@ TEST_CASE("faults: A6 what limits an account pauses that account at the site, an
 TEST_CASE(
     "faults: A6 a cost budget that names no time lasts until the hour ends, too many calls at once for a moment") {
     fixture f;
-    points_quota account;
+    std::atomic<std::uint32_t> in_flight{0};
+    account_scope account(in_flight);
     f.quotas.of_account = &account;
     auto const cost = f.limited(get_issue, limit_reason::account_cost, t0).until;
     CHECK(cost >= t0 + 1h);  // the test's wall clock stands at the top of an hour
     CHECK(cost <= t0 + 1h + 2s);
     fixture g;
-    points_quota other;
+    account_scope other(in_flight);
     g.quotas.of_account = &other;
     CHECK(g.limited(get_issue, limit_reason::account_calls, t0).until <= t0 + 2s);
 }
 
 TEST_CASE("faults: A6 another product's reason closes no quota, no issue and no site") {
     fixture f;
-    points_quota at_site, account;
+    points_quota at_site;
+    std::atomic<std::uint32_t> in_flight{0};
+    account_scope account(in_flight);
     budget_share over_sites(std::make_shared<shared_quota>());
     f.quotas = {&at_site, &over_sites, &account};
     auto const lesson = f.limited(get_issue, limit_reason::other_product, t0, 60s);
@@ -472,7 +478,9 @@ TEST_CASE("faults: F3 whatever Retry-After says, a scope is tried once an hour, 
     for (auto const reason : {limit_reason::burst, limit_reason::unknown, limit_reason::none,
                               limit_reason::tenant_quota, limit_reason::global_quota, limit_reason::account_cost}) {
         fixture f;
-        points_quota at_site, account;
+        points_quota at_site;
+        std::atomic<std::uint32_t> in_flight{0};
+        account_scope account(in_flight);
         budget_share over_sites(std::make_shared<shared_quota>());
         f.quotas = {&at_site, &over_sites, &account};
         f.limited(get_issue, reason, t0, 24h);
@@ -492,7 +500,8 @@ TEST_CASE("faults: F3 whatever Retry-After says, a scope is tried once an hour, 
 
         // One that succeeds opens it.
         fixture g;
-        points_quota a, c;
+        points_quota a;
+        account_scope c(in_flight);
         budget_share b(std::make_shared<shared_quota>());
         g.quotas = {&a, &b, &c};
         g.limited(get_issue, reason, t0, 24h);
@@ -689,8 +698,10 @@ TEST_CASE(
     said.reason = limit_reason::tenant_quota;
     said.retry_after = 3600s;
     auto const limited = of_account_alone(said, 429);
-    CHECK(limited.reason == limit_reason::account_calls);
+    CHECK(limited.reason == limit_reason::account_cost);
     CHECK(limited.retry_after == 3600s);
+    said.retry_after = std::nullopt;
+    CHECK(of_account_alone(said, 429).retry_after == 1s);
     CHECK_FALSE(limited.limit);
     CHECK_FALSE(limited.remaining);
     CHECK_FALSE(limited.near_limit);

@@ -1,9 +1,11 @@
 #include "support/catch.hpp"
 
+#include <jirapool/core/account_scope.hpp>
 #include <jirapool/core/limiter.hpp>
 #include <jirapool/core/shared_quota.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <deque>
 #include <memory>
@@ -195,7 +197,11 @@ TEST_CASE("limiter: a permit is void once its scope is paused, and only then") {
     budget_share over_sites(std::make_shared<shared_quota>());
     over_sites.close(t0 + 100s, t0);
     CHECK_FALSE(f.limiter.open(get_myself, {nullptr, &over_sites}, t0 + 99s));
-    CHECK(f.limiter.open(get_myself, {&quota, &over_sites, &quota}, t0 + 100s));
+    std::atomic<std::uint32_t> in_flight{0};
+    account_scope account(in_flight);
+    account.close(limit_reason::account_cost, t0 + 100s, t0);
+    CHECK_FALSE(f.limiter.open(get_myself, {nullptr, nullptr, &account}, t0 + 99s));
+    CHECK(f.limiter.open(get_myself, {&quota, &over_sites, &account}, t0 + 100s));
 }
 
 TEST_CASE("limiter: a missing reason, an unknown one, and a quota of no known app pause the whole site") {

@@ -72,6 +72,7 @@ std::vector<route_to_series> const routes = {
      R"(jirapool_ratelimit_pauses_total{reason="global_quota"})"},
     {[](s& x) { x.limit_waits.add(); }, R"(jirapool_ratelimit_waits_total)"},
     {[](s& x) { x.near_limit.add(); }, R"(jirapool_ratelimit_near_limit_total)"},
+    {[](s& x) { x.calls_of_others.add(); }, R"(jirapool_ratelimit_calls_of_others_total)"},
     {[](s& x) { x.retry_after_unreadable.add(); }, R"(jirapool_ratelimit_retry_after_unreadable_total)"},
     {[](s& x) { x.limited_past_deadline.add(); }, R"(jirapool_ratelimit_past_deadline_total)"},
     {[](s& x) { x.shadow_refusals.add(); }, R"(jirapool_ratelimit_shadow_refusals_total)"},

@@ -261,12 +261,30 @@ TEST_CASE("mock admin: one site's limits are lowered and put back, and what is n
     CHECK_FALSE(has(back, "RateLimit-Policy"));
 }
 
+TEST_CASE("mock admin: others take from one site's buckets, those in use and those to come, until told otherwise") {
+    app a(small());
+    connection_info const& c = *a.world().find("personal-0001");
+    auto const level = [&](char const* target, std::string_view remaining) {
+        return has(ask("GET", host_of(a, c), target).basic(c).of(a).headers,
+                   "X-RateLimit-Remaining: " + std::string(remaining) + "\r\n");
+    };
+    CHECK(level("/rest/api/3/myself", "99"));
+    CHECK(outcome(order(a, "POST /limits?site=site-0001.atlassian.net&foreign_load=1")) == "done");
+    CHECK(a.site(0).own_limits().foreign_load == 1.0);
+    CHECK(level("/rest/api/3/myself", "98"));
+    CHECK(level("/rest/api/3/myself", "97"));
+    CHECK(outcome(order(a, "POST /limits?site=site-0001.atlassian.net&foreign_load=2")) ==
+          "400 foreign_load: must be a number from 0 to 1\n");
+    CHECK(outcome(order(a, "DELETE /limits?site=site-0001.atlassian.net")) == "done");
+    CHECK_FALSE(a.site(0).own_limits().foreign_load);
+}
+
 TEST_CASE("mock admin: limits that are none change nothing and are named") {
     app a(small());
     auto const wrong = [&](std::string const& query) { return outcome(order(a, "POST /limits?" + query)); };
     std::string const site = "site=site-0001.atlassian.net";
     CHECK(wrong("burst_scale=1") == "400 site: must be told\n");
-    CHECK(wrong(site) == "400 burst_scale: must be told, or quota_points\n");
+    CHECK(wrong(site) == "400 burst_scale: must be told, or quota_points, or foreign_load\n");
     CHECK(wrong(site + "&burst_scale=0") == "400 site_limits::burst_scale must be above 0, at most 1000\n");
     CHECK(wrong(site + "&burst_scale=nan") == "400 burst_scale: must be a number from 0 to 1000\n");
     CHECK(wrong(site + "&quota_points=1.5") == "400 quota_points: must be a whole number from 0 to 1000000000000\n");

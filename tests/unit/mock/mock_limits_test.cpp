@@ -44,6 +44,22 @@ TEST_CASE("mock buckets: it never holds more than its capacity") {
     CHECK(admitted == 5);
 }
 
+TEST_CASE("mock buckets: others take their part of the refill, and what is left is what one client may use") {
+    bucket b;
+    b.share(0.5, t0);  // before the first use: nothing
+    b.open(100, 100, t0);
+    b.share(0.6, t0);
+    int admitted = 0;
+    for (int i = 0; i < 10'000; ++i) admitted += b.take(t0 + i * 1ms).admitted;
+    CHECK(admitted >= 100 + 40 * 10 - 2);
+    CHECK(admitted <= 100 + 40 * 10);
+    auto const left = b.take(t0 + 11s).remaining;
+    CHECK(left >= 39);
+    CHECK(left <= 40);
+    b.share(0, t0 + 11s);
+    CHECK(b.take(t0 + 11s + 500ms).remaining == left + 49);
+}
+
 TEST_CASE("mock buckets: a clock read a little earlier by another thread does no harm") {
     bucket b;
     b.open(10, 2, t0);

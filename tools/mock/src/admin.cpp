@@ -185,17 +185,19 @@ void replace_secret(change const& c) {
 }
 
 void change_limits(change const& c) {
-    admin_fields fields(c.query, {"site", "burst_scale", "quota_points"});
+    admin_fields fields(c.query, {"site", "burst_scale", "quota_points", "foreign_load"});
     auto const site = fields.site("site", c.a.world());
     auto const scale = fields.number("burst_scale", 1000);
     auto const points = fields.whole("quota_points", 0, 1'000'000'000'000);
     if (!site) fields.refuse("site", "must be told");
-    if (!scale && !points) fields.refuse("burst_scale", "must be told, or quota_points");
+    auto const foreign = fields.number("foreign_load", 1);
+    if (!scale && !points && !foreign) fields.refuse("burst_scale", "must be told, or quota_points, or foreign_load");
     if (!fields.problem().empty()) return c.refuse(fields.problem());
     // What is not named stays.
     site_limits l = c.a.site(*site).own_limits();
     if (scale) l.burst_scale = scale;
     if (points) l.quota_points = points;
+    if (foreign) l.foreign_load = foreign;
     if (char const* const problem = why_invalid(l)) return c.refuse(problem);
     c.a.jira().set_limits(*site, l, c.now);
     c.done();

@@ -57,6 +57,12 @@ void bucket::change(std::uint32_t rate, std::uint32_t capacity, steady_time now)
     level_ = std::min<double>(level_, capacity);
 }
 
+void bucket::share(double foreign, steady_time now) noexcept {
+    if (rate_ == 0) return;
+    fill(now);
+    foreign_ = foreign;
+}
+
 double bucket::permitted() const noexcept {
     if (!is_touched()) return 0;
     double const seconds_passed = std::chrono::duration<double>(last_ - std::max(first_, changed_)).count();
@@ -71,7 +77,7 @@ void bucket::reset_counts() noexcept {
 void bucket::fill(steady_time now) noexcept {
     if (now <= filled_) return;
     double const seconds_passed = std::chrono::duration<double>(now - filled_).count();
-    level_ = std::min<double>(capacity_, level_ + seconds_passed * rate_);
+    level_ = std::min<double>(capacity_, level_ + seconds_passed * rate_ * (1 - foreign_));
     filled_ = now;
 }
 
@@ -91,6 +97,7 @@ bucket::verdict bucket::take(steady_time now) noexcept {
     } else {
         ++refused_;
     }
+    // As Jira would say, which does not foresee what others take.
     double const missing = level_ >= one ? 0 : (1 - level_) / rate_;
     return verdict{admitted, static_cast<std::uint32_t>(std::max(0.0, level_ + 2e-9 * rate_)),
                    nanoseconds{static_cast<std::int64_t>(std::ceil(missing * 1e9))}};
@@ -131,7 +138,9 @@ seconds hourly_quota::until_next_hour(wall_time now) noexcept {
 }
 
 limit_table::limit_table(params const& p, site_limits const& own) noexcept
-    : issue_writes(p.limit_issue_writes), quota(own.quota_points.value_or(p.quota_points)) {
+    : foreign(own.foreign_load.value_or(p.foreign_load)),
+      issue_writes(p.limit_issue_writes),
+      quota(own.quota_points.value_or(p.quota_points)) {
     double const scale = own.burst_scale.value_or(p.burst_scale);
     for (std::size_t i = 0; i < limited_route_count; ++i) {
         rate[i] = at_least_one(documented_rate(p, static_cast<route>(i)) * scale);

@@ -26,6 +26,8 @@ public:
     void open(std::uint32_t rate, std::uint32_t capacity, steady_time now) noexcept;
     /// Other figures from now on; what is above the new capacity is lost. Before the first use it does nothing.
     void change(std::uint32_t rate, std::uint32_t capacity, steady_time now) noexcept;
+    /// What part of the refill others take from now on, evenly. Before the first use it does nothing.
+    void share(double foreign, steady_time now) noexcept;
     /// `now` may lie a little before an earlier one: threads read the clock before they get the lock.
     verdict take(steady_time now) noexcept;
 
@@ -35,7 +37,7 @@ public:
     std::uint64_t refused() const noexcept { return refused_; }
     /// From the first to the last request; a change counts as one.
     std::chrono::nanoseconds span() const noexcept { return last_ - first_; }
-    /// What the rate gave during the span, whatever the bucket held.
+    /// What the rate gave during the span, whatever the bucket held and others took.
     double permitted() const noexcept;
     /// The level stays.
     void reset_counts() noexcept;
@@ -44,6 +46,7 @@ private:
     void fill(steady_time now) noexcept;
 
     double level_ = 0;
+    double foreign_ = 0;
     std::uint32_t rate_ = 0;
     std::uint32_t capacity_ = 0;
     steady_time filled_;
@@ -94,6 +97,7 @@ struct limit_table {
 
     std::array<std::uint32_t, limited_route_count> rate{};
     std::array<std::uint32_t, limited_route_count> capacity{};
+    double foreign = 0;
     bool issue_writes = true;
     std::uint64_t quota = 0;
 };

@@ -64,6 +64,7 @@ void add_options(CLI::App& cli, options& o) {
     add(limits, "--burst-delete", p.burst_delete, "DELETE");
     add(limits, "--burst-scale", p.burst_scale, "Multiplies the burst figures; the result is rounded, at least 1");
     add(limits, "--burst-capacity", p.burst_capacity, "What a full bucket holds, in seconds of refill");
+    add(limits, "--foreign-load", p.foreign_load, "What part of each bucket's refill other programs take, 0 to 1");
     cli.add_flag("--limit-issue-writes,!--no-limit-issue-writes", p.limit_issue_writes,
                  "20 writes in 2 s and 100 in 30 s for each issue (on by default)")
         ->group(limits);

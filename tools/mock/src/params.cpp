@@ -31,6 +31,7 @@ char const* why_invalid(faults const& f) noexcept {
 
 char const* why_invalid(site_limits const& l) noexcept {
     if (l.burst_scale && !is_scale(*l.burst_scale)) return "site_limits::burst_scale must be above 0, at most 1000";
+    if (l.foreign_load && !is_fraction(*l.foreign_load)) return "site_limits::foreign_load must be 0 to 1";
     return nullptr;
 }
 
@@ -58,6 +59,7 @@ char const* why_invalid(params const& p) noexcept {
     if (!(p.burst_capacity > 0 && p.burst_capacity <= 3600)) {
         return "params::burst_capacity must be above 0, at most 3600 s";
     }
+    if (!is_fraction(p.foreign_load)) return "params::foreign_load must be 0 to 1";
     if (p.idle_timeout <= milliseconds{0} || p.idle_timeout > std::chrono::hours{24}) {
         return "params::idle_timeout must be above 0, at most a day";
     }

@@ -36,7 +36,9 @@ admission site_state::admit(limit_table const& common, route r, std::uint32_t wr
         return result;
     }
     bucket& b = (*buckets_)[index];
+    bool const is_new = b.rate() == 0;
     b.open(limits.rate[index], limits.capacity[index], now.steady);
+    if (is_new) b.share(limits.foreign, now.steady);
     bucket::verdict const burst = b.take(now.steady);
     result.limit = b.rate();
     result.quota_remaining = quota_.remaining(limits.quota);
@@ -51,13 +53,14 @@ admission site_state::admit(limit_table const& common, route r, std::uint32_t wr
 }
 
 void site_state::set_limits(site_limits own, limit_table const& table, instant now) {
-    bool const is_own = own.burst_scale || own.quota_points;
+    bool const is_own = own.burst_scale || own.quota_points || own.foreign_load;
     auto next = is_own ? std::make_unique<own_limit_table const>(own_limit_table{own, table}) : nullptr;
     std::lock_guard const lock(mutex_);
     limits_ = std::move(next);
     if (!buckets_) return;
     for (std::size_t i = 0; i < limited_route_count; ++i) {
         (*buckets_)[i].change(table.rate[i], table.capacity[i], now.steady);
+        (*buckets_)[i].share(table.foreign, now.steady);
     }
 }
 

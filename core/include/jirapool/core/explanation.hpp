@@ -26,6 +26,8 @@ public:
         limit_scope scope = limit_scope::none;
         /// In stage::admit, the number of the site's calls that waited before it came.
         std::uint32_t ahead = 0;
+        /// In stage::admit, what more there is to say of that scope: "others take 41 % of its rate". Nothing, mostly.
+        std::string note;
         /// The exchange that it was part of, or led to: 1 is the first.
         std::uint32_t exchange = 1;
     };

@@ -4,6 +4,7 @@
 
 #include <jirapool/core/labels.hpp>
 #include <jirapool/core/limit_turn.hpp>
+#include <jirapool/core/neighbours.hpp>
 #include <jirapool/core/pacing.hpp>
 #include <jirapool/core/pause.hpp>
 #include <jirapool/core/quota.hpp>
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -78,8 +80,15 @@ public:
     /// So many permits wait for what this call would wait for that it gets none.
     bool held_back(limit_params const& p, held_set w) const noexcept;
     void take(limit_params const& p, steady_time now) noexcept;
-    /// What it says of the rate, whatever else it says.
-    void on_answer(limit_params const& p, limit_answer const& a) noexcept;
+    /// What it says of the rate, whatever else it says. True: its Remaining is of the route's bucket.
+    bool on_answer(limit_params const& p, limit_answer const& a) noexcept;
+    bool busy() const noexcept { return pacing_.busy(); }
+    neighbour_estimate::bucket bucket() const noexcept { return pacing_.bucket(); }
+    /// What part of the rate others take, 0 to 1.
+    void make_way(double share) noexcept { pacing_.make_way(share); }
+    double others() const noexcept { return pacing_.others(); }
+    /// The bucket is full with so much left, and smaller than it was seen to be.
+    void shrink(std::uint32_t remaining) noexcept { pacing_.shrink(remaining); }
     /// It closes nothing.
     void on_permitted(limit_params const& p, steady_time now) noexcept;
     bool open(steady_time now) const noexcept { return !pause_.holds(now); }
@@ -107,9 +116,9 @@ public:
 
 private:
     [[no_unique_address]] pacing pacing_;
-    bool unwell_ = false;  // the pause is a 503's
     route_id id_;
     [[no_unique_address]] jirapool::pause pause_;
+    bool unwell_ = false;  // it is a 503's
     std::array<std::uint16_t, held_for_count> held_{};
 };
 static_assert(sizeof(route_scope) <= 48);  // each site has one for each route that it is called by
@@ -170,6 +179,7 @@ public:
         limit_scope scope = limit_scope::none;    ///< what is paused
         bool begins = false;                      ///< it is the first of a row: a probe that is refused prolongs it
         bool near_limit = false;
+        std::uint32_t others = 0;  ///< calls of others that used the route since it was told last
     };
     /// May throw bad_alloc.
     lesson on_answer(route_match m, quota_scopes q, limit_answer const& a, random_engine& random);
@@ -186,6 +196,10 @@ public:
     issue_scopes const& issues() const noexcept { return issues_; }
     /// Between two calls of the route. May throw bad_alloc.
     steady_duration interval(route_id r);
+    /// What part of the route's rate others take, 0 to 1.
+    double others(route_id r) const noexcept;
+    /// What there is to say to people of a scope that a call waits for; may be empty. May throw bad_alloc.
+    std::string describe(limit_scope s, limit_needs const& n, steady_time now) const;
 
     std::size_t paused(steady_time now) const noexcept;
     /// When the last pause of the site and its routes ends; steady_time::min() when none is left.
@@ -204,10 +218,18 @@ private:
     lesson on_429(route_match m, quota_scopes q, limit_answer const& a, random_engine& random);
     /// @return see route_scope::on_overload.
     bool on_overload(route_scope& ill, steady_time until, steady_time now) noexcept;
+    std::uint32_t look_at_neighbours(route_scope& s, limit_answer const& a);
+
+    /// Of a route that is busy enough to tell.
+    struct shared_route {
+        route_id route;
+        neighbour_estimate others;
+    };
 
     limit_params const* params_;
     std::vector<route_scope> routes_;
     issue_scopes issues_;
+    std::unique_ptr<std::vector<shared_route>> shared_;  // most sites' routes are quiet
     [[no_unique_address]] jirapool::pause site_;
     std::uint16_t bulk_in_flight_ = 0;
 };

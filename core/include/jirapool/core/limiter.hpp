@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace jirapool {
@@ -85,6 +86,14 @@ public:
     /// Those that wait, in no order: for whoever must end some of them.
     std::vector<limiter_waiter*> waiting_calls() const;
     std::size_t waiting() const noexcept { return queue_ ? queue_->size() : 0; }
+
+    /// What there is to say to people of a scope that a call waits for: who else uses it, or what used it up. May be empty; may throw
+    /// bad_alloc.
+    std::string describe(limit_scope s, limit_needs const& n, steady_time now) const {
+        return scopes_.describe(s, n, now);
+    }
+    /// What part of the route's rate others take, 0 to 1: other accounts, apps and programs.
+    double others(route_id r) const noexcept { return scopes_.others(r); }
 
     /// Scopes paused at `now`, by counting: for snapshots, not for the hot path.
     std::size_t paused_scopes(steady_time now) const noexcept { return scopes_.paused(now); }

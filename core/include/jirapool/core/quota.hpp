@@ -6,6 +6,7 @@
 #include <jirapool/core/limit_turn.hpp>
 #include <jirapool/core/pause.hpp>
 #include <jirapool/core/rate_headers.hpp>
+#include <jirapool/core/route.hpp>
 #include <jirapool/core/time.hpp>
 
 #include <cstddef>
@@ -69,18 +70,21 @@ private:
     pause pause_;                            // its time: when one call may go though it is not the end
 };
 
+class account_scope;
+
 /// The budgets that one connection's calls count against.
 struct quota_scopes {
-    points_quota* at_site = nullptr;     ///< its app at its site
-    budget_share* over_sites = nullptr;  ///< its app at all its sites
-    points_quota* of_account = nullptr;  ///< its account at its site: limits that an app's other accounts do not share
+    points_quota* at_site = nullptr;      ///< its app at its site
+    budget_share* over_sites = nullptr;   ///< its app at all its sites
+    account_scope* of_account = nullptr;  ///< its account at its site: limits that an app's other accounts do not share
 
     void delay(limit_turn& t, steady_time now) const noexcept;
     /// The same for a call that has so many before it.
     void delay_behind(limit_turn& t, std::size_t ahead, steady_time now) const noexcept;
     void take(steady_time now) const noexcept;
     void on_answer(rate_headers const& said, steady_time now, wall_time server) const noexcept;
-    void on_permitted() const noexcept;
+    /// An answer that is no 429.
+    void on_permitted(route_id r, steady_time now, wall_time server) const noexcept;
     bool open(steady_time now) const noexcept;
     /// One of these is the budget that a 429 with this reason names.
     bool keep(limit_reason r) const noexcept;
@@ -90,9 +94,6 @@ struct quota_scopes {
     void reset() const noexcept;
 
     bool operator==(quota_scopes const&) const = default;
-
-private:
-    points_quota* own(limit_reason r) const noexcept;
 };
 
 }  // namespace jirapool

@@ -156,6 +156,7 @@ struct shard_stats {
     by<counter, limit_reason_count> pauses;
     counter limit_waits;  ///< calls that waited for a permit
     counter near_limit;
+    counter calls_of_others;  ///< estimated: what other programs took of the buckets that calls of ours were let in by
     counter retry_after_unreadable;  ///< answers whose Retry-After nobody can read: taken for a minute
     gauge limit_waiting;
     counter limit_queue_full;

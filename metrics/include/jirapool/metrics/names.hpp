@@ -119,6 +119,8 @@ inline constexpr std::array all_series{
            "Waits of calls for a permit of the limiter."},
     series{"jirapool_ratelimit_near_limit_total", series_type::counter, "answers", {},
            "Answers in which Jira warned that a limit is near."},
+    series{"jirapool_ratelimit_calls_of_others_total", series_type::counter, "calls", {},
+           "An estimate of the calls by other programs that used the same burst limits as ours, while ours told of them."},
     series{"jirapool_ratelimit_retry_after_unreadable_total", series_type::counter, "answers", {},
            "Answers whose Retry-After cannot be read, which is taken for a minute."},
     series{"jirapool_ratelimit_past_deadline_total", series_type::counter, "calls", {},

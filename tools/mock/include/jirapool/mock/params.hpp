@@ -32,6 +32,8 @@ struct site_limits {
     std::optional<double> burst_scale;
     /// In place of params::quota_points, 0 being no quota. nullopt: as params say.
     std::optional<std::uint64_t> quota_points;
+    /// In place of params::foreign_load. nullopt: as params say. 0 to 1.
+    std::optional<double> foreign_load;
 };
 
 struct params {
@@ -81,6 +83,8 @@ struct params {
     double burst_scale = 1;
     /// How much a full bucket holds, in seconds of refill; at least one request. > 0.
     double burst_capacity = 1;
+    /// What part of each bucket's refill other programs take, evenly, as if the site was theirs too. 0 to 1.
+    double foreign_load = 0;
     /// Writes to one issue: 20 in 2 s and 100 in 30 s.
     bool limit_issue_writes = true;
     /// Points per hour and site; 0: no quota.
