@@ -442,15 +442,24 @@ def walls(m):
 
 def lives(m):
     """Connections that live: what an answer means, accounts and neighbours, a registry that changes, webhooks, secrets that stay secret."""
-    installed("build", "test")
-    m.build("release", "core_tests", "pool_tests", "sim_tests", "wire_tests", "jirapool", "jirapool-load", "jirapool-mock",
-            options=["TESTS", "TOOLS"])
-    for tests, groups in {"core": ("answer*", "connection fsm*", "registry*"), "pool": ("webhook*",), "sim": ("health*", "sim: bytes*"),
-                          "wire": ("health*", "webhook*", "registry*", "event webhook*")}.items():
+    installed("build", "test", "bench")
+    m.build("release", "core_tests", "pool_tests", "sim_tests", "wire_tests", "limiter_bench", "jirapool", "jirapool-load", "jirapool-mock",
+            options=["TESTS", "TOOLS", "BENCH"])
+    parts = {
+        "core": ("answer*", "connection_fsm*", "limits*", "account*", "neighbours*", "registry*", "outage*", "delivery_queue*"),
+        "pool": ("webhook*",),
+        "sim": ("health*", "sim: an account*", "sim: what others take*", "events*", "sim: bytes*"),
+        "wire": ("health*", "limits*", "registry*", "webhook*", "event_webhook*", "canary*"),
+    }
+    for tests, groups in parts.items():
         for group in groups:
-            name = f"{tests}_{re.split('[ *:]', group)[0]}_status"
-            m.run([f"build/release/tests/{tests}_tests", group], status=name)
+            name = group.removeprefix("sim: ").removesuffix("*").replace(" ", "_")
+            m.run([f"build/release/tests/{tests}_tests", group], status=f"{tests}_{name}_status")
             m.show()
+    m.run(["tests/tools/canary_test.py", "build/release"], status="tools_canary_status")
+    benched = m.run(["build/release/bench/limiter_bench", "--benchmark_filter=book_", "--benchmark_min_time=0.2"], status="bench_status")
+    for name, nanoseconds in re.findall(r"^book_(\w+) +([\d.]+) ns", benched, re.MULTILINE):
+        m.put(f"book_{name}_us", float(nanoseconds) / 1000)
 
 
 def main():
