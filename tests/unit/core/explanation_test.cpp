@@ -52,6 +52,14 @@ TEST_CASE("explanation: steps add up, and know the exchange they led to or were 
             make_error_code(errc::channel_lost).message() + ", token 4, used channel");
 }
 
+TEST_CASE("explanation: what more there is to say of a limit stands behind it") {
+    explanation e;
+    auto waited = step(stage::admit, 1s, limit_scope::route, 17);
+    waited.note = "others take 41 % of its rate";
+    e.add(waited);
+    CHECK(e.describe() == "1.000 s: admit 1.000 s (route, 17 ahead: others take 41 % of its rate)");
+}
+
 TEST_CASE("explanation: a failure and a response carry it") {
     auto const e = std::make_shared<explanation>();
     CHECK(failure(errc::timeout).explanation() == nullptr);
