@@ -273,3 +273,23 @@ TEST_CASE("neighbours: a bucket that others empty is seen to be refilled, and gi
     // It falls by 73 a second and is refilled by 100, and ours are 91.
     CHECK(std::abs(limiter.others(get_myself.route) - 0.82) <= 0.05);
 }
+
+TEST_CASE("neighbours: a smaller bucket that is full is nobody's load") {
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    rate_headers h;
+    h.limit = 50;
+    auto now = t0;
+    auto const answers = [&](std::uint32_t remaining, int count) {
+        h.remaining = remaining;
+        for (int i = 0; i < count; ++i) {
+            now += 40ms;
+            limiter.on_answer(get_myself, {}, 200, h, now, w0, random);
+        }
+    };
+    answers(99, 125);
+    now += 40s;
+    answers(39, 1'000);
+    CHECK(limiter.others(get_myself.route) <= 0.03);
+}
