@@ -12,12 +12,23 @@ call_trace::call_trace(timers& clock, shard_stats& stats, bool explains)
       started_(clock.now()),
       last_(started_) {}
 
-void call_trace::lap(stage s, limit_wait what) {
+steady_duration call_trace::end_lap(stage s) noexcept {
     auto const now = clock_.now();
     auto const took = now - last_;
     last_ = now;
     last_stage_ = s;
-    spend(s, took, std::move(what));
+    spent_[static_cast<std::size_t>(s)] += took;
+    return took;
+}
+
+void call_trace::lap(stage s) {
+    auto const took = end_lap(s);
+    if (explanation_) explain_step(s, took, {});
+}
+
+void call_trace::lap(stage s, limit_wait what) {
+    auto const took = end_lap(s);
+    if (explanation_) explain_step(s, took, std::move(what));
 }
 
 void call_trace::end() noexcept {
@@ -30,9 +41,12 @@ void call_trace::end() noexcept {
     }
 }
 
-void call_trace::spend(stage s, steady_duration d, limit_wait what) {
+void call_trace::spend(stage s, steady_duration d) {
     spent_[static_cast<std::size_t>(s)] += d;
-    if (!explanation_) return;
+    if (explanation_) explain_step(s, d, {});
+}
+
+void call_trace::explain_step(stage s, steady_duration d, limit_wait what) {
     explanation::step step;
     step.stage = s;
     step.took = d;

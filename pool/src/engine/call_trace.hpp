@@ -39,7 +39,7 @@ public:
         std::string note;         ///< explanation::step::note
     };
     /// All time since the last lap was spent in this stage.
-    void lap(stage s) { lap(s, {}); }
+    void lap(stage s);
     void lap(stage s, limit_wait what);
 
     /// The last lap, before `count`.
@@ -62,8 +62,9 @@ public:
 
 private:
     void give(result<response>& outcome) noexcept;
-    void spend(stage s, steady_duration d) { spend(s, d, {}); }
-    void spend(stage s, steady_duration d, limit_wait what);
+    steady_duration end_lap(stage s) noexcept;
+    void spend(stage s, steady_duration d);
+    void explain_step(stage s, steady_duration d, limit_wait what);
 
     timers& clock_;
     shard_stats& stats_;

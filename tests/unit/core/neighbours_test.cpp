@@ -245,3 +245,51 @@ TEST_CASE("neighbours: who waits for a route is told what others take of it") {
     limiter_waiter other(classify_route(method::get, "/rest/api/3/field"), priority::interactive);
     CHECK(limiter.describe(limit_scope::route, other.needs(), now).empty());
 }
+
+TEST_CASE("neighbours: a bucket that others empty is seen to be refilled, and gives no burst on that") {
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    auto const go = [&](steady_time now) {
+        limiter_waiter w(get_myself, priority::interactive);
+        bool const goes = limiter.admit(w, now, now + 1h).what == admission::kind::now;
+        limiter.remove(w);
+        return goes;
+    };
+    rate_headers h;
+    h.limit = 100;
+    auto now = t0;
+    // Each call of ours finds the bucket lower by four fifths of one: others take nearly all of the refill.
+    int most_at_once = 0;
+    for (int i = 0; i < 60; ++i) {
+        now += 11ms;
+        int at_once = 0;
+        while (at_once < 40 && go(now)) ++at_once;
+        if (i > 5) most_at_once = std::max(most_at_once, at_once);
+        h.remaining = static_cast<std::uint32_t>(99 - i * 4 / 5);
+        limiter.on_answer(get_myself, {}, 200, h, now, w0, random);
+    }
+    CHECK(most_at_once <= 2);
+    // It falls by 73 a second and is refilled by 100, and ours are 91.
+    CHECK(std::abs(limiter.others(get_myself.route) - 0.82) <= 0.05);
+}
+
+TEST_CASE("neighbours: a smaller bucket that is full is nobody's load") {
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    rate_headers h;
+    h.limit = 50;
+    auto now = t0;
+    auto const answers = [&](std::uint32_t remaining, int count) {
+        h.remaining = remaining;
+        for (int i = 0; i < count; ++i) {
+            now += 40ms;
+            limiter.on_answer(get_myself, {}, 200, h, now, w0, random);
+        }
+    };
+    answers(99, 125);
+    now += 40s;
+    answers(39, 1'000);
+    CHECK(limiter.others(get_myself.route) <= 0.03);
+}
