@@ -67,7 +67,13 @@ registry_ledger::plan registry_ledger::compare(std::vector<read_file_of_connecti
         else p.steps.push_back({registry_step::kind::remove, id, e.file, std::nullopt});
     }
     // Removals come first: a site's share of anything is free before another one comes for it.
-    std::stable_sort(p.steps.begin(), p.steps.end(), [](auto const& a, auto const& b) { return a.what < b.what; });
+    std::vector<registry_step> ordered;
+    ordered.reserve(p.steps.size());
+    for (auto const what : {registry_step::kind::remove, registry_step::kind::move, registry_step::kind::replace,
+                            registry_step::kind::add})
+        for (auto& s : p.steps)
+            if (s.what == what) ordered.push_back(std::move(s));
+    p.steps = std::move(ordered);
     return p;
 }
 

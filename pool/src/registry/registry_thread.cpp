@@ -133,6 +133,15 @@ fs::path absolute(std::string const& path) {
     return ec ? fs::path(path) : a;
 }
 
+/// As for on_event, what the function throws is ignored.
+void call_safely(std::function<void(reload_report const&)> const& f, reload_report const& r) noexcept {
+    try {
+        f(r);
+    } catch (...) {
+        return;
+    }
+}
+
 failure unreadable(int error) {
     return {errc::unreadable_file, "must be readable: " + std::generic_category().message(error)};
 }
@@ -374,11 +383,7 @@ void registry_thread::tell(std::shared_ptr<reload_report const> report) {
         if (stopped_ || !params_.on_reload) return;
         telling_ = true;
     }
-    try {
-        params_.on_reload(*report);
-    } catch (...) {
-        // As for on_event, it is the program's own.
-    }
+    call_safely(params_.on_reload, *report);
     std::lock_guard const lock(mutex_);
     telling_ = false;
     changed_.notify_all();

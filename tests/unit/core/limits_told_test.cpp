@@ -2,12 +2,15 @@
 #include "support/catch.hpp"
 #include "support/limited_answers.hpp"
 
+#include <jirapool/core/account_scope.hpp>
 #include <jirapool/core/limiter.hpp>
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/shared_quota.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -48,7 +51,9 @@ struct world {
     limit_params params;
     random_engine random{7};
     site_limiter limiter{params}, far{params};
-    points_quota at_site, account, neighbours_quota, neighbours_account, far_quota, far_account;
+    std::atomic<std::uint32_t> in_flight{0};
+    points_quota at_site, neighbours_quota, far_quota;
+    account_scope account{in_flight}, neighbours_account{in_flight}, far_account{in_flight};
     std::shared_ptr<shared_quota> const all_sites = std::make_shared<shared_quota>();
     budget_share over_sites{all_sites}, neighbours_over_sites{std::make_shared<shared_quota>()};
 };
