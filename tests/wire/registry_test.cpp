@@ -365,7 +365,7 @@ TEST_CASE("registry: what else happens in a directory neither counts nor cuts th
         (void)eventually([] { return false; }, 10ms);
         std::ofstream(d.at("connections.json"), std::ios::app) << text.substr(20);
     }
-    auto const r = told.await([](auto const& one) { return one.added == 1 || !one.problems.empty(); });
+    auto const r = told.await([](auto const& one) { return one.unchanged == 1 || !one.problems.empty(); });
     over = true;
     noise.join();
     REQUIRE(r);
@@ -629,7 +629,7 @@ TEST_CASE("registry: what the program added itself is not the watch's") {
     // In its place the program has its own: it is neither replaced nor removed.
     CHECK(jira.remove(all[0].id));
     auto const own = jira.add(f.config(all[0].id)).value();
-    say("a third");
+    say("third");
     CHECK(told.await([](auto const& r) {
         return r.problems.size() == 1 && r.problems[0].why.code() == errc::duplicate_id;
     }));
