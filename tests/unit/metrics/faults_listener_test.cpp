@@ -221,7 +221,7 @@ TEST_CASE("faults: D12 an IPv6 address is listened on, or the system's words say
 }
 
 TEST_CASE("faults: G6 the README's share of failed calls counts every outcome that is one") {
-    std::ifstream in(std::filesystem::path(__FILE__).parent_path() / "../../../metrics/README.md");
+    std::ifstream in(std::filesystem::path(JIRAPOOL_METRICS_README));
     std::string const text{std::istreambuf_iterator<char>(in), {}};
     auto const at = text.find("sum(rate(jirapool_calls_total{outcome=~\"");
     REQUIRE(at != text.npos);

@@ -83,7 +83,7 @@ TEST_CASE("names: every label value has a text of its own") {
 }
 
 TEST_CASE("names: the README has this table") {
-    auto const readme = std::filesystem::path(__FILE__).parent_path() / "../../../metrics/README.md";
+    auto const readme = std::filesystem::path(JIRAPOOL_METRICS_README);
     auto const text = read_file(readme);
     INFO("in " << readme);
     REQUIRE_FALSE(text.empty());
