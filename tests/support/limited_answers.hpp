@@ -173,7 +173,7 @@ inline std::vector<std::pair<std::string, std::string>> headers_of(limited_answe
     using namespace std::chrono;
     auto const written = [](char const* format, int year, unsigned month, unsigned day, long hour, long minute,
                             long second) {
-        char text[32];
+        char text[128];
         std::snprintf(text, sizeof text, format, year, month, day, hour, minute, second);
         return std::string(text);
     };
@@ -194,7 +194,7 @@ inline std::vector<std::pair<std::string, std::string>> headers_of(limited_answe
             constexpr char const* day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
             constexpr char const* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-            char text[40];
+            char text[128];
             std::snprintf(text, sizeof text, "%s, %02u %s %04d %02ld:%02ld:%02ld GMT",
                           day_names[weekday(date).c_encoding()], d, months[m - 1], y, h, min, s);
             return std::string(text);
