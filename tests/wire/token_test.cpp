@@ -103,11 +103,11 @@ TEST_CASE("tokens: while the endpoint fails, calls go on with the token they hav
     auto faults = f.jira.get_faults();
     faults.token_error_rate = 1;
     f.jira.set_faults(faults);
-    REQUIRE(eventually([&] { return f.jira.snapshot().token_exchanges >= 2; }));
+    REQUIRE(eventually([&] { return f.jira.snapshot().token_exchanges >= 2; }, 30s));
     CHECK(call(c, request::get("/rest/api/3/myself"))->status() == 200);
     faults.token_error_rate = 0;
     f.jira.set_faults(faults);
-    REQUIRE(eventually([&] { return f.jira.snapshot().refreshes == 2; }));
+    REQUIRE(eventually([&] { return f.jira.snapshot().refreshes == 2; }, 30s));
     CHECK(call(c, request::get("/rest/api/3/myself"))->status() == 200);
     CHECK(f.jira.snapshot().unauthorized == 0);
 }
