@@ -16,11 +16,12 @@ namespace jirapool::detail {
 
 /// What may change.
 struct watched_place {
+    // In the order in which they get what inotify has left.
     enum class kind : std::uint8_t {
         name,   ///< what has this name in this directory: it is made, written, renamed, taken away
         json,   ///< all `*.json` files of this directory
-        file,   ///< the file of this path itself, under whatever names it is written
         above,  ///< as `name`, of a directory on the way to what matters
+        file,   ///< the file of this path itself, under whatever names it is written
     };
     kind what;
     std::string path;  ///< the directory's, or the file's

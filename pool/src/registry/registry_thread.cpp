@@ -250,15 +250,15 @@ std::vector<read_file_of_connections> registry_thread::read(std::vector<std::str
             if (is_special(f)) all.push_back({f, special_file()});
             else all.push_back({f, load_connections(f, source)});
         }
-        auto const e = engine_.lock();
-        if (missing.empty() || !e || stopped()) break;
+        std::shared_ptr<shard> first;
+        if (auto const e = engine_.lock()) first = e->shards()->shards.front();
+        if (missing.empty() || !first || stopped()) break;
         auto const round = std::make_shared<secret_round>(params_.provider, missing);
         {
             std::lock_guard const lock(mutex_);
             round_ = round;
             if (stopped_) break;
         }
-        auto const first = e->shards()->shards.front();
         for (auto& [name, s] : round->ask(first, params_.provider_parallel, params_.provider_timeout))
             given.insert_or_assign(name, std::move(s));
         // Those that were not given are not asked for again.
@@ -340,7 +340,7 @@ bool registry_thread::carry_out(engine& e, registry_step& s, reload_report& repo
     };
     if (s.what == registry_step::kind::replace) {
         auto const held = added_.find(s.id);
-        if (held != added_.end() && e.replace(s.config->clone(), &held->second)) {
+        if (held != added_.end() && e.replace(s.config->clone(), &*held->second)) {
             ledger_.book(std::move(*s.config), s.file);
             return true;
         }
@@ -350,18 +350,24 @@ bool registry_thread::carry_out(engine& e, registry_step& s, reload_report& repo
     }
     if (s.what != registry_step::kind::add) remove(e, s.id);
     if (s.what == registry_step::kind::remove) return true;
-    auto added = s.config->clone();
-    ledger_.book(std::move(*s.config), s.file);
+    // All that needs memory comes first: a connection that is added is known to be the watch's.
+    auto config = s.config->clone();
+    auto const held = added_.try_emplace(s.id).first;
+    auto const forget = [&] {
+        added_.erase(held);
+        ledger_.forget(s.id);
+    };
     try {
-        auto done = e.add(std::move(added));
+        ledger_.book(std::move(*s.config), s.file);
+        auto done = e.add(std::move(config));
         if (done) {
-            added_.insert_or_assign(s.id, std::move(*done));
+            held->second = std::move(*done);
             return true;
         }
-        ledger_.forget(s.id);
+        forget();
         return failed(std::move(done).error());
     } catch (...) {
-        ledger_.forget(s.id);
+        forget();
         throw;
     }
 }
@@ -369,7 +375,7 @@ bool registry_thread::carry_out(engine& e, registry_step& s, reload_report& repo
 void registry_thread::remove(engine& e, std::string const& id) {
     auto const held = added_.find(id);
     if (held != added_.end()) {
-        e.remove(id, &held->second);
+        e.remove(id, &*held->second);
         added_.erase(held);
     }
     ledger_.forget(id);

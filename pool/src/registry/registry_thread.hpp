@@ -56,8 +56,8 @@ private:
     // The thread's alone.
     registry_ledger ledger_;
     std::set<std::string> secret_files_;
-    std::map<std::string, connection, std::less<>>
-        added_;  // what the watch added: the program may have another under its id
+    // What the watch added: the program may have another under its id. Without a value: of an id that is being added.
+    std::map<std::string, std::optional<connection>, std::less<>> added_;
     bool client_stopped_ = false;
     bool provider_failed_ = false;
 
