@@ -167,7 +167,7 @@ TEST_CASE("native_histogram: each classic bucket has its latest exemplar") {
 
 TEST_CASE("exemplar_slot: ids of every length up to 64 are kept whole, whatever was there before") {
     exemplar_slot slot;
-    for (std::size_t size : {64, 1, 63, 8, 7, 9, 16, 32, 33}) {
+    for (std::size_t const size : {64U, 1U, 63U, 8U, 7U, 9U, 16U, 32U, 33U}) {
         std::string id;
         for (std::size_t i = 0; i < size; ++i) id += static_cast<char>('a' + i % 26);
         slot.set(1ms, id, wall);
