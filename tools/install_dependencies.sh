@@ -2,6 +2,7 @@
 # Installs what jirapool needs on Debian 12 or 13, by package name: tools/install_dependencies.sh [GROUP...]
 #   build      the compiler and the libraries: what the library and its tools are made with   (build and test are the default)
 #   test       what the tests use besides
+#   watch      Prometheus, for tools/demo.sh --watch
 #   lint       clang 19: clang++, clang-tidy, clang-format
 #   bench      Google Benchmark, valgrind
 #   coverage   gcovr
@@ -11,8 +12,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 programs=$root/build/programs
 
-# Debian 12 has promtool only inside the prometheus package, which would start a server on this machine: it is taken out of
-# there into build/programs, where the tests look first.
+# The prometheus package would start a server on this machine, and Debian 12 has promtool only inside it: the programs are taken out
+# of there into build/programs, where the tests look first.
 promtool_from=promtool
 release=
 # shellcheck disable=SC1091
@@ -31,13 +32,15 @@ case $release in
 esac
 
 packages=()
-promtool=
+programs_wanted=()
 add() {
     local package
     for package in "$@"; do
         [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
     done
 }
+# A program that the prometheus package has.
+add_program() { [[ " ${programs_wanted[*]-} " == *" $1 "* ]] || programs_wanted+=("$1"); }
 [ $# -gt 0 ] || set -- build test
 for group in "$@"; do
     case $group in
@@ -47,14 +50,19 @@ for group in "$@"; do
                 prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libcli11-dev libfmt-dev
             ;;
         test)
-            add catch2 curl openssl python3 git libprotobuf-dev protobuf-compiler
-            if [ "$promtool_from" = promtool ]; then add promtool; else promtool=yes; fi
+            add catch2 curl openssl python3 python3-yaml git libprotobuf-dev protobuf-compiler chromium
+            if [ "$promtool_from" = promtool ]; then add promtool; else add_program promtool; fi
+            add_program prometheus
+            ;;
+        watch)
+            add python3
+            add_program prometheus
             ;;
         lint) add clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev python3 git ;;
         bench) add libbenchmark-dev valgrind ;;
         coverage) add gcovr ;;
         *)
-            echo "install_dependencies: no group '$group' (there are build, test, lint, bench, coverage)" >&2
+            echo "install_dependencies: no group '$group' (there are build, test, watch, lint, bench, coverage)" >&2
             exit 2
             ;;
     esac
@@ -66,13 +74,16 @@ missing=()
 for package in "${packages[@]}"; do
     grep -qxF -- "$package" <<<"$have" || missing+=("$package")
 done
-if [ -x "$programs/promtool" ] || command -v promtool >/dev/null; then promtool=; fi
-if [ ${#missing[@]} = 0 ] && [ -z "$promtool" ]; then exit 0; fi
+programs_missing=()
+for program in "${programs_wanted[@]}"; do
+    [ -x "$programs/$program" ] || command -v "$program" >/dev/null || programs_missing+=("$program")
+done
+if [ ${#missing[@]} = 0 ] && [ ${#programs_missing[@]} = 0 ]; then exit 0; fi
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
-        echo "install_dependencies: needs root or sudo, to install: ${missing[*]-} ${promtool:+promtool}" >&2
+        echo "install_dependencies: needs root or sudo, to install: ${missing[*]-} ${programs_missing[*]-}" >&2
         exit 1
     fi
     as_root=(sudo)
@@ -100,12 +111,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     # --no-remove: rather stop than take away, say, another Boost that somebody uses.
     apt install -y --no-install-recommends --no-remove "${missing[@]}"
 fi
-if [ -n "$promtool" ]; then
-    echo "install_dependencies: taking promtool out of the $promtool_from package"
+if [ ${#programs_missing[@]} -gt 0 ]; then
+    echo "install_dependencies: taking ${programs_missing[*]} out of the prometheus package"
     mkdir "$scratch/package"
     cd "$scratch/package"
-    quietly apt-get -o Acquire::Retries=3 download "$promtool_from"
-    dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$scratch" ./usr/bin/promtool
+    quietly apt-get -o Acquire::Retries=3 download prometheus
     mkdir -p "$programs"
-    install -m 755 "$scratch/usr/bin/promtool" "$programs/promtool"
+    for program in "${programs_missing[@]}"; do
+        dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$scratch" "./usr/bin/$program"
+        install -m 755 "$scratch/usr/bin/$program" "$programs/$program"
+    done
 fi
