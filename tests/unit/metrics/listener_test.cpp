@@ -61,6 +61,20 @@ TEST_CASE("listener: it serves the numbers of the moment at /metrics on a port o
     CHECK(get(l->port(), "/etc/passwd").starts_with("HTTP/1.1 404 "));
 }
 
+TEST_CASE("listener: pages are served beside the metrics") {
+    auto const l = listener::open("127.0.0.1:0",
+                                  {metrics::metrics_page(std::make_shared<collector>(collector::shards{})),
+                                   {"/sites",
+                                    [](metrics::page_request const& r) {
+                                        return metrics::page_answer{.status = 200,
+                                                                    .content_type = "application/json",
+                                                                    .body = std::string(*r.parameter("state"))};
+                                    }}})
+                       .value();
+    CHECK(get(l->port(), "/metrics").find("jirapool_calls_in_flight 0") != std::string::npos);
+    CHECK(get(l->port(), "/sites?state=paused").ends_with("\r\n\r\npaused"));
+}
+
 TEST_CASE("listener: an address without a host is all of the machine, reached by loopback") {
     auto const l = listener::open(":0", std::make_shared<collector>(collector::shards{})).value();
     CHECK(l->url() == "http://127.0.0.1:" + std::to_string(l->port()) + "/metrics");
@@ -93,7 +107,7 @@ TEST_CASE("listener: an address of another machine, of a wrong form, or nothing 
     REQUIRE(wrong.has_error());
     CHECK(wrong.error().describe().starts_with("address: must be IPv4:PORT"));
 
-    auto const nothing = listener::open("127.0.0.1:0", nullptr);
+    auto const nothing = listener::open("127.0.0.1:0", std::shared_ptr<collector>());
     REQUIRE(nothing.has_error());
     CHECK(nothing.error().field() == "what");
 }

@@ -172,3 +172,25 @@ TEST_CASE("overview_pages: the parameters of a query, and what is wrong with the
     for (auto const* const value : {"", "-1", "x"})
         CHECK(read_list_query({{"offset", value}}).error().field() == "offset");
 }
+
+TEST_CASE("overview_pages: a page answers with JSON, or with what is wrong with the query") {
+    auto const o = std::make_shared<told_overview>(some_connections());
+    auto const connections = metrics::connections_page(o);
+    auto const sites = metrics::sites_page(o);
+    CHECK(connections.path == "/connections");
+    CHECK(sites.path == "/sites");
+    metrics::page_request r;
+    r.parameters = {{"limit", "1"}};
+    auto const good = connections.answer(r);
+    CHECK(good.status == 200);
+    CHECK(good.content_type == "application/json");
+    CHECK(names(good.body, "connections", "id") == std::vector<std::string>{"d"});
+    CHECK(sites.answer(r).status == 200);
+    r.parameters = {{"limit", "none"}};
+    CHECK(connections.answer(r).status == 400);
+    CHECK(sites.answer(r).body == "limit: must be a number from 1 to 1000\n");
+    r.parameters = {{"state", "<b>"}};
+    auto const wrong = sites.answer(r);
+    CHECK(wrong.status == 400);
+    CHECK(wrong.content_type.starts_with("text/plain"));
+}
