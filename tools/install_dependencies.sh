@@ -50,7 +50,7 @@ for group in "$@"; do
                 prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libcli11-dev libfmt-dev
             ;;
         test)
-            add catch2 curl openssl python3 python3-yaml git chromium
+            add catch2 curl openssl python3 python3-yaml git libprotobuf-dev protobuf-compiler chromium
             if [ "$promtool_from" = promtool ]; then add promtool; else add_program promtool; fi
             add_program prometheus
             ;;

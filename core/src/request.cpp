@@ -1,5 +1,7 @@
 #include <jirapool/core/request.hpp>
 
+#include <jirapool/core/trace_context.hpp>
+
 #include "utf8.hpp"
 
 #include <algorithm>
@@ -212,14 +214,41 @@ char const* why_invalid_value(std::string_view value) noexcept {
     return nullptr;
 }
 
+constexpr auto traceparent = "traceparent"sv;
+constexpr auto tracestate = "tracestate"sv;
+
+/// Called only where one of the two is there: hardly any call is traced.
+char const* why_invalid_trace(request const& r) noexcept {
+    std::size_t parents = 0;
+    std::size_t states = 0;
+    for (auto const& [name, value] : r.headers()) {
+        bool const parent = same_name(traceparent, name);
+        bool const state = same_name(tracestate, name);
+        parents += parent ? 1 : 0;
+        states += state ? 1 : 0;
+        char const* const rule = parent  ? why_invalid_traceparent(value)
+                                 : state ? why_invalid_tracestate(value)
+                                         : nullptr;
+        if (rule != nullptr) return rule;
+    }
+    if (parents > 1) return "header traceparent must be given once";
+    if (states > 1) return "header tracestate must be given once";
+    if (parents == 0) return "header tracestate must not be given without traceparent";
+    return nullptr;
+}
+
 char const* why_invalid_headers(request const& r) noexcept {
+    bool traced = false;
     for (auto const& [name, value] : r.headers()) {
         if (char const* rule = why_invalid_name(name)) return rule;
         if (char const* rule = why_invalid_value(value)) return rule;
         if (!r.content_type().empty() && same_name("content-type"sv, name)) {
             return "header Content-Type must not be given twice: the body has one";
         }
+        traced = traced || same_name(traceparent, name) || same_name(tracestate, name);
     }
+    if (traced)
+        if (char const* rule = why_invalid_trace(r)) return rule;
     return why_invalid_value(r.content_type());
 }
 
@@ -237,6 +266,11 @@ std::string_view to_string(method m) noexcept {
     case method::delete_: return "DELETE";
     }
     return "unknown";
+}
+
+void request::set_header(std::string_view lower_case, std::string value) {
+    std::erase_if(headers_, [&](auto const& h) { return same_name(lower_case, h.first); });
+    if (!value.empty()) headers_.emplace_back(lower_case, std::move(value));
 }
 
 char const* why_invalid(request const& r, errc& code) noexcept {

@@ -4,12 +4,14 @@
 #include <prometheus/client_metric.h>
 #include <prometheus/metric_type.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace jirapool::metrics {
@@ -36,6 +38,26 @@ MetricType type_of(series_type t) noexcept {
     return MetricType::Untyped;
 }
 
+/// A trace id is what an answer's header said; OpenMetrics' and protobuf's labels must be UTF-8.
+bool is_printable(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+void add(histogram_metric& m, histogram const& h) {
+    for (std::size_t i = 0; i < m.counts.classic.size(); ++i) m.counts.classic[i] += h.bucket(i);
+    m.counts.sum_seconds += h.sum_seconds();
+}
+
+void add(histogram_metric& m, native_histogram const& h) {
+    m.has_native = true;
+    h.add_to(m.counts);
+    for (std::size_t i = 0; i < m.exemplars.size(); ++i) {
+        auto& kept = m.exemplars[i];
+        auto latest = h.latest(i);
+        if (latest && is_printable(latest->trace_id) && (!kept || kept->at < latest->at)) kept = std::move(latest);
+    }
+}
+
 /// Builds one scrape from the shards' counters.
 class scrape {
 public:
@@ -44,67 +66,63 @@ public:
     /// `read(shard, i, j)` gives the counter or gauge of the i-th value of the first label and the j-th of the second.
     template <class Read>
     void numbers(series const& s, Read const& read) {
-        each_metric(s, [&](ClientMetric& m, std::size_t i, std::size_t j) {
+        auto& to = begin_family(s).numbers;
+        each_metric(s, [&](std::vector<label_value> labels, std::size_t i, std::size_t j) {
             decltype(read(*shards_.front(), i, j).value()) sum = 0;
             for (auto const& shard : shards_)
                 if (shard) sum += read(*shard, i, j).value();
-            auto const number = static_cast<double>(sum);
-            if (s.type == series_type::counter) m.counter.value = number;
-            else m.gauge.value = number;
+            to.push_back({std::move(labels), static_cast<double>(sum)});
         });
     }
 
     void constant_one(series const& s) {
-        each_metric(s, [](ClientMetric& m, std::size_t, std::size_t) { m.gauge.value = 1; });
+        auto& to = begin_family(s).numbers;
+        each_metric(s, [&](std::vector<label_value> labels, std::size_t, std::size_t) {
+            to.push_back({std::move(labels), 1});
+        });
     }
 
     /// As `numbers`, `read` gives a histogram.
     template <class Read>
     void durations(series const& s, Read const& read) {
-        each_metric(s, [&](ClientMetric& m, std::size_t i, std::size_t j) {
-            auto& h = m.histogram;
-            h.bucket.reserve(histogram::bounds.size() + 1);
-            for (std::size_t b = 0; b <= histogram::bounds.size(); ++b) {
-                for (auto const& shard : shards_)
-                    if (shard) h.sample_count += read(*shard, i, j).bucket(b);
-                bool const last = b == histogram::bounds.size();
-                ClientMetric::Bucket bucket;
-                bucket.upper_bound = last ? std::numeric_limits<double>::infinity() : histogram::bounds[b];
-                // The count is the buckets' own sum, never a counter beside them: a scrape during an observation would
-                // show a +Inf bucket that differs from the count.
-                bucket.cumulative_count = h.sample_count;
-                h.bucket.push_back(bucket);
-            }
+        auto& to = begin_family(s).histograms;
+        to.reserve(s.metric_count());
+        each_metric(s, [&](std::vector<label_value> labels, std::size_t i, std::size_t j) {
+            auto& m = to.emplace_back();
+            m.labels = std::move(labels);
+            m.has_native = std::is_same_v<decltype(read(*shards_.front(), i, j)), native_histogram const&>;
             for (auto const& shard : shards_)
-                if (shard) h.sample_sum += read(*shard, i, j).sum_seconds();
+                if (shard) add(m, read(*shard, i, j));
         });
     }
 
-    std::vector<MetricFamily> take() && { return std::move(families_); }
+    std::vector<family> take() && { return std::move(families_); }
 
 private:
+    family& begin_family(series const& s) {
+        auto& f = families_.emplace_back();
+        f.name = s.name;
+        f.help = s.help;
+        f.unit = s.unit;
+        f.type = s.type;
+        return f;
+    }
+
     template <class Fill>
     void each_metric(series const& s, Fill const& fill) {
-        MetricFamily family;
-        family.name = s.name;
-        family.help = s.help;
-        family.type = type_of(s.type);
-        family.metric.reserve(s.metric_count());
         auto const& [first, second] = s.labels;
         for (std::size_t i = 0; i < first.count; ++i) {
             for (std::size_t j = 0; j < second.count; ++j) {
-                ClientMetric m;
-                if (first.value) m.label.push_back({std::string(first.name), first.value(i)});
-                if (second.value) m.label.push_back({std::string(second.name), second.value(j)});
-                fill(m, i, j);
-                family.metric.push_back(std::move(m));
+                std::vector<label_value> labels;
+                if (first.value) labels.push_back({first.name, first.value(i)});
+                if (second.value) labels.push_back({second.name, second.value(j)});
+                fill(std::move(labels), i, j);
             }
         }
-        families_.push_back(std::move(family));
     }
 
     collector::shards const& shards_;
-    std::vector<MetricFamily> families_;
+    std::vector<family> families_;
 };
 
 gauge const& channels_in(shard_stats const& s, channel_state state) noexcept {
@@ -120,7 +138,7 @@ gauge const& channels_in(shard_stats const& s, channel_state state) noexcept {
 using stats = shard_stats const&;
 using index = std::size_t;
 
-std::vector<MetricFamily> collect(collector::shards const& shards) {
+std::vector<family> collect(collector::shards const& shards) {
     scrape out(shards);
     out.constant_one(row("jirapool_build_info"));
 
@@ -204,6 +222,41 @@ std::vector<MetricFamily> collect(collector::shards const& shards) {
     return std::move(out).take();
 }
 
+ClientMetric to_prometheus(std::vector<label_value> const& labels) {
+    ClientMetric m;
+    for (auto const& l : labels) m.label.push_back({std::string(l.name), l.value});
+    return m;
+}
+
+MetricFamily to_prometheus(family const& f) {
+    MetricFamily out;
+    out.name = f.name;
+    out.help = f.help;
+    out.type = type_of(f.type);
+    out.metric.reserve(f.numbers.size() + f.histograms.size());
+    for (auto const& n : f.numbers) {
+        auto& m = out.metric.emplace_back(to_prometheus(n.labels));
+        if (f.type == series_type::counter) m.counter.value = n.value;
+        else m.gauge.value = n.value;
+    }
+    for (auto const& h : f.histograms) {
+        auto& m = out.metric.emplace_back(to_prometheus(h.labels));
+        m.histogram.bucket.reserve(h.counts.classic.size());
+        for (std::size_t i = 0; i < h.counts.classic.size(); ++i) {
+            m.histogram.sample_count += h.counts.classic[i];
+            ClientMetric::Bucket bucket;
+            bucket.upper_bound = i < histogram::bounds.size() ? histogram::bounds[i]
+                                                              : std::numeric_limits<double>::infinity();
+            // The count is the buckets' own sum, never a counter beside them: a scrape during an observation would
+            // show a +Inf bucket that differs from the count.
+            bucket.cumulative_count = m.histogram.sample_count;
+            m.histogram.bucket.push_back(bucket);
+        }
+        m.histogram.sample_sum = h.counts.sum_seconds;
+    }
+    return out;
+}
+
 }  // namespace
 
 collector::collector(shards s) : source_([kept = std::move(s)] { return kept; }) {}
@@ -212,9 +265,13 @@ collector::collector(std::function<shards()> source) : source_(std::move(source)
     if (!source_) throw std::invalid_argument("collector: the source of shards must not be empty");
 }
 
+std::vector<family> collector::families() const { return collect(source_()); }
+
 std::vector<MetricFamily> collector::Collect() const {
     try {
-        return collect(source_());
+        std::vector<MetricFamily> all;
+        for (auto const& f : families()) all.push_back(to_prometheus(f));
+        return all;
     } catch (...) {
         // civetweb's C code calls us: nothing may pass through it.
         return {};

@@ -87,6 +87,20 @@ public:
         return std::move(*this);
     }
 
+    /// Makes the call part of a trace of the caller's: sent as `traceparent` with each of its exchanges
+    /// (https://www.w3.org/TR/trace-context/), unless a listener gives them their own (span_listener). Empty: without one. One that
+    /// why_invalid_traceparent (core/trace_context.hpp) refuses ends the call with invalid_header.
+    request traceparent(std::string value) && {
+        set_header("traceparent", std::move(value));
+        return std::move(*this);
+    }
+    /// Sends on what `tracestate` came with that traceparent. Empty: none. One without a traceparent ends the call with invalid_header,
+    /// as does one that why_invalid_tracestate refuses.
+    request tracestate(std::string value) && {
+        set_header("tracestate", std::move(value));
+        return std::move(*this);
+    }
+
     /// Has the response or failure say where the time went (core/explanation.hpp), which costs two or three allocations.
     request explain(bool yes = true) && {
         explain_ = yes;
@@ -105,6 +119,8 @@ public:
     call_purpose purpose() const noexcept { return purpose_; }
 
 private:
+    void set_header(std::string_view lower_case, std::string value);
+
     std::string target_;
     std::vector<std::pair<std::string, std::string>> headers_;
     std::string body_;
@@ -121,7 +137,7 @@ private:
     (no `.` or `..` segment in any encoding, no encoded slash or backslash in the path, no `//`, no absolute form, no
     control character, space, `#` or any other character that RFC 3986 does not allow, only UTF-8 behind the percent signs of its
     path) and is at most 8,000 bytes, headers hold no control character, are not the library's own, override no method and do not
-    repeat the body's Content-Type, GET and HEAD have no body.
+    repeat the body's Content-Type, traceparent and tracestate stand once and are as W3C's Trace Context says, GET and HEAD have no body.
 
     @return nullptr when fit to send, else the broken rule (a literal) and through `code` the errc. */
 char const* why_invalid(request const& r, errc& code) noexcept;

@@ -2,74 +2,18 @@
 
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
+#include <jirapool/core/counter.hpp>
 #include <jirapool/core/error.hpp>
+#include <jirapool/core/histogram.hpp>
 #include <jirapool/core/labels.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/time.hpp>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace jirapool {
-
-/** A number with one writer (its shard) and any readers. A plain load and store: no read-modify-write on a call's path,
-    so an increment costs 2 ns, and a scrape needs no lock and no visit to the shard. */
-class counter {
-public:
-    /// Adds to it. For its writer only.
-    void add(std::uint64_t n = 1) noexcept {
-        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    }
-    /// The number as it is now.
-    std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-private:
-    std::atomic<std::uint64_t> value_{0};
-};
-
-/// A number like a counter that goes up and down.
-class gauge {
-public:
-    /// Adds to it, also less than 0. For its writer only.
-    void add(std::int64_t n) noexcept {
-        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    }
-    /// Sets it. For its writer only.
-    void set(std::int64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
-    /// The number as it is now.
-    std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-private:
-    std::atomic<std::int64_t> value_{0};
-};
-
-/// Durations, counted by upper bound, the last bucket without one.
-class histogram {
-public:
-    /// The buckets' upper bounds.
-    static constexpr std::array<double, 14> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                                      0.25,  0.5,    1,     2.5,  5,     10,   30};  // seconds
-
-    /// Counts one. For its writer only.
-    void observe(steady_duration d) noexcept {
-        double const seconds = std::chrono::duration<double>(d).count();
-        std::size_t i = 0;
-        while (i < bounds.size() && seconds > bounds[i]) ++i;
-        buckets_[i].add();
-        nanoseconds_.add(static_cast<std::uint64_t>(std::max<steady_duration::rep>(0, d.count())));
-    }
-    /// The durations counted in bucket i, up to bounds.size(), and in no other.
-    std::uint64_t bucket(std::size_t i) const noexcept { return buckets_[i].value(); }
-    /// The sum of all.
-    double sum_seconds() const noexcept { return static_cast<double>(nanoseconds_.value()) * 1e-9; }
-
-private:
-    std::array<counter, bounds.size() + 1> buckets_;
-    counter nanoseconds_;
-};
 
 /// How a call ended, as a metric's label: the answer's class, or the kind of error.
 enum class outcome : std::uint8_t {
@@ -138,9 +82,9 @@ struct shard_stats {
 
     // Calls: counted once, when they end.
     by<by<counter, outcome_count>, connection_kind_count> calls;
-    histogram call_duration;
-    by<histogram, stage_count> stage_duration;  ///< only stages in which the call spent time
-    by<counter, stage_count> timeouts;          ///< calls that ended with errc::timeout, by where they were
+    native_histogram call_duration;
+    by<native_histogram, stage_count> stage_duration;  ///< only stages in which the call spent time
+    by<counter, stage_count> timeouts;                 ///< calls that ended with errc::timeout, by where they were
     gauge calls_in_flight;
     by<counter, outcome_count>
         checks;  ///< those whose request was request::check, and that are in none of the above but the gauge

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/stats.hpp>
+#include <jirapool/metrics/family.hpp>
 
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
@@ -35,6 +36,13 @@ public:
     /** Gives each of `all_series` once, with each of its label values, also while they are 0.
         It never throws. It is empty when memory ran out or the source threw: an absent number says more than a wrong 0. */
     std::vector<prometheus::MetricFamily> Collect() const override;
+
+    /** The same numbers with what prometheus-cpp has no place for, native buckets and exemplars, for `expose`:
+        @code
+        std::string const body = expose(numbers->families(), negotiate(accept));
+        @endcode
+        Throws what the source throws, and bad_alloc. */
+    std::vector<family> families() const;
 
 private:
     std::function<shards()> source_;
