@@ -152,10 +152,12 @@ CONTRAST = """(() => {
   }
   return [...bad];
 })()"""
-# What the keyboard reaches or a reader is told of, and that has no name.
-UNNAMED = """[...document.querySelectorAll('select, [tabindex="0"], article, section, svg[role=img], a')].filter(e =>
-  !(e.getAttribute('aria-label') || e.textContent.trim() || (e.getAttribute('aria-labelledby') && document.getElementById(e.getAttribute('aria-labelledby')))))
-  .map(e => e.outerHTML.slice(0, 80))"""
+# What the keyboard reaches or a reader is told of, and that has no name. A picture's is not the text in it.
+UNNAMED = """[...document.querySelectorAll('select, [tabindex="0"], article, section, svg[role=img], a')].filter(e => {
+  const by = e.getAttribute('aria-labelledby');
+  const name = e.getAttribute('aria-label') || (by && document.getElementById(by)?.textContent) || (e.matches('a') && e.textContent) || e.labels?.[0]?.textContent;
+  return !name?.trim();
+}).map(e => e.outerHTML.slice(0, 80))"""
 
 
 @contextlib.contextmanager
