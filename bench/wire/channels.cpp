@@ -136,12 +136,12 @@ int idle(std::size_t channels) {
     measured("idle_channels", static_cast<double>(jira.stats().channels_idle.value()));
     measured("idle_own_bytes", static_cast<double>(sim::live_bytes() - own) / open);
     measured("idle_all_bytes", static_cast<double>(resident_bytes() - resident) / open);
-    auto const opened = jira.stats().channels_opened.value();
+    auto const opened = total(jira.stats().channels_opened);
     auto const before = jira.ended();
     for (int i = 0; ok && i < 2; ++i) ok = jira.round(target);
     measured("idle_calls", static_cast<double>(jira.ended() - before));
     measured("idle_failed", static_cast<double>(jira.failed()));
-    measured("idle_dialled_anew", static_cast<double>(jira.stats().channels_opened.value() - opened));
+    measured("idle_dialled_anew", static_cast<double>(total(jira.stats().channels_opened) - opened));
     return ok ? 0 : 1;
 }
 
@@ -175,11 +175,11 @@ int kill(std::size_t channels) {
     // Each channel has served, so that what it loses is known to be no server's refusal.
     bool ok = jira.run_until([&] { return s.channels_active.value() == all; }) && run_for(2);
 
-    auto const opened = s.channels_opened.value();
+    auto const opened = total(s.channels_opened);
     auto const dialled = dial_seconds(s);
     auto const at_kill = wall::now();
     server.kill_connections();
-    ok = ok && jira.run_until([&] { return s.channels_opened.value() >= opened + channels; });
+    ok = ok && jira.run_until([&] { return total(s.channels_opened) >= opened + channels; });
     ok = ok && jira.run_until([&] { return s.channels_active.value() == all; });
     auto const recovery = seconds_since(at_kill);
     // With as many dials at once as there may be, and each as long as it took.

@@ -303,6 +303,12 @@ double limit_scopes::others(route_id r) const noexcept {
     return s ? s->others() : 0;
 }
 
+double limit_scopes::most_others() const noexcept {
+    double most = 0;
+    for (auto const& r : routes_) most = std::max(most, r.others());
+    return most;
+}
+
 std::string limit_scopes::describe(limit_scope s, limit_needs const& n, steady_time now) const {
     if (s == limit_scope::account && n.quotas.of_account != nullptr) return n.quotas.of_account->describe(now);
     auto const percent = std::lround(100 * others(n.route));
@@ -355,16 +361,16 @@ limit_scopes::lesson limit_scopes::on_answer(route_match m, quota_scopes q, limi
     s.on_permitted(*params_, a.now);
     if (site_.on_permitted())
         for (auto& r : routes_) r.keep_no_burst(*params_, a.now);
-    if (tells_of_bucket) result.others = look_at_neighbours(s, a);
+    if (tells_of_bucket) look_at_neighbours(s, a, result);
     return result;
 }
 
-std::uint32_t limit_scopes::look_at_neighbours(route_scope& s, limit_answer const& a) {
-    if (!shared_ && !s.busy()) return 0;
+void limit_scopes::look_at_neighbours(route_scope& s, limit_answer const& a, lesson& out) {
+    if (!shared_ && !s.busy()) return;
     if (!shared_) shared_ = std::make_unique<std::vector<shared_route>>();
     auto known = std::find_if(shared_->begin(), shared_->end(), [&](auto const& r) { return r.route == s.id(); });
     if (known == shared_->end()) {
-        if (!s.busy()) return 0;
+        if (!s.busy()) return;
         std::erase_if(*shared_, [&](auto const& r) { return !r.others.used(a.now); });
         shared_->push_back({s.id(), {}});
         known = std::prev(shared_->end());
@@ -372,7 +378,8 @@ std::uint32_t limit_scopes::look_at_neighbours(route_scope& s, limit_answer cons
     auto const told = known->others.on_answer(s.bucket(), *a.said.remaining, a.now);
     if (told.smaller) s.shrink(*a.said.remaining);
     if (told.ended) s.make_way(known->others.share());
-    return told.calls;
+    out.others = told.calls;
+    out.ours = told.ours;
 }
 
 // Something overloaded says when to come back. Jira names no scope for a 503: one route's backend may be ill while all others

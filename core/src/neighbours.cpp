@@ -77,6 +77,7 @@ neighbour_estimate::told neighbour_estimate::on_answer(bucket const& b, std::uin
     learn(theirs - static_cast<double>(overflow_) / given, theirs);
     t.ended = true;
     t.calls = static_cast<std::uint32_t>(std::lround(share() * given));
+    t.ours = calls_;
     t.smaller = std::abs(fall) <= still && theirs >= all_of_it && remaining < low_level * b.size;
     begin(remaining, ms);
     return t;

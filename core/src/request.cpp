@@ -256,6 +256,14 @@ bool allows_body(method m) noexcept { return m != method::get && m != method::he
 
 }  // namespace
 
+char const* to_string(priority p) noexcept {
+    switch (p) {
+    case priority::interactive: return "interactive";
+    case priority::background: return "background";
+    }
+    return "unknown";
+}
+
 std::string_view to_string(method m) noexcept {
     switch (m) {
     case method::get: return "GET";

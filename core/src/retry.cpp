@@ -59,6 +59,7 @@ char const* to_string(resend_reason r) noexcept {
     case resend_reason::limited: return "limited";
     case resend_reason::token: return "token";
     case resend_reason::hedge: return "hedge";
+    case resend_reason::dial_failed: return "dial_failed";
     }
     return "unknown";
 }

@@ -34,6 +34,21 @@ constexpr std::size_t table_size = sizeof routes / sizeof routes[0];
 static_assert(table_size == first_fallback + column_count);
 static_assert(table_size == sizeof issue_segment);
 
+constexpr route_class classify(route_info const& r) noexcept {
+    if (r.bulk) return route_class::bulk;
+    bool const reads = r.reads_only || r.method == method::get || r.method == method::head;
+    if (!reads) return route_class::write;
+    bool const searches = r.name.find("/rest/api/{version}/search") != std::string_view::npos;
+    return searches ? route_class::search : route_class::read;
+}
+
+// Looked up by each call.
+constexpr auto classes = [] {
+    std::array<route_class, table_size> all{};
+    for (std::size_t i = 0; i < table_size; ++i) all[i] = classify(routes[i]);
+    return all;
+}();
+
 // HEAD has no column: Jira counts it with GET.
 constexpr std::size_t method_column(method m) noexcept {
     switch (m) {
@@ -145,6 +160,8 @@ route_match classify_route(method m, std::string_view target) noexcept {
 }
 
 route_info const& route(route_id id) noexcept { return routes[id]; }
+
+route_class class_of(route_id id) noexcept { return classes[id]; }
 
 std::size_t route_count() noexcept { return table_size; }
 

@@ -1,3 +1,4 @@
+#include <jirapool/core/delivery_counts.hpp>
 #include <jirapool/core/stats.hpp>
 
 namespace jirapool {
@@ -12,6 +13,9 @@ char const* to_string(outcome o) noexcept {
     case outcome::timeout: return "timeout";
     case outcome::cancelled: return "cancelled";
     case outcome::refused: return "refused";
+    case outcome::credential: return "credential";
+    case outcome::token_endpoint: return "token_endpoint";
+    case outcome::wire: return "wire";
     case outcome::failed: return "failed";
     }
     return "unknown";
@@ -28,10 +32,83 @@ outcome outcome_of(error_code const& ec) noexcept {
     if (ec == errc::timeout) return outcome::timeout;
     if (ec == errc::cancelled) return outcome::cancelled;
     if (ec == errc::limited_past_deadline) return outcome::limited;
-    if (ec == errc::queue_full || ec == errc::stopped || ec == errc::connection_removed ||
-        ec == errc::credential_refused || ec == advice::fix_request)
+    if (ec == errc::credential_refused || ec == errc::anonymous_answer) return outcome::credential;
+    if (ec == errc::token_unavailable) return outcome::token_endpoint;
+    if (ec == errc::queue_full || ec == errc::stopped || ec == errc::connection_removed || ec == advice::fix_request)
         return outcome::refused;
+    for (auto const e : {errc::resolve_failed, errc::connect_failed, errc::tls_failed, errc::certificate_refused,
+                         errc::channel_lost, errc::protocol_error, errc::response_too_large})
+        if (ec == e) return outcome::wire;
     return outcome::failed;
+}
+
+char const* to_string(route_class c) noexcept {
+    switch (c) {
+    case route_class::read: return "read";
+    case route_class::search: return "search";
+    case route_class::write: return "write";
+    case route_class::bulk: return "bulk";
+    }
+    return "unknown";
+}
+
+char const* to_string(origin_kind o) noexcept {
+    switch (o) {
+    case origin_kind::site: return "site";
+    case origin_kind::gateway: return "gateway";
+    case origin_kind::token_endpoint: return "token_endpoint";
+    }
+    return "unknown";
+}
+
+char const* to_string(fault f) noexcept {
+    switch (f) {
+    case fault::none: return "none";
+    case fault::caller: return "caller";
+    case fault::limit: return "limit";
+    case fault::credential: return "credential";
+    case fault::network: return "network";
+    case fault::jira: return "jira";
+    case fault::token_endpoint: return "token_endpoint";
+    case fault::pool: return "pool";
+    }
+    return "unknown";
+}
+
+namespace {
+
+fault fault_of_timeout(stage at) noexcept {
+    switch (at) {
+    case stage::admit: return fault::limit;
+    case stage::token: return fault::token_endpoint;
+    case stage::lease: return fault::pool;
+    case stage::check: return fault::caller;
+    case stage::write:
+    case stage::first_byte:
+    case stage::body:
+    case stage::backoff: break;
+    }
+    return fault::jira;
+}
+
+}  // namespace
+
+fault fault_of(outcome o, stage at) noexcept {
+    switch (o) {
+    case outcome::success:
+    case outcome::redirect:
+    case outcome::client_error: return fault::none;
+    case outcome::limited: return fault::limit;
+    case outcome::server_error: return fault::jira;
+    case outcome::timeout: return fault_of_timeout(at);
+    case outcome::credential: return fault::credential;
+    case outcome::token_endpoint: return fault::token_endpoint;
+    case outcome::wire: return fault::network;
+    case outcome::cancelled:
+    case outcome::refused:
+    case outcome::failed: break;
+    }
+    return fault::caller;
 }
 
 char const* to_string(close_reason r) noexcept {
@@ -71,6 +148,16 @@ char const* to_string(refresh_result r) noexcept {
     case refresh_result::ok: return "ok";
     case refresh_result::transient: return "transient";
     case refresh_result::permanent: return "permanent";
+    }
+    return "unknown";
+}
+
+char const* to_string(delivery_result r) noexcept {
+    switch (r) {
+    case delivery_result::handled: return "handled";
+    case delivery_result::repeated: return "repeated";
+    case delivery_result::refused: return "refused";
+    case delivery_result::failed: return "failed";
     }
     return "unknown";
 }

@@ -1,10 +1,14 @@
 #include <jirapool/metrics/collector.hpp>
 #include <jirapool/metrics/names.hpp>
 
+#include "combined_overview.hpp"
+#include "overview_families.hpp"
+
 #include <prometheus/client_metric.h>
 #include <prometheus/metric_type.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -58,27 +62,31 @@ void add(histogram_metric& m, native_histogram const& h) {
     }
 }
 
+using shard_list = std::vector<std::shared_ptr<shard_stats const>>;
+
 /// Builds one scrape from the shards' counters.
 class scrape {
 public:
-    explicit scrape(collector::shards const& shards) : shards_(shards) { families_.reserve(all_series.size()); }
+    explicit scrape(shard_list const& shards) : shards_(shards) { families_.reserve(all_series.size()); }
 
-    /// `read(shard, i, j)` gives the counter or gauge of the i-th value of the first label and the j-th of the second.
+    /// `read(shard, i)` gives the counter or gauge of the i[n]-th value of the n-th label.
     template <class Read>
     void numbers(series const& s, Read const& read) {
         auto& to = begin_family(s).numbers;
-        each_metric(s, [&](std::vector<label_value> labels, std::size_t i, std::size_t j) {
-            decltype(read(*shards_.front(), i, j).value()) sum = 0;
+        each_metric(s, [&](std::vector<label_value> labels, indexes const& i) {
+            decltype(read(*shards_.front(), i).value()) sum = 0;
             for (auto const& shard : shards_)
-                if (shard) sum += read(*shard, i, j).value();
+                if (shard) sum += read(*shard, i).value();
             to.push_back({std::move(labels), static_cast<double>(sum)});
         });
     }
 
-    void constant_one(series const& s) {
+    /// `read(i)` gives the number itself.
+    template <class Read>
+    void told(series const& s, Read const& read) {
         auto& to = begin_family(s).numbers;
-        each_metric(s, [&](std::vector<label_value> labels, std::size_t, std::size_t) {
-            to.push_back({std::move(labels), 1});
+        each_metric(s, [&](std::vector<label_value> labels, indexes const& i) {
+            to.push_back({std::move(labels), read(i)});
         });
     }
 
@@ -87,12 +95,12 @@ public:
     void durations(series const& s, Read const& read) {
         auto& to = begin_family(s).histograms;
         to.reserve(s.metric_count());
-        each_metric(s, [&](std::vector<label_value> labels, std::size_t i, std::size_t j) {
+        each_metric(s, [&](std::vector<label_value> labels, indexes const& i) {
             auto& m = to.emplace_back();
             m.labels = std::move(labels);
-            m.has_native = std::is_same_v<decltype(read(*shards_.front(), i, j)), native_histogram const&>;
+            m.has_native = std::is_same_v<decltype(read(*shards_.front(), i)), native_histogram const&>;
             for (auto const& shard : shards_)
-                if (shard) add(m, read(*shard, i, j));
+                if (shard) add(m, read(*shard, i));
         });
     }
 
@@ -110,18 +118,16 @@ private:
 
     template <class Fill>
     void each_metric(series const& s, Fill const& fill) {
-        auto const& [first, second] = s.labels;
-        for (std::size_t i = 0; i < first.count; ++i) {
-            for (std::size_t j = 0; j < second.count; ++j) {
-                std::vector<label_value> labels;
-                if (first.value) labels.push_back({first.name, first.value(i)});
-                if (second.value) labels.push_back({second.name, second.value(j)});
-                fill(std::move(labels), i, j);
-            }
+        for (std::size_t k = 0; k < s.metric_count(); ++k) {
+            auto const i = s.indexes_of(k);
+            std::vector<label_value> labels;
+            for (std::size_t l = 0; l < s.labels.size(); ++l)
+                if (s.labels[l].value) labels.push_back({s.labels[l].name, s.labels[l].value(i[l])});
+            fill(std::move(labels), i);
         }
     }
 
-    collector::shards const& shards_;
+    shard_list const& shards_;
     std::vector<family> families_;
 };
 
@@ -135,91 +141,113 @@ gauge const& channels_in(shard_stats const& s, channel_state state) noexcept {
     return s.channels_dialing;
 }
 
+// How long a scrape waits for the shards to look at what they have: most take less than a millisecond. What takes longer is told by the
+// next scrape.
+constexpr std::chrono::milliseconds patience{20};
+
+using deliveries = std::vector<std::shared_ptr<delivery_counts const>>;
 using stats = shard_stats const&;
-using index = std::size_t;
+using at = indexes const&;
 
-std::vector<family> collect(collector::shards const& shards) {
+std::vector<family> collect(overview const& o, deliveries const& received) {
+    auto const shards = o.stats();
+    auto const seen = o.look(patience);
+    auto const known = numbers_of(o, seen);
     scrape out(shards);
-    out.constant_one(row("jirapool_build_info"));
+    out.told(row("jirapool_build_info"), [](at) { return 1.0; });
 
-    out.numbers(row("jirapool_sites"), [](stats s, index, index) -> auto& { return s.sites; });
-    out.numbers(row("jirapool_connections"), [](stats s, index kind, index) -> auto& { return s.connections[kind]; });
-    out.numbers(row("jirapool_connection_conditions"),
-                [](stats s, index condition, index) -> auto& { return s.conditions[condition]; });
+    out.numbers(row("jirapool_sites"), [](stats s, at) -> auto& { return s.sites; });
+    out.numbers(row("jirapool_connections"), [](stats s, at i) -> auto& { return s.connections[i[0]]; });
+    out.numbers(row("jirapool_connection_conditions"), [](stats s, at i) -> auto& { return s.conditions[i[0]][i[1]]; });
     out.numbers(row("jirapool_credentials_refused"),
-                [](stats s, index, index) -> auto& { return s.credentials_refused; });
+                [](stats s, at i) -> auto& { return s.credentials_refused[i[0]]; });
 
-    out.numbers(row("jirapool_calls_total"),
-                [](stats s, index kind, index end) -> auto& { return s.calls[kind][end]; });
-    out.numbers(row("jirapool_calls_in_flight"), [](stats s, index, index) -> auto& { return s.calls_in_flight; });
-    out.durations(row("jirapool_call_duration_seconds"),
-                  [](stats s, index, index) -> auto& { return s.call_duration; });
+    out.told(row("jirapool_credentials_expiring"), [&](at i) { return known.endings[i[0]]; });
+    out.numbers(row("jirapool_events_total"), [](stats s, at i) -> auto& { return s.events[i[0]]; });
+
+    out.numbers(row("jirapool_calls_total"), [](stats s, at i) -> auto& { return s.calls[i[0]][i[1]][i[2]]; });
+    out.numbers(row("jirapool_calls_by_priority_total"),
+                [](stats s, at i) -> auto& { return s.calls_by_priority[i[0]][i[1]]; });
+    out.numbers(row("jirapool_calls_in_flight"), [](stats s, at) -> auto& { return s.calls_in_flight; });
+    out.durations(row("jirapool_call_duration_seconds"), [](stats s, at i) -> auto& { return s.call_duration[i[0]]; });
     out.durations(row("jirapool_call_stage_duration_seconds"),
-                  [](stats s, index stage, index) -> auto& { return s.stage_duration[stage]; });
-    out.numbers(row("jirapool_timeouts_total"), [](stats s, index stage, index) -> auto& { return s.timeouts[stage]; });
+                  [](stats s, at i) -> auto& { return s.stage_duration[i[0]]; });
+    out.numbers(row("jirapool_timeouts_total"), [](stats s, at i) -> auto& { return s.timeouts[i[0]]; });
 
-    out.numbers(row("jirapool_checks_total"), [](stats s, index end, index) -> auto& { return s.checks[end]; });
+    out.numbers(row("jirapool_checks_total"), [](stats s, at i) -> auto& { return s.checks[i[0]]; });
 
-    out.numbers(row("jirapool_answers_total"), [](stats s, index what, index) -> auto& { return s.answers[what]; });
-    out.numbers(row("jirapool_answers_401_total"), [](stats s, index, index) -> auto& { return s.answered_401; });
-    out.numbers(row("jirapool_answers_429_total"), [](stats s, index why, index) -> auto& { return s.limited[why]; });
-    out.numbers(row("jirapool_resends_total"), [](stats s, index why, index) -> auto& { return s.resends[why]; });
-    out.numbers(row("jirapool_resends_over_budget_total"),
-                [](stats s, index, index) -> auto& { return s.resends_over_budget; });
+    out.numbers(row("jirapool_answers_total"), [](stats s, at i) -> auto& { return s.answers[i[0]]; });
+    out.numbers(row("jirapool_answers_401_total"), [](stats s, at) -> auto& { return s.answered_401; });
+    out.numbers(row("jirapool_answers_429_total"), [](stats s, at i) -> auto& { return s.limited[i[0]]; });
+    out.numbers(row("jirapool_resends_total"), [](stats s, at i) -> auto& { return s.resends[i[0]]; });
+    out.numbers(row("jirapool_resends_over_budget_total"), [](stats s, at) -> auto& { return s.resends_over_budget; });
 
-    out.numbers(row("jirapool_ratelimit_pauses_total"),
-                [](stats s, index why, index) -> auto& { return s.pauses[why]; });
-    out.numbers(row("jirapool_ratelimit_waits_total"), [](stats s, index, index) -> auto& { return s.limit_waits; });
-    out.numbers(row("jirapool_ratelimit_near_limit_total"),
-                [](stats s, index, index) -> auto& { return s.near_limit; });
+    out.told(row("jirapool_retry_budget_left_ratio"), [&](at) { return known.retry_budget_left; });
+
+    out.numbers(row("jirapool_ratelimit_pauses_total"), [](stats s, at i) -> auto& { return s.pauses[i[0]][i[1]]; });
+    out.told(row("jirapool_ratelimit_paused_sites"), [&](at) { return known.paused_sites; });
+    out.numbers(row("jirapool_ratelimit_waits_total"), [](stats s, at) -> auto& { return s.limit_waits; });
+    out.numbers(row("jirapool_ratelimit_near_limit_total"), [](stats s, at) -> auto& { return s.near_limit; });
     out.numbers(row("jirapool_ratelimit_calls_of_others_total"),
-                [](stats s, index, index) -> auto& { return s.calls_of_others; });
+                [](stats s, at) -> auto& { return s.calls_of_others; });
+    out.numbers(row("jirapool_ratelimit_calls_of_ours_total"), [](stats s, at) -> auto& { return s.calls_of_ours; });
     out.numbers(row("jirapool_ratelimit_retry_after_unreadable_total"),
-                [](stats s, index, index) -> auto& { return s.retry_after_unreadable; });
+                [](stats s, at) -> auto& { return s.retry_after_unreadable; });
     out.numbers(row("jirapool_ratelimit_past_deadline_total"),
-                [](stats s, index, index) -> auto& { return s.limited_past_deadline; });
+                [](stats s, at) -> auto& { return s.limited_past_deadline; });
     out.numbers(row("jirapool_ratelimit_shadow_refusals_total"),
-                [](stats s, index, index) -> auto& { return s.shadow_refusals; });
-    out.durations(row("jirapool_ratelimit_shadow_wait_seconds"),
-                  [](stats s, index, index) -> auto& { return s.shadow_waits; });
+                [](stats s, at) -> auto& { return s.shadow_refusals; });
+    out.durations(row("jirapool_ratelimit_shadow_wait_seconds"), [](stats s, at) -> auto& { return s.shadow_waits; });
 
-    out.numbers(row("jirapool_queue_length"), [](stats s, index q, index) -> auto& {
-        return static_cast<queue>(q) == queue::permit ? s.limit_waiting : s.queue_length;
-    });
-    out.numbers(row("jirapool_queue_rejections_total"), [](stats s, index q, index) -> auto& {
-        return static_cast<queue>(q) == queue::permit ? s.limit_queue_full : s.queue_full;
-    });
-    out.numbers(row("jirapool_site_cap_waits_total"), [](stats s, index, index) -> auto& { return s.site_cap_waits; });
+    out.told(row("jirapool_app_quota_points"), [&](at i) { return known.app_points[i[0]]; });
 
-    out.numbers(row("jirapool_token_refreshes_total"),
-                [](stats s, index result, index) -> auto& { return s.token_refreshes[result]; });
+    out.numbers(row("jirapool_queue_length"), [](stats s, at i) -> auto& {
+        return static_cast<queue>(i[0]) == queue::permit ? s.limit_waiting : s.queue_length;
+    });
+    out.numbers(row("jirapool_queue_rejections_total"), [](stats s, at i) -> auto& {
+        return static_cast<queue>(i[0]) == queue::permit ? s.limit_queue_full : s.queue_full;
+    });
+    out.numbers(row("jirapool_site_cap_waits_total"), [](stats s, at) -> auto& { return s.site_cap_waits; });
+
+    out.numbers(row("jirapool_token_refreshes_total"), [](stats s, at i) -> auto& { return s.token_refreshes[i[0]]; });
     out.durations(row("jirapool_token_refresh_duration_seconds"),
-                  [](stats s, index, index) -> auto& { return s.token_refresh_duration; });
-    out.numbers(row("jirapool_token_waits_total"), [](stats s, index, index) -> auto& { return s.token_waits; });
+                  [](stats s, at) -> auto& { return s.token_refresh_duration; });
+    out.numbers(row("jirapool_token_waits_total"), [](stats s, at) -> auto& { return s.token_waits; });
     out.numbers(row("jirapool_token_waits_at_start_total"),
-                [](stats s, index, index) -> auto& { return s.token_waits_at_start; });
+                [](stats s, at) -> auto& { return s.token_waits_at_start; });
     out.numbers(row("jirapool_token_late_rejections_total"),
-                [](stats s, index, index) -> auto& { return s.token_late_rejections; });
+                [](stats s, at) -> auto& { return s.token_late_rejections; });
+
+    out.told(row("jirapool_tokens"), [&](at) { return known.tokens; });
+    out.told(row("jirapool_tokens_stale"), [&](at) { return known.stale_tokens; });
+    out.told(row("jirapool_token_soonest_expiry_seconds"), [&](at) { return known.soonest_expiry; });
 
     out.numbers(row("jirapool_channels"),
-                [](stats s, index state, index) -> auto& { return channels_in(s, static_cast<channel_state>(state)); });
-    out.numbers(row("jirapool_channels_opened_total"),
-                [](stats s, index, index) -> auto& { return s.channels_opened; });
-    out.numbers(row("jirapool_channels_resumed_total"),
-                [](stats s, index, index) -> auto& { return s.channels_resumed; });
-    out.numbers(row("jirapool_channels_closed_total"),
-                [](stats s, index why, index) -> auto& { return s.channels_closed[why]; });
-    out.numbers(row("jirapool_dials_total"), [](stats s, index why, index) -> auto& { return s.dials[why]; });
+                [](stats s, at i) -> auto& { return channels_in(s, static_cast<channel_state>(i[0])); });
+    out.numbers(row("jirapool_channels_opened_total"), [](stats s, at i) -> auto& { return s.channels_opened[i[0]]; });
+    out.numbers(row("jirapool_channels_resumed_total"), [](stats s, at) -> auto& { return s.channels_resumed; });
+    out.numbers(row("jirapool_channels_closed_total"), [](stats s, at i) -> auto& { return s.channels_closed[i[0]]; });
+    out.numbers(row("jirapool_dials_total"), [](stats s, at i) -> auto& { return s.dials[i[0]][i[1]]; });
     out.numbers(row("jirapool_dial_failures_total"),
-                [](stats s, index stage, index) -> auto& { return s.dial_failures[stage]; });
+                [](stats s, at i) -> auto& { return s.dial_failures[i[0]][i[1]]; });
     out.numbers(row("jirapool_dial_timeouts_total"),
-                [](stats s, index stage, index) -> auto& { return s.dial_timeouts[stage]; });
-    out.numbers(row("jirapool_dial_backoffs_total"), [](stats s, index, index) -> auto& { return s.dial_backoffs; });
-    out.durations(row("jirapool_dial_duration_seconds"),
-                  [](stats s, index stage, index) -> auto& { return s.dial_duration[stage]; });
-    out.numbers(row("jirapool_sent_bytes_total"), [](stats s, index, index) -> auto& { return s.bytes_sent; });
-    out.numbers(row("jirapool_received_bytes_total"), [](stats s, index, index) -> auto& { return s.bytes_received; });
-    return std::move(out).take();
+                [](stats s, at i) -> auto& { return s.dial_timeouts[i[0]][i[1]]; });
+    out.numbers(row("jirapool_dial_backoffs_total"), [](stats s, at) -> auto& { return s.dial_backoffs; });
+    out.durations(row("jirapool_dial_duration_seconds"), [](stats s, at i) -> auto& { return s.dial_duration[i[0]]; });
+    out.numbers(row("jirapool_sent_bytes_total"), [](stats s, at) -> auto& { return s.bytes_sent; });
+    out.numbers(row("jirapool_received_bytes_total"), [](stats s, at) -> auto& { return s.bytes_received; });
+
+    out.told(row("jirapool_webhook_deliveries_total"), [&](at i) {
+        double sum = 0;
+        for (auto const& d : received) sum += static_cast<double>(d->of(static_cast<delivery_result>(i[0])));
+        return sum;
+    });
+
+    out.told(row("jirapool_survey_age_seconds"), [&](at) { return known.survey_age; });
+    out.told(row("jirapool_series_dropped"), [&](at) { return known.dropped; });
+    auto all = std::move(out).take();
+    add_named_families(all, o, seen);
+    return all;
 }
 
 ClientMetric to_prometheus(std::vector<label_value> const& labels) {
@@ -259,13 +287,19 @@ MetricFamily to_prometheus(family const& f) {
 
 }  // namespace
 
-collector::collector(shards s) : source_([kept = std::move(s)] { return kept; }) {}
-
-collector::collector(std::function<shards()> source) : source_(std::move(source)) {
-    if (!source_) throw std::invalid_argument("collector: the source of shards must not be empty");
+collector::collector(std::shared_ptr<overview const> o) : overview_(std::move(o)) {
+    if (!overview_) throw std::invalid_argument("collector: the overview must not be null");
 }
 
-std::vector<family> collector::families() const { return collect(source_()); }
+collector::collector(std::vector<std::shared_ptr<overview const>> all)
+    : overview_(std::make_shared<combined_overview>(std::move(all))) {}
+
+void collector::add_deliveries(std::shared_ptr<delivery_counts const> counts) {
+    if (!counts) throw std::invalid_argument("collector: the counts of deliveries must not be null");
+    deliveries_.push_back(std::move(counts));
+}
+
+std::vector<family> collector::families() const { return collect(*overview_, deliveries_); }
 
 std::vector<MetricFamily> collector::Collect() const {
     try {

@@ -12,6 +12,14 @@ char const* to_string(queue q) noexcept {
     return "unknown";
 }
 
+char const* to_string(points_state p) noexcept {
+    switch (p) {
+    case points_state::used: return "used";
+    case points_state::left: return "left";
+    }
+    return "unknown";
+}
+
 char const* to_string(series_type t) noexcept {
     switch (t) {
     case series_type::counter: return "counter";

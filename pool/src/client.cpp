@@ -56,10 +56,7 @@ std::string_view connection::site() const noexcept { return entry_->site_key(); 
 connection_status connection::status() const noexcept {
     auto const all = entry_->shards.lock();
     auto const& clock = all ? *all->clock : detail::system_clock();
-    auto s = status_of(entry_->health.load(), clock.now(), clock.wall());
-    if (auto const expires = entry_->token_expires.load(std::memory_order_relaxed); expires != 0)
-        s.token_expires = wall_time(std::chrono::seconds(expires));
-    return s;
+    return entry_->status(clock.now(), clock.wall());
 }
 
 asio::awaitable<result<connection_status>> connection::verify() const { return await_verify(*this); }
@@ -94,6 +91,7 @@ std::optional<connection> connections::find(std::string_view id) const { return 
 std::size_t connections::size() const { return engine_->size(); }
 std::vector<connection> connections::list() const { return engine_->list(); }
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
+std::shared_ptr<overview const> connections::overview() const { return detail::make_overview(engine_); }
 void connections::stop() noexcept { engine_->stop(); }
 
 asio::awaitable<bool> connections::drain(std::chrono::milliseconds patience) { return await_drain(engine_, patience); }

@@ -69,66 +69,11 @@ char const* why_invalid(std::vector<address_override> const& overrides) noexcept
 
 }  // namespace
 
-char const* to_string(event::kind k) noexcept {
-    switch (k) {
-    case event::kind::token_refresh_failed: return "token_refresh_failed";
-    case event::kind::credential_refused: return "credential_refused";
-    case event::kind::credential_anonymous: return "credential_anonymous";
-    case event::kind::limit_pause: return "limit_pause";
-    case event::kind::origin_down: return "origin_down";
-    case event::kind::site_unresolved: return "site_unresolved";
-    case event::kind::handler_threw: return "handler_threw";
-    case event::kind::scope_missing: return "scope_missing";
-    case event::kind::misconfigured: return "misconfigured";
-    case event::kind::site_gone: return "site_gone";
-    case event::kind::limited_for_long: return "limited_for_long";
-    case event::kind::credential_expiring: return "credential_expiring";
-    case event::kind::credential_expired: return "credential_expired";
-    case event::kind::healed: return "healed";
-    case event::kind::origin_up: return "origin_up";
-    case event::kind::token_refresh_recovered: return "token_refresh_recovered";
-    case event::kind::token_endpoint_down: return "token_endpoint_down";
-    case event::kind::token_endpoint_up: return "token_endpoint_up";
-    case event::kind::webhook_drifted: return "webhook_drifted";
-    }
-    return "unknown";
-}
-
-event::severity severity_of(event::kind k) noexcept {
-    switch (k) {
-    case event::kind::credential_refused:
-    case event::kind::credential_anonymous:
-    case event::kind::credential_expired:
-    case event::kind::scope_missing:
-    case event::kind::misconfigured:
-    case event::kind::site_gone: return event::severity::critical;
-    case event::kind::limit_pause:
-    case event::kind::origin_up:
-    case event::kind::token_refresh_recovered:
-    case event::kind::token_endpoint_up:
-    case event::kind::healed: return event::severity::info;
-    case event::kind::token_refresh_failed:
-    case event::kind::origin_down:
-    case event::kind::token_endpoint_down:
-    case event::kind::webhook_drifted:
-    case event::kind::site_unresolved:
-    case event::kind::handler_threw:
-    case event::kind::limited_for_long:
-    case event::kind::credential_expiring: break;
-    }
-    return event::severity::warning;
-}
-
-char const* to_string(event::severity s) noexcept {
-    switch (s) {
-    case event::severity::info: return "info";
-    case event::severity::warning: return "warning";
-    case event::severity::critical: return "critical";
-    }
-    return "unknown";
-}
-
 char const* why_invalid(client_params const& p) noexcept {
+    if (p.overview.max_sites > 4'096) return "overview_params::max_sites must be at most 4096";
+    if (p.overview.sites.size() > p.overview.max_sites)
+        return "overview_params::sites must not hold more than overview_params::max_sites";
+    if (p.overview.max_connections > 100'000) return "overview_params::max_connections must be at most 100000";
     if (p.user_agent.empty()) return "client_params::user_agent must not be empty";
     if (!header_safe(p.user_agent)) return "client_params::user_agent must not hold control characters";
     if (p.user_agent.find("Mozilla/") != std::string::npos)

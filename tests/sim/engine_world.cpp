@@ -218,11 +218,11 @@ void engine_world::finish() {
     std::uint64_t timed_out = 0;
     std::uint64_t by_stage = 0;
     for (auto const& s : stats_) {
-        for (auto const& kind : s->calls) {
-            for (auto const& c : kind) counted += c.value();
-            timed_out += kind[static_cast<std::size_t>(jirapool::outcome::timeout)].value();
-        }
-        for (auto const& c : s->timeouts) by_stage += c.value();
+        counted += total(s->calls);
+        for (auto const& kind : s->calls)
+            for (auto const& of_class : kind)
+                timed_out += of_class[static_cast<std::size_t>(jirapool::outcome::timeout)].value();
+        by_stage += total(s->timeouts);
     }
     if (counted > totals.started) model_.note("more calls were counted than were made");
     if (timed_out != by_stage) model_.note("the timeouts by stage are not the calls that timed out");

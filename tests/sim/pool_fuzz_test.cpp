@@ -28,13 +28,6 @@ namespace {
 
 using acquire = pool_world::acquire;
 
-template <std::size_t N>
-std::uint64_t sum(std::array<counter, N> const& counters) {
-    std::uint64_t n = 0;
-    for (auto const& c : counters) n += c.value();
-    return n;
-}
-
 /// What came about: a run in which some of this never happens has tried nothing.
 struct coverage {
     std::uint64_t steps = 0;
@@ -313,8 +306,8 @@ private:
         expect(is(stats.channels_idle, s.idle), "gauge channels_idle");
         expect(is(stats.channels_active, total_held - promised), "gauge channels_active");
         expect(is(stats.channels_dialing, s.dialing), "gauge channels_dialing");
-        expect(stats.channels_opened.value() - sum(stats.channels_closed) == s.open, "channels opened, less closed");
-        expect(sum(stats.dials) == stats.channels_opened.value() + sum(stats.dial_failures) + s.dialing,
+        expect(total(stats.channels_opened) - total(stats.channels_closed) == s.open, "channels opened, less closed");
+        expect(total(stats.dials) == total(stats.channels_opened) + total(stats.dial_failures) + s.dialing,
                "dials begun are those that opened, failed or run");
     }
 
@@ -332,8 +325,8 @@ private:
     }
     /// More than one dial at once is promised only while none failed since the last that succeeded.
     bool failed_since_success() {
-        auto const failures = sum(world_.stats.dial_failures);
-        auto const successes = world_.stats.channels_opened.value();
+        auto const failures = total(world_.stats.dial_failures);
+        auto const successes = total(world_.stats.channels_opened);
         // Both in one step: whichever came last; so either is allowed.
         if (successes != successes_) failed_ = failures != failures_;
         else if (failures != failures_) failed_ = true;
@@ -415,7 +408,7 @@ private:
         }
         world_.settle();
         auto const s = world_.pool->look();
-        for (std::size_t i = 0; i < dial_purpose_count; ++i) covered_.dials[i] += world_.stats.dials[i].value();
+        for (std::size_t i = 0; i < dial_purpose_count; ++i) covered_.dials[i] += total(world_.stats.dials[i]);
         for (std::size_t i = 0; i < close_reason_count; ++i)
             covered_.closed[i] += world_.stats.channels_closed[i].value();
         covered_.backoffs += world_.stats.dial_backoffs.value();

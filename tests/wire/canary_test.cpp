@@ -87,7 +87,7 @@ public:
             hear("id", c.id() + std::string(c.host()) + std::string(c.site()));
         }
         for (auto const& e : log_.all()) hear(to_string(e.what), e.connection + " " + e.detail);
-        hear("metrics", prometheus::TextSerializer().Serialize(metrics::collector(jira_.stats()).Collect()));
+        hear("metrics", prometheus::TextSerializer().Serialize(metrics::collector(jira_.overview()).Collect()));
         for (auto const& t : tokens) secrets_.add(t);
         for (auto const& [where, text] : said_) {
             INFO(where << ": " << text.substr(0, 2'000));

@@ -41,7 +41,7 @@ struct heard {
 
 std::int64_t refused_credentials(connections const& c) {
     std::int64_t n = 0;
-    for (auto const& s : c.stats()) n += s->credentials_refused.value();
+    for (auto const& s : c.stats()) n += total(s->credentials_refused);
     return n;
 }
 

@@ -88,12 +88,7 @@ private:
     std::set<std::pair<std::thread::id, std::thread::id>> ways_;
 };
 
-std::uint64_t calls_of(shard_stats const& s) {
-    std::uint64_t n = 0;
-    for (auto const& kind : s.calls)
-        for (auto const& c : kind) n += c.value();
-    return n;
-}
+std::uint64_t calls_of(shard_stats const& s) { return total(s.calls); }
 
 }  // namespace
 
@@ -167,7 +162,7 @@ TEST_CASE("threads: adding, replacing, removing, finding, counting and draining 
             }
         });
     std::thread scraper([&] {
-        metrics::collector const numbers(jira.stats());
+        metrics::collector const numbers(jira.overview());
         while (!over)
             if (numbers.Collect().empty()) ++unexpected;
     });

@@ -44,6 +44,22 @@ void app_budget::reset() noexcept {
     shared_quota::reset();
 }
 
+std::optional<budget_left> app_budget::left(steady_time now) const noexcept {
+    std::lock_guard const lock(mutex_);
+    return shared_quota::left(now);
+}
+
+std::optional<budget_left> shared_budgets::least_left(steady_time now) const noexcept {
+    std::lock_guard const lock(mutex_);
+    std::optional<budget_left> least;
+    for (auto const& [app, weak] : by_app_) {
+        auto const source = weak.lock();
+        auto const left = source ? source->left(now) : std::nullopt;
+        if (left && (!least || left->left < least->left)) least = left;
+    }
+    return least;
+}
+
 std::shared_ptr<budget_source> shared_budgets::find(std::uint64_t app) const noexcept {
     std::lock_guard const lock(mutex_);
     auto const found = by_app_.find(app);

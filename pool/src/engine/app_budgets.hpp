@@ -26,6 +26,7 @@ public:
     bool close(steady_time until, steady_time now) noexcept override;
     void on_permitted() noexcept override;
     void reset() noexcept override;
+    std::optional<budget_left> left(steady_time now) const noexcept override;
 
 private:
     std::mutex mutable mutex_;
@@ -42,6 +43,8 @@ public:
     std::shared_ptr<budget_source> find(std::uint64_t app) const noexcept;
     /// Makes an `app_budget` when there is none: a budget that processes share would be made in its place. May throw bad_alloc.
     std::shared_ptr<budget_source> at(std::uint64_t app);
+    /// Of the app that has the least left; nothing where none is known.
+    std::optional<budget_left> least_left(steady_time now) const noexcept;
     std::size_t size() const noexcept;  ///< with some that no shard has any more
 
 private:

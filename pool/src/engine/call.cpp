@@ -136,13 +136,24 @@ public:
             trace_.end();
             // A check may be nobody's call: it has a counter of its own.
             if (request_.purpose() == call_purpose::check) stats_.checks[static_cast<std::size_t>(how)].add();
-            else trace_.count(entry_->kind, how, where);
+            else count(how, where, outcome);
         }
         trace_.explain(outcome);
         return outcome;
     }
 
 private:
+    void count(jirapool::outcome how, stage where, result<response> const& ended_with) noexcept {
+        std::string_view trace_id;
+        if (trace_.last() - trace_.started() >= always_exemplary || context_.take_exemplar_turn(trace_.last()))
+            trace_id = ended_with ? ended_with->trace_id() : std::string_view(ended_with.error().trace_id());
+        trace_.count({entry_->kind, class_of(match_.route), request_.priority()}, how, where, trace_id);
+        site().count(fault_of(how, where));
+    }
+
+    // A call that takes so long is one that somebody will ask for. Of the others some a second are enough.
+    static constexpr auto always_exemplary = std::chrono::seconds(1);
+
     // What an origin's calls may have saved up.
     static constexpr double most_hedges = 10;
 
@@ -421,7 +432,9 @@ private:
         if (!dial_failed) return next::end;
         ++lost_dials_;
         // A refused connection may end any moment. A name or a certificate that is wrong is likely to stay so.
-        return ec == errc::connect_failed || lost_dials_ < params().retries.max_exchanges ? next::again : next::end;
+        bool const again = ec == errc::connect_failed || lost_dials_ < params().retries.max_exchanges;
+        if (again) stats_.resends[static_cast<std::size_t>(resend_reason::dial_failed)].add();
+        return again ? next::again : next::end;
     }
 
     // 5. Exchange

@@ -111,7 +111,7 @@ void call_entry::arrive(carried c, std::shared_ptr<shard> const& s) {
     }
     if (!home || !c->begin()) {
         auto const me = c.take();
-        if (home) s->count_cancelled(e->kind);
+        if (home) s->count_cancelled(e->kind, me->request_);
         me->complete(home ? about(*e, errc::cancelled).at(stage::check) : too_late(*e));
         return;
     }

@@ -1,5 +1,6 @@
 #include "engine/call_trace.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -87,10 +88,26 @@ void call_trace::take_hedge(exchange_report const& report, token_generation toke
     explanation_->begin_exchange(false, token);
 }
 
-void call_trace::count(connection_kind k, outcome o, stage at) noexcept {
-    stats_.calls[static_cast<std::size_t>(k)][static_cast<std::size_t>(o)].add();
+namespace {
+
+native_histogram& count_end(shard_stats& stats, call_trace::sort s, outcome o) noexcept {
+    auto const end = static_cast<std::size_t>(o);
+    // A request may have any number for a priority; it is refused for that.
+    auto const priority = std::min<std::size_t>(static_cast<std::size_t>(s.priority), priority_count - 1);
+    stats.calls[static_cast<std::size_t>(s.kind)][static_cast<std::size_t>(s.route)][end].add();
+    stats.calls_by_priority[priority][end].add();
+    return stats.call_duration[priority];
+}
+
+}  // namespace
+
+void call_trace::count_unbegun(shard_stats& stats, sort s, outcome o) noexcept {
+    count_end(stats, s, o).observe(steady_duration::zero());
+}
+
+void call_trace::count(sort s, outcome o, stage at, std::string_view trace_id) noexcept {
+    count_end(stats_, s, o).observe(last_ - started_, trace_id, clock_.wall_at(last_));
     if (o == outcome::timeout) stats_.timeouts[static_cast<std::size_t>(at)].add();
-    stats_.call_duration.observe(last_ - started_);
     for (std::size_t i = 0; i < stage_count; ++i)
         if (spent_[i].count() > 0) stats_.stage_duration[i].observe(spent_[i]);
 }

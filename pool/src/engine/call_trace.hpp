@@ -5,6 +5,8 @@
 
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/explanation.hpp>
+#include <jirapool/core/labels.hpp>
+#include <jirapool/core/request.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/stats.hpp>
 #include <jirapool/core/token_fsm.hpp>
@@ -51,8 +53,16 @@ public:
     /// The exchange was lost, and the one beside it has the answer.
     void take_hedge(exchange_report const& report, token_generation token);
 
-    /// The call has ended on this shard: counts it.
-    void count(connection_kind k, outcome o, stage at) noexcept;
+    /// What calls are told apart by.
+    struct sort {
+        connection_kind kind;
+        route_class route;
+        jirapool::priority priority;
+    };
+    /// The call has ended on this shard: counts it. `trace_id`: Jira's, of its answer; may be empty.
+    void count(sort s, outcome o, stage at, std::string_view trace_id) noexcept;
+    /// The same of one that never began.
+    static void count_unbegun(shard_stats& stats, sort s, outcome o) noexcept;
     /// It went on elsewhere, where it was counted and explained since the last lap.
     void add_what_followed(result<response> const& outcome) noexcept;
     /// Gives the explanation, if one was asked for, with the outcome.

@@ -1,5 +1,7 @@
 #include "engine/connection_entry.hpp"
 
+#include <jirapool/core/overview.hpp>
+
 #include "engine/base64.hpp"
 
 namespace jirapool::detail {
@@ -41,6 +43,17 @@ std::shared_ptr<connection_state> connection_state::without_site() const {
     s->timeout_ms = timeout_ms;
     s->weight = weight;
     s->secret_number = secret_number;
+    return s;
+}
+
+connection_snapshot connection_entry::snapshot(steady_time now, wall_time wall) const {
+    connection_snapshot s;
+    s.id = id;
+    s.kind = kind;
+    s.site = site_key();
+    s.host = host();
+    s.status = status(now, wall);
+    if (auto const at = expires.load(std::memory_order_relaxed)) s.expires = wall_time(std::chrono::seconds{at});
     return s;
 }
 

@@ -24,6 +24,10 @@
 #include <string_view>
 #include <utility>
 
+namespace jirapool {
+struct connection_snapshot;
+}
+
 namespace jirapool::detail {
 
 class shard_set;
@@ -107,6 +111,15 @@ struct connection_entry {
     held_for channel_to() const noexcept {
         return kind == connection_kind::personal_api_token ? held_for::host : held_for::gateway;
     }
+
+    connection_status status(steady_time now, wall_time wall) const noexcept {
+        auto s = status_of(health.load(), now, wall);
+        if (auto const until = token_expires.load(std::memory_order_relaxed); until != 0)
+            s.token_expires = wall_time(std::chrono::seconds(until));
+        return s;
+    }
+    /// May throw bad_alloc.
+    connection_snapshot snapshot(steady_time now, wall_time wall) const;
 
     std::string const id;
     std::string const destination;  ///< host and base path, in one text as there may be a million

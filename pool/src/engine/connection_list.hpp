@@ -31,7 +31,7 @@ public:
     void count_condition(connection_entry const& e, connection_condition from, connection_condition to) noexcept;
 
 private:
-    void count(connection_condition c, int n) noexcept;
+    void count(connection_kind k, connection_condition c, int n) noexcept;
     bool has(connection_entry const& e) const noexcept {
         return e.slot < entries_.size() && entries_[e.slot].get() == &e;
     }

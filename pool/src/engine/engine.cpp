@@ -47,13 +47,12 @@ engine::engine(std::vector<shard_environment> environments, client_params p)
 void engine::make_shards(std::vector<shard_environment> environments) {
     shards_ = std::make_shared<shard_set>();
     std::random_device device;
-    auto const budgets = std::make_shared<shared_budgets>();
     auto const outages = std::make_shared<outage_book>();
     for (auto& e : environments) {
         shards_->clock = e.clock;
         auto const index = shards_->shards.size();
         e.shards = environments.size();
-        e.budgets = budgets;
+        e.budgets = budgets_;
         e.outages = outages;
         e.seed = params_->seed ? *params_->seed + index : std::uint64_t{device()} << 32 | device();
         shards_->shards.push_back(shard::make(std::move(e), params_, index, shards_));
@@ -163,6 +162,11 @@ std::vector<connection> engine::list() const {
     all.reserve(registry_.size());
     for (auto const& e : registry_) all.push_back(connection(e));
     return all;
+}
+
+std::vector<std::shared_ptr<connection_entry const>> engine::entries() const {
+    std::lock_guard const lock(mutex_);
+    return {registry_.begin(), registry_.end()};
 }
 
 std::vector<std::shared_ptr<shard_stats const>> engine::stats() const {

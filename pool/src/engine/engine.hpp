@@ -2,6 +2,7 @@
 
 #include "engine/shard.hpp"
 
+#include <jirapool/core/overview.hpp>
 #include <jirapool/pool/client.hpp>
 
 #include <atomic>
@@ -32,6 +33,10 @@ public:
     std::size_t size() const;
     std::vector<connection> list() const;
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
+    /// In the order of their ids.
+    std::vector<std::shared_ptr<connection_entry const>> entries() const;
+    std::vector<overview::bound> bounds() const;
+    std::shared_ptr<shared_budgets> const& budgets() const noexcept { return budgets_; }
     /// No connection is added any more.
     void close();
     void stop() noexcept;
@@ -58,9 +63,12 @@ private:
 
     std::shared_ptr<client_params const> params_;
     std::shared_ptr<shard_set> shards_;
+    std::shared_ptr<shared_budgets> const budgets_ = std::make_shared<shared_budgets>();
     mutable std::mutex mutex_;
     std::set<std::shared_ptr<connection_entry>, by_id> registry_;
     bool closing_ = false;  // by a drain or a stop: no connection is added
 };
+
+std::shared_ptr<overview const> make_overview(std::shared_ptr<engine> const& e);
 
 }  // namespace jirapool::detail

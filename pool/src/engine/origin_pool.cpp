@@ -126,13 +126,23 @@ private:
     timer_room room_;
 };
 
+namespace {
+
+origin_kind kind_of(std::string_view host) noexcept {
+    if (host == gateway_host) return origin_kind::gateway;
+    return host == auth_host ? origin_kind::token_endpoint : origin_kind::site;
+}
+
+}  // namespace
+
 origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
     : host_(std::move(host)),
       context_(std::move(c)),
       queue_(share(context_->params->pool.max_share_of_site, context_->params->pool.max_channels)),
       reaper_(std::make_unique<reaper>(*this)),
       brake_(std::make_unique<serve_timer>(*this)),
-      budget_(context_->params->retries) {}
+      budget_(context_->params->retries),
+      kind_(kind_of(host_)) {}
 
 origin_pool::~origin_pool() {
     stop();
@@ -443,7 +453,7 @@ void origin_pool::start_dial(dial_purpose why) noexcept {
 channel_state origin_pool::begin_dial(dial_purpose why) noexcept {
     auto state = channel_state::closed;
     set_state(state, channel_state::dialing);
-    context_->stats->dials[static_cast<std::size_t>(why)].add();
+    of_kind(context_->stats->dials[static_cast<std::size_t>(why)]).add();
     return state;
 }
 
@@ -473,8 +483,9 @@ std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& r
     }
     set_state(state, result.channel ? channel_state::active : channel_state::closed);
     if (!result.channel) {
-        stats.dial_failures[static_cast<std::size_t>(result.failed_at)].add();
-        if (result.timed_out) stats.dial_timeouts[static_cast<std::size_t>(result.failed_at)].add();
+        auto const step = static_cast<std::size_t>(result.failed_at);
+        of_kind(stats.dial_failures[step]).add();
+        if (result.timed_out) of_kind(stats.dial_timeouts[step]).add();
         if (stopped_) return nullptr;
         back_off();
         // While channels are open the queue moves without this one.
@@ -485,7 +496,7 @@ std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& r
     if (std::exchange(failures_, 0) > 0) report_up();
     context_->clock.cancel(*brake_);
     result.channel->state = state;
-    stats.channels_opened.add();
+    of_kind(stats.channels_opened).add();
     if (result.resumed) stats.channels_resumed.add();
     result.channel->retire_at = lifetime_end();
     return std::move(result.channel);

@@ -137,6 +137,9 @@ private:
     std::size_t& count_of(channel_state s) noexcept { return counts_[static_cast<std::size_t>(s)]; }
     std::size_t count_of(channel_state s) const noexcept { return counts_[static_cast<std::size_t>(s)]; }
     std::size_t open() const noexcept { return count_of(channel_state::idle) + count_of(channel_state::active); }
+    counter& of_kind(std::array<counter, origin_kind_count>& all) const noexcept {
+        return all[static_cast<std::size_t>(kind_)];
+    }
     channel_census census() const noexcept;
     channel_limits limits() const noexcept;
     void fail_waiters(failure const& why) noexcept;
@@ -174,6 +177,7 @@ private:
     unsigned failures_ = 0;  // in a row; of dials that ran at the same time the first one counts
     retry_budget budget_;
     retry_budget hedges_{1};
+    origin_kind const kind_;
     bool used_ = false;
     bool stopped_ = false;
 };

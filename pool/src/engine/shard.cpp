@@ -1,5 +1,6 @@
 #include "engine/shard.hpp"
 
+#include "engine/call_trace.hpp"
 #include "engine/entry.hpp"
 #include "engine/listed_wait.hpp"
 #include "wait/retry_alarm.hpp"
@@ -155,6 +156,8 @@ shard::shard(shard_environment e, std::shared_ptr<client_params const> p, std::s
       life_(context_life::of_shard(context_->executor)),
       index_(index),
       connections_(stats_),
+      surveyor_(*context_, connections_),
+      board_(surveyor_.board()),
       health_(*context_, connections_, *this),
       origins_(context_),
       tokens_(*context_, connections_, origins_, health_),
@@ -189,6 +192,7 @@ void shard::abandon() noexcept {
     kept_.reset();
     context_->clock.abandon();
     undelivered_.reset();
+    surveyor_.drop();
     while (!connections_.all().empty()) connections_.leave(*connections_.all().back());
     origins_.abandon();
     sites_.abandon();
@@ -241,6 +245,7 @@ bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
     // None: it is removed, or on its way to another shard.
     if (e->removed || context_->clock.stopped() || !e->state || e->state->site) return true;
     auto const s = e->state;
+    board_->on_shards_thread();
     try {
         std::string const host(e->host());
         std::string key(e->site_key());
@@ -339,10 +344,11 @@ void shard::teach(connection_entry& e, connection_state& s, route_match m, int s
     auto const lesson = site.limiter.on_answer(m, quotas_of(e, s, over_sites), status, taken, now, server,
                                                context_->random);
     stats_->calls_of_others.add(lesson.others);
+    stats_->calls_of_ours.add(lesson.ours);
     if (lesson.pause != limit_reason::none) {
         if (doubted) site.on_doubted_pause(e.host_hash(), lesson.until, now);
         else site.on_believed_pause(now);
-        stats_->pauses[static_cast<std::size_t>(lesson.pause)].add();
+        stats_->pauses[static_cast<std::size_t>(lesson.scope)][static_cast<std::size_t>(lesson.pause)].add();
         if (lesson.begins) report_pause(e, m.route, lesson.pause, lesson.scope);
         if (holds_all_calls(lesson.pause)) health_.on_limited(e, lesson.until);
     }
@@ -472,13 +478,39 @@ void shard::wake_drains() noexcept {
     for (auto* const d : drains_) d->notify();
 }
 
-void shard::count_cancelled(connection_kind k) noexcept {
-    stats_->calls[static_cast<std::size_t>(k)][static_cast<std::size_t>(outcome::cancelled)].add();
-    stats_->call_duration.observe(steady_duration::zero());
+void shard::count_cancelled(connection_kind k, request const& r) noexcept {
+    call_trace::count_unbegun(*stats_, {k, class_of(classify_route(r.method(), r.target()).route), r.priority()},
+                              outcome::cancelled);
 }
 
 void shard::on_call_ended() {
     if (stats_->calls_in_flight.value() == 0) wake_drains();
+}
+
+survey_board::ticket shard::ask_for_survey(bool all, steady_time now) noexcept {
+    auto const t = board_->ask(all, now);
+    if (!t.begins) return t;
+    try {
+        auto piece_of = [weak = weak_from_this()] {
+            if (auto const self = weak.lock()) self->survey_piece();
+        };
+        if (post(std::move(piece_of))) return t;
+    } catch (std::bad_alloc const&) {
+        // As if the shard was gone: what was seen before is there.
+    }
+    board_->give_up();
+    return t;
+}
+
+void shard::survey_piece() noexcept {
+    if (!context_ || !surveyor_.go_on()) return;
+    try {
+        post([weak = weak_from_this()] {
+            if (auto const self = weak.lock()) self->survey_piece();
+        });
+    } catch (std::bad_alloc const&) {
+        surveyor_.drop();
+    }
 }
 
 void shard::begin_check(std::shared_ptr<connection_entry> const& e) {

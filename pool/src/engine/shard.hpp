@@ -8,6 +8,7 @@
 #include "engine/shard_context.hpp"
 #include "engine/site_directory.hpp"
 #include "engine/site_state.hpp"
+#include "engine/surveyor.hpp"
 #include "engine/token_refresher.hpp"
 #include "wait/context_life.hpp"
 #include "wait/here_executor.hpp"
@@ -74,7 +75,7 @@ public:
     /// Those who drain look whether it is over.
     void wake_drains() noexcept;
     /// A call was cancelled before it began.
-    void count_cancelled(connection_kind k) noexcept;
+    void count_cancelled(connection_kind k, request const& r) noexcept;
     /// One that lacked the memory to be handed to its caller is so a moment later.
     /// False: its context is gone.
     bool deliver_later(std::shared_ptr<entry> e) noexcept;
@@ -102,6 +103,10 @@ public:
                            std::shared_ptr<budget_share>& over_sites) noexcept;
 
     void on_call_ended();
+
+    /// See overview::look. From any thread.
+    survey_board::ticket ask_for_survey(bool all, steady_time now) noexcept;
+    std::shared_ptr<survey_board> const& surveys() const noexcept { return board_; }
 
     connection_health& health() noexcept { return health_; }
     /// What an answer of the connection says of it, on whichever shard it is by now. `s`: of the call that it answers.
@@ -146,6 +151,8 @@ private:
     void begin_check(std::shared_ptr<connection_entry> const& e) override;
     static asio::awaitable<void> check(std::shared_ptr<shard> self, std::shared_ptr<connection_entry> e);
 
+    void survey_piece() noexcept;
+
     /// The executor's context is gone: whoever waits here is never resumed. Its caller holds it.
     void abandon() noexcept;
 
@@ -160,6 +167,8 @@ private:
     std::size_t index_;
 
     connection_list connections_;
+    surveyor surveyor_;
+    std::shared_ptr<survey_board> const board_;
     connection_health health_;
     origin_directory origins_;
     token_refresher tokens_;

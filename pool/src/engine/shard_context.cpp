@@ -3,6 +3,7 @@
 namespace jirapool::detail {
 
 void shard_context::report(event e) const noexcept {
+    stats->events[static_cast<std::size_t>(e.what)].add();
     if (!params->on_event) return;
     e.at = clock.wall();
     try {

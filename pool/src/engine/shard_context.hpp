@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/outage_book.hpp"
+#include "engine/site_tracks.hpp"
 #include "exchange/channel.hpp"
 #include "wait/timers.hpp"
 
@@ -11,6 +12,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -47,6 +49,7 @@ public:
           budgets(std::move(e.budgets)),
           outages(std::move(e.outages)),
           retries(e.retries),
+          tracks((params->overview.max_sites + e.shards - 1) / e.shards),
           dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
           clock(*e.clock, std::move(e.alarm)),
@@ -54,6 +57,12 @@ public:
     shard_context(shard_context const&) = delete;
     shard_context& operator=(shard_context const&) = delete;
 
+    /// True, some times a second: a call may be shown as an example. To find its trace id costs as much as all the counting.
+    bool take_exemplar_turn(steady_time now) noexcept {
+        if (now < next_exemplar_) return false;
+        next_exemplar_ = now + std::chrono::milliseconds(100);
+        return true;
+    }
     /// Says when it is.
     void report(event e) const noexcept;
 
@@ -64,10 +73,14 @@ public:
     std::shared_ptr<shared_budgets> const budgets;
     std::shared_ptr<outage_book> const outages;
     bool const retries;
+    site_tracks tracks;
     pace dials;  ///< of those that no call waits for
     random_engine random;
     timers clock;
     std::unique_ptr<dialer> const dial;
+
+private:
+    steady_time next_exemplar_ = steady_time::min();
 };
 
 }  // namespace jirapool::detail

@@ -9,6 +9,7 @@
 #include <jirapool/core/limiter.hpp>
 #include <jirapool/core/retry.hpp>
 #include <jirapool/core/stats.hpp>
+#include <jirapool/core/trouble.hpp>
 #include <jirapool/pool/params.hpp>
 
 #include <algorithm>
@@ -54,7 +55,10 @@ public:
           room_(context_->clock, *this) {
         context_->stats->sites.add(1);
     }
-    ~site_state() override { context_->stats->sites.add(-1); }
+    ~site_state() override {
+        context_->tracks.free(track);
+        context_->stats->sites.add(-1);
+    }
 
     /// Lets go whoever may go now, and looks again when the next one may, or when there may be memory to look.
     void pump() noexcept {
@@ -171,7 +175,16 @@ public:
     site_limiter limiter;
     retry_budget budget;
     latency_estimate exchange_time;
+    trouble_score trouble;
+    std::uint16_t surveyed = 0;  ///< the surveyor's own
+    site_tracks::track track = 0;
     std::unique_ptr<points_quota> quota;  ///< of calls with API tokens, which are nobody's app
+
+    /// One of its calls ended.
+    void count(fault f) noexcept {
+        context_->tracks.count(track, f);
+        if (f != fault::none && f != fault::caller) trouble.add(context_->clock.now());
+    }
 
     /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in
     /// two queues would be given a channel to the wrong one.

@@ -42,12 +42,6 @@ std::string date(wall_time at) {
     return text.data();
 }
 
-std::string name_of(error_code const& ec) {
-    if (!ec) return {};
-    if (ec.category() == jirapool_category()) return to_string(static_cast<errc>(ec.value()));
-    return ec.message();
-}
-
 }  // namespace
 
 std::string event_json(event const& e, std::string_view id, wall_time at) {
@@ -58,7 +52,7 @@ std::string event_json(event const& e, std::string_view id, wall_time at) {
     append_field(out, "severity", to_string(severity_of(e.what)));
     append_field(out, "connection", e.connection);
     append_field(out, "scope", e.scope);
-    append_field(out, "code", name_of(e.code));
+    append_field(out, "code", e.code_name());
     append_field(out, "detail", e.detail);
     append_field(out, "at", date(at));
     out.push_back('}');
@@ -66,20 +60,3 @@ std::string event_json(event const& e, std::string_view id, wall_time at) {
 }
 
 }  // namespace jirapool::detail
-
-namespace jirapool {
-
-std::string event::describe() const {
-    std::string line;
-    line.reserve(64 + connection.size() + scope.size() + detail.size());
-    line.append(to_string(severity_of(what))).append(" ").append(to_string(what));
-    for (auto const* const about : {&connection, &scope})
-        if (!about->empty()) line.append(" ").append(*about);
-    if (!detail.empty()) line.append(": ").append(detail);
-    if (code) line.append(" [").append(detail::name_of(code)).append("]");
-    std::replace_if(
-        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
-    return line;
-}
-
-}  // namespace jirapool

@@ -76,7 +76,8 @@ struct webhook_receiver::endpoint {
     std::shared_ptr<history> known;
 };
 
-webhook_receiver::webhook_receiver(std::string_view base) : path_(path_of(base)) {}
+webhook_receiver::webhook_receiver(std::string_view base)
+    : path_(path_of(base)), counts_(std::make_shared<delivery_counts>()) {}
 webhook_receiver::~webhook_receiver() = default;
 
 void webhook_receiver::add(std::string_view connection_id, std::vector<secret> signing_secrets, handler h,
@@ -137,8 +138,24 @@ webhook_receiver::outcome webhook_receiver::hand_out(endpoint const& to, webhook
     return handled ? outcome{200, {}, false} : ended(500, refused("handler", "it did not handle it"));
 }
 
+namespace {
+
+delivery_result result_of(webhook_receiver::outcome const& o) noexcept {
+    if (o.duplicate) return delivery_result::repeated;
+    if (o.status == 200) return delivery_result::handled;
+    return o.status == 500 || o.status == 503 ? delivery_result::failed : delivery_result::refused;
+}
+
+}  // namespace
+
 webhook_receiver::outcome webhook_receiver::receive(std::string_view target, webhook_request const& r,
                                                     steady_time now) {
+    auto outcome = take(target, r, now);
+    counts_->add(result_of(outcome));
+    return outcome;
+}
+
+webhook_receiver::outcome webhook_receiver::take(std::string_view target, webhook_request const& r, steady_time now) {
     try {
         auto const to = find(target);
         if (!to) return ended(404, refused("target", "no connection has this path"));

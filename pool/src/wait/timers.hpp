@@ -3,6 +3,7 @@
 #include "wait/clock.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,14 @@ public:
 
     steady_time now() const noexcept { return clock_.now(); }
     wall_time wall() const noexcept { return clock_.wall(); }
+    /// The wall clock's word for a steady time of this moment, by a look at it that is a second old at the most: 2 ns, not 30.
+    wall_time wall_at(steady_time t) noexcept {
+        if (t < looked_ || t - looked_ >= std::chrono::seconds(1)) {
+            looked_ = t;
+            wall_ = clock_.wall();
+        }
+        return wall_ + std::chrono::duration_cast<wall_time::duration>(t - looked_);
+    }
 
     /// Sets or moves. steady_time::max() cancels. Once stopped, on_stop is called from in here. Needs no memory when `t` is
     /// scheduled already, has a timer_room, or room was made.
@@ -89,6 +98,8 @@ private:
     std::vector<place> heap_;
     std::size_t room_ = 0;  // places that timer_rooms hold for who is not scheduled
     steady_time armed_ = steady_time::max();
+    steady_time looked_ = steady_time::max();  // at the wall clock
+    wall_time wall_{};
     bool running_ = false;
     bool stopped_ = false;
     std::atomic<bool> stop_requested_{false};

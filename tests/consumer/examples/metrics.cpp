@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     jirapool::client jira(io, std::move(params));
 
     // A program with an exposer of its own registers the collector there and needs no listener.
-    auto const numbers = std::make_shared<jirapool::metrics::collector>(jira.stats());
+    auto const numbers = std::make_shared<jirapool::metrics::collector>(jira.overview());
     auto const listener = jirapool::metrics::listener::open(argc > 1 ? argv[1] : "127.0.0.1:9464", numbers);
     if (!listener) {
         std::cerr << listener.error().describe() << '\n';

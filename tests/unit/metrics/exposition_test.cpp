@@ -5,6 +5,7 @@
 #include "header_list.hpp"
 #include "support/catch.hpp"
 #include "support/openmetrics.hpp"
+#include "told_overview.hpp"
 
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/delimited_message_util.h>
@@ -77,7 +78,7 @@ metrics::collector counted() {
     b->call_duration.observe(2us, "fast\n", wall);  // an answer may have any bytes there
     a->stage_duration[at(stage::body)].observe(3ms);
     a->token_refresh_duration.observe(70ms);
-    return metrics::collector({a, b});
+    return metrics::collector(counted({a, b}));
 }
 
 std::vector<pb::MetricFamily> parse(std::string const& body) {

@@ -2,6 +2,7 @@
 #include <jirapool/metrics/names.hpp>
 
 #include "support/catch.hpp"
+#include "told_overview.hpp"
 
 #include <prometheus/text_serializer.h>
 
@@ -39,6 +40,13 @@ std::string table() {
         text += "| `" + std::string(s.name) + "` | " + to_string(s.type) + " | " + std::string(s.unit) + " | " +
                 labels + " | " + std::string(s.help) + " |\n";
     }
+    for (auto const& s : metrics::all_named_series) {
+        std::string labels;
+        for (auto const l : s.labels)
+            if (!l.empty()) labels += (labels.empty() ? "`" : ", `") + std::string(l) + "`";
+        text += "| `" + std::string(s.name) + "` | " + to_string(s.type) + " | " + std::string(s.unit) + " | " +
+                labels + " | " + std::string(s.help) + " |\n";
+    }
     return text;
 }
 
@@ -57,12 +65,23 @@ TEST_CASE("names: names follow Prometheus' rules and are there once") {
         CHECK(s.name.starts_with("jirapool_"));
         CHECK(s.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == s.name.npos);
         CHECK(s.name.ends_with("_total") == (s.type == series_type::counter));
-        CHECK(s.name.ends_with("_seconds") == (s.type == series_type::histogram));
+        if (s.type == series_type::histogram) CHECK(s.name.ends_with("_seconds"));
         CHECK((s.name.find("_seconds") != s.name.npos) == (s.unit == "seconds"));
         CHECK((s.name.find("_bytes") != s.name.npos) == (s.unit == "bytes"));
         CHECK(s.help.ends_with('.'));
         CHECK(s.help.find('\n') == s.help.npos);
-        CHECK((s.labels[1].name.empty() || !s.labels[0].name.empty()));
+        for (std::size_t l = 1; l < s.labels.size(); ++l)
+            CHECK((s.labels[l].name.empty() || !s.labels[l - 1].name.empty()));
+    }
+    for (auto const& s : metrics::all_named_series) {
+        INFO(s.name);
+        CHECK(names.insert(s.name).second);
+        CHECK(s.name.starts_with("jirapool_"));
+        CHECK(s.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == s.name.npos);
+        CHECK(s.name.ends_with("_total") == (s.type == series_type::counter));
+        CHECK(s.name.ends_with("_seconds") == (s.unit == "seconds"));
+        CHECK(s.help.ends_with('.'));
+        CHECK_FALSE(s.labels[0].empty());
     }
 }
 
@@ -102,9 +121,9 @@ TEST_CASE("names: promtool finds nothing to say about a scrape") {
         return;
     }
     auto const shard = std::make_shared<shard_stats>();
-    shard->call_duration.observe(std::chrono::milliseconds(3));
+    shard->call_duration[0].observe(std::chrono::milliseconds(3));
     shard->bytes_sent.add(5'000'000'000);
-    auto const text = prometheus::TextSerializer().Serialize(metrics::collector({shard}).Collect());
+    auto const text = prometheus::TextSerializer().Serialize(metrics::collector(counted({shard})).Collect());
 
     // What promtool finds goes to the test's own output; its exit status is 0 only when it found nothing.
     FILE* const promtool = popen("promtool check metrics", "w");

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -93,6 +94,26 @@ TEST_CASE("webhook_receiver: what is not proved is not handed out, and its statu
     delivery const no_json("1", "hello");
     CHECK(r.receive("/acme", no_json.request(), t0).status == 400);
     CHECK(handled == 0);
+}
+
+TEST_CASE("webhook_receiver: it counts what became of each request, also for who outlives it") {
+    auto r = std::make_unique<webhook_receiver>();
+    bool takes = true;
+    r->add("acme", keys({"s3cret"}), [&](webhook_delivery const&) { return takes; });
+    auto const counts = r->counts();
+    CHECK(receive(*r, "/acme", "1") == 200);
+    CHECK(receive(*r, "/acme", "2") == 200);
+    CHECK(receive(*r, "/acme", "1") == 200);
+    CHECK(receive(*r, "/nobody", "3") == 404);
+    delivery const foreign("4", "{}", secret("other"));
+    CHECK(r->receive("/acme", foreign.request(), t0).status == 401);
+    takes = false;
+    CHECK(receive(*r, "/acme", "5") == 500);
+    r.reset();
+    CHECK(counts->of(delivery_result::handled) == 2);
+    CHECK(counts->of(delivery_result::repeated) == 1);
+    CHECK(counts->of(delivery_result::refused) == 2);
+    CHECK(counts->of(delivery_result::failed) == 1);
 }
 
 TEST_CASE("webhook_receiver: its base is a callback URL's or a path, however it is written") {

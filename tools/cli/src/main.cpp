@@ -20,6 +20,7 @@ struct runner {
     int operator()(list_webhooks_options& o) const { return list_webhooks(std::move(o)); }
     int operator()(one_webhook_options& o) const { return use_webhook(std::move(o)); }
     int operator()(listen_options& o) const { return listen_for_webhooks(std::move(o)); }
+    int operator()(top_options& o) const { return top(std::move(o)); }
     int operator()(completion_options& o) const { return print_completion(std::move(o)); }
 };
 

@@ -40,6 +40,7 @@ struct raw_options {
     list_webhooks_options list;
     std::array<one_webhook_options, 4> one;  // by action
     listen_options listen;
+    top_options top;
 
     // One for each command: CLI11 also sets the options of those that are not used, from the environment.
     std::vector<std::string> check_connect_to;
@@ -57,6 +58,8 @@ struct raw_options {
     double check_timeout_s = 30;
     double token_timeout_s = 30;
     std::string forward;
+    std::string top_at = "127.0.0.1:9464";
+    double top_every_s = 2;
     secret_source create_secret;
     secret_source ensure_secret;
     secret_source listen_secret;
@@ -72,6 +75,7 @@ struct subcommands {
     CLI::App* list = nullptr;
     std::array<CLI::App*, 4> one{};  // by action
     CLI::App* listen = nullptr;
+    CLI::App* top = nullptr;
     CLI::App* bash = nullptr;
     CLI::App* zsh = nullptr;
     CLI::Option* forward = nullptr;
@@ -146,6 +150,20 @@ void add_token(CLI::App& cli, subcommands& sub, raw_options& raw) {
         ->check(CLI::Range(0.001, 3600.0))
         ->capture_default_str();
     sub.token->add_flag("--json", raw.token.json, "Print JSON");
+}
+
+void add_top(CLI::App& cli, subcommands& sub, raw_options& raw) {
+    sub.top = cli.add_subcommand("top",
+                                 "Show the connections and sites in trouble of a program that runs, again and again");
+    sub.top->add_option("ADDR:PORT", raw.top_at, "Its metrics endpoint")->capture_default_str();
+    sub.top->add_option("--every", raw.top_every_s, "Between two looks")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->capture_default_str();
+    sub.top->add_option("--rows", raw.top.rows, "The most rows of each table")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    sub.top->add_flag("--once", raw.top.once, "Look once, as when the output is no terminal");
 }
 
 void add_secret(CLI::App& to, secret_source& secret) {
@@ -347,6 +365,14 @@ command take_over(subcommands const& sub, raw_options& raw) {
         }
         return std::move(raw.listen);
     }
+    if (*sub.top) {
+        auto at = tools::parse_endpoint(raw.top_at);
+        if (!at) refuse("ADDR:PORT: " + at.error().rule());
+        if (at->port == 0) refuse("ADDR:PORT: the port must not be 0");
+        raw.top.at = std::move(*at);
+        raw.top.every = milliseconds_of(raw.top_every_s);
+        return std::move(raw.top);
+    }
     std::size_t i = 0;
     while (!*sub.one[i]) ++i;
     take_over_addresses(raw.one[i].at.connect_to, raw.one_connect_to[i]);
@@ -369,6 +395,7 @@ std::variant<command, int> parse_options(int argc, char const* const* argv) {
     add_call(cli, sub, raw);
     add_token(cli, sub, raw);
     add_webhook(cli, sub, raw);
+    add_top(cli, sub, raw);
     add_completion(cli, sub);
     try {
         cli.parse(argc, argv);

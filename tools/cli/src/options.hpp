@@ -6,6 +6,7 @@
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/secret.hpp>
 #include <jirapool/pool/params.hpp>
+#include <jirapool/tools/endpoint.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -91,12 +92,19 @@ struct listen_options {
     bool json = false;
 };
 
+struct top_options {
+    tools::endpoint at;
+    std::chrono::milliseconds every{2'000};
+    std::size_t rows = 20;  ///< of each table
+    bool once = false;
+};
+
 struct completion_options {
     std::string script;
 };
 
 using command = std::variant<check_options, call_options, token_options, make_webhook_options, list_webhooks_options,
-                             one_webhook_options, listen_options, completion_options>;
+                             one_webhook_options, listen_options, top_options, completion_options>;
 
 /// What to do, or the exit status when there is nothing to do: help was shown, or what is wrong.
 std::variant<command, int> parse_options(int argc, char const* const* argv);

@@ -6,13 +6,6 @@ namespace jirapool::load {
 namespace {
 
 template <std::size_t N>
-std::uint64_t sum(std::array<counter, N> const& all) noexcept {
-    std::uint64_t n = 0;
-    for (auto const& c : all) n += c.value();
-    return n;
-}
-
-template <std::size_t N>
 void add(std::array<std::uint64_t, N>& to, std::array<counter, N> const& from) noexcept {
     for (std::size_t i = 0; i < N; ++i) to[i] += from[i].value();
 }
@@ -39,19 +32,19 @@ client_counters read_counters(std::vector<std::shared_ptr<shard_stats const>> co
         c.token_waits += s->token_waits.value() - waits_at_start;
         c.token_waits_at_start += waits_at_start;
         c.token_late_rejections += s->token_late_rejections.value();
-        c.answers += sum(s->answers);
+        c.answers += total(s->answers);
         c.answered_401 += s->answered_401.value();
-        c.answered_429 += sum(s->limited);
+        c.answered_429 += total(s->limited);
         add(c.limited, s->limited);
         add(c.resends, s->resends);
         c.resends_over_budget += s->resends_over_budget.value();
         c.limit_waits += s->limit_waits.value();
         c.limit_queue_full += s->limit_queue_full.value();
         c.limited_past_deadline += s->limited_past_deadline.value();
-        c.channels_opened += s->channels_opened.value();
+        c.channels_opened += total(s->channels_opened);
         c.channels_resumed += s->channels_resumed.value();
         add(c.channels_closed, s->channels_closed);
-        c.dial_failures += sum(s->dial_failures);
+        c.dial_failures += total(s->dial_failures);
         c.queue_full += s->queue_full.value();
         c.bytes_sent += s->bytes_sent.value();
         c.bytes_received += s->bytes_received.value();

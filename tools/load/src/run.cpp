@@ -271,7 +271,7 @@ private:
     bool serve_metrics() {
         if (o_.metrics_address.empty()) return true;
         auto opened = metrics::listener::open(o_.metrics_address,
-                                              std::make_shared<metrics::collector>(runtime_->stats()));
+                                              std::make_shared<metrics::collector>(runtime_->overview()));
         if (!opened) {
             say("--metrics: {}", opened.error().describe());
             return false;
@@ -297,7 +297,7 @@ private:
 
     std::uint64_t credentials_refused() const {
         std::int64_t n = 0;
-        for (auto const& shard : runtime_->stats()) n += shard->credentials_refused.value();
+        for (auto const& shard : runtime_->stats()) n += total(shard->credentials_refused);
         return static_cast<std::uint64_t>(std::max(n, std::int64_t{0}));
     }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 
 namespace jirapool {
 
@@ -25,6 +26,12 @@ struct budget_grant {
     steady_time until = steady_time::max();
     bool closed = false;        ///< a 429 closed the budget: also calls that have had their permit do not go
     std::uint64_t version = 0;  ///< budget_source::version when it was given
+};
+
+/// What Jira told of a budget of points.
+struct budget_left {
+    double left = 0;  ///< points
+    double of = 0;    ///< points of the whole hour
 };
 
 /** A budget of calls that several holders share: shards of one process, or processes. Each is given permits ahead by what it
@@ -61,6 +68,8 @@ public:
     virtual void on_permitted() noexcept = 0;
     /// Forgets what closed it.
     virtual void reset() noexcept = 0;
+    /// What there is to show of it; nothing where that is not known.
+    virtual std::optional<budget_left> left(steady_time) const noexcept { return std::nullopt; }
 
 protected:
     void move_version() noexcept { version_.fetch_add(1, std::memory_order_acq_rel); }

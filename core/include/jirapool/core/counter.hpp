@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace jirapool {
@@ -35,5 +37,15 @@ public:
 private:
     std::atomic<std::int64_t> value_{0};
 };
+
+/// The sum of counters, or of gauges, in arrays of any depth.
+inline std::uint64_t total(counter const& c) noexcept { return c.value(); }
+inline std::int64_t total(gauge const& g) noexcept { return g.value(); }
+template <class T, std::size_t N>
+auto total(std::array<T, N> const& all) noexcept {
+    decltype(total(all[0])) sum = 0;
+    for (auto const& one : all) sum += total(one);
+    return sum;
+}
 
 }  // namespace jirapool

@@ -77,10 +77,32 @@ enum class resend_reason : std::uint8_t {
     limited,           ///< 429
     token,             ///< the access token was refused, and there is another one
     hedge,             ///< beside an exchange that goes on, see retry_params::hedge_after
+    dial_failed,       ///< no channel could be opened: nothing was sent before
 };
-inline constexpr std::size_t resend_reason_count = 5;
+inline constexpr std::size_t resend_reason_count = 6;
 /// The enumerator's name, as a metric's label has it.
 char const* to_string(resend_reason r) noexcept;
+
+/// What calls of a route do, as far as their cost and their danger differ.
+enum class route_class : std::uint8_t {
+    read,    ///< changes nothing
+    search,  ///< a search, which changes nothing and may take Jira long
+    write,   ///< may change something
+    bulk,    ///< many issues at once, five at a time per site
+};
+inline constexpr std::size_t route_class_count = 4;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(route_class c) noexcept;
+
+/// What an origin is.
+enum class origin_kind : std::uint8_t {
+    site,            ///< a site's own host
+    gateway,         ///< api.atlassian.com, for all sites
+    token_endpoint,  ///< auth.atlassian.com
+};
+inline constexpr std::size_t origin_kind_count = 3;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(origin_kind o) noexcept;
 
 /// What a channel of an origin does.
 enum class channel_state : std::uint8_t {

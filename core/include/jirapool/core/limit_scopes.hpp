@@ -180,6 +180,7 @@ public:
         bool begins = false;                      ///< it is the first of a row: a probe that is refused prolongs it
         bool near_limit = false;
         std::uint32_t others = 0;  ///< calls of others that used the route since it was told last
+        std::uint32_t ours = 0;    ///< our own in that time
     };
     /// May throw bad_alloc.
     lesson on_answer(route_match m, quota_scopes q, limit_answer const& a, random_engine& random);
@@ -198,6 +199,8 @@ public:
     steady_duration interval(route_id r);
     /// What part of the route's rate others take, 0 to 1.
     double others(route_id r) const noexcept;
+    /// The same of the route where it is the most.
+    double most_others() const noexcept;
     /// What there is to say to people of a scope that a call waits for; may be empty. May throw bad_alloc.
     std::string describe(limit_scope s, limit_needs const& n, steady_time now) const;
 
@@ -218,7 +221,7 @@ private:
     lesson on_429(route_match m, quota_scopes q, limit_answer const& a, random_engine& random);
     /// @return see route_scope::on_overload.
     bool on_overload(route_scope& ill, steady_time until, steady_time now) noexcept;
-    std::uint32_t look_at_neighbours(route_scope& s, limit_answer const& a);
+    void look_at_neighbours(route_scope& s, limit_answer const& a, lesson& out);
 
     /// Of a route that is busy enough to tell.
     struct shared_route {

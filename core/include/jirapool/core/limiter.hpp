@@ -94,6 +94,8 @@ public:
     }
     /// What part of the route's rate others take, 0 to 1: other accounts, apps and programs.
     double others(route_id r) const noexcept { return scopes_.others(r); }
+    /// The same of the route where it is the most.
+    double most_others() const noexcept { return scopes_.most_others(); }
 
     /// Scopes paused at `now`, by counting: for snapshots, not for the hot path.
     std::size_t paused_scopes(steady_time now) const noexcept { return scopes_.paused(now); }

@@ -28,6 +28,7 @@ public:
     struct told {
         bool ended = false;       ///< there is something
         std::uint32_t calls = 0;  ///< of others, in that stretch
+        std::uint32_t ours = 0;   ///< our own
         bool smaller =
             false;  ///< the bucket holds no more than what is left now, rather than that others take all of it
     };

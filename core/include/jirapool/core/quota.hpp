@@ -9,8 +9,10 @@
 #include <jirapool/core/route.hpp>
 #include <jirapool/core/time.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace jirapool {
 
@@ -55,6 +57,12 @@ public:
     /// Something holds calls back: it is closed, or what is left is spread.
     bool limits(steady_time now) const noexcept { return !pause_.open() || pacing(now); }
     bool closed(steady_time now) const noexcept { return pause_.paused() && now < next_; }
+    /// What Jira told for this hour, less the calls since.
+    std::optional<budget_left> left(steady_time now) const noexcept {
+        if (!pacing(now)) return std::nullopt;
+        auto const left = static_cast<double>(left_) - static_cast<double>(cost_) * taken_;
+        return budget_left{std::max(0.0, left), static_cast<double>(quota_)};
+    }
     /// What is left is known, and spread.
     bool pacing(steady_time now) const noexcept { return left_ >= 0 && now < end_; }
 

@@ -21,6 +21,9 @@ std::string_view to_string(method m) noexcept;
 
 /// Who goes first when a site's limit makes calls wait: everything interactive before anything in the background.
 enum class priority : std::uint8_t { interactive, background };
+inline constexpr std::size_t priority_count = 2;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(priority p) noexcept;
 
 /// What a request is made for.
 enum class call_purpose : std::uint8_t {

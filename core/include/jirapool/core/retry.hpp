@@ -9,6 +9,7 @@
 #include <jirapool/core/route.hpp>
 #include <jirapool/core/time.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -31,6 +32,10 @@ public:
     /// True: one resend may go out, and is counted. It may overdraw what was saved by so much; that is earned back before
     /// anything else is sent again.
     bool take(double overdraft = 0) noexcept;
+    /// What part of it is left, 0 to 1.
+    double left(retry_params const& p) const noexcept {
+        return p.budget_max > 0 ? std::clamp(static_cast<double>(saved_) / p.budget_max, 0.0, 1.0) : 0;
+    }
     bool can_take(double overdraft = 0) const noexcept { return saved_ - 1 >= -overdraft; }
 
 private:

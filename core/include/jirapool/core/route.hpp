@@ -2,6 +2,7 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
+#include <jirapool/core/labels.hpp>
 #include <jirapool/core/request.hpp>
 
 #include <cstddef>
@@ -48,6 +49,8 @@ route_match classify_route(method m, std::string_view target) noexcept;
 
 /// Precondition: id < route_count().
 route_info const& route(route_id id) noexcept;
+/// What its calls do. The searches are those by JQL. Precondition: id < route_count().
+route_class class_of(route_id id) noexcept;
 std::size_t route_count() noexcept;
 
 }  // namespace jirapool

@@ -21,6 +21,7 @@ public:
     bool close(steady_time until, steady_time now) noexcept override;
     void on_permitted() noexcept override { quota_.on_permitted(); }
     void reset() noexcept override { quota_.reset(); }
+    std::optional<budget_left> left(steady_time now) const noexcept override { return quota_.left(now); }
 
 private:
     void void_grants() noexcept;

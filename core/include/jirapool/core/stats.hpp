@@ -4,8 +4,10 @@
 #include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/counter.hpp>
 #include <jirapool/core/error.hpp>
+#include <jirapool/core/event.hpp>
 #include <jirapool/core/histogram.hpp>
 #include <jirapool/core/labels.hpp>
+#include <jirapool/core/request.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -17,23 +19,46 @@ namespace jirapool {
 
 /// How a call ended, as a metric's label: the answer's class, or the kind of error.
 enum class outcome : std::uint8_t {
-    success,       ///< 2xx
-    redirect,      ///< 3xx
-    client_error,  ///< 4xx but 429
-    limited,       ///< 429 delivered, or limited_past_deadline
-    server_error,  ///< 5xx
-    timeout,       ///< errc::timeout
-    cancelled,     ///< errc::cancelled
-    refused,       ///< before anything was sent: bad request, queue full, stopping, credential refused
-    failed,        ///< the wire, the token endpoint, or the caller's own sink or source
+    success,         ///< 2xx
+    redirect,        ///< 3xx
+    client_error,    ///< 4xx but 429
+    limited,         ///< 429 delivered, or limited_past_deadline
+    server_error,    ///< 5xx
+    timeout,         ///< errc::timeout
+    cancelled,       ///< errc::cancelled
+    refused,         ///< before anything was sent: bad request, queue full, stopping, connection removed
+    credential,      ///< it is refused, or Jira ignores it: its owner must act
+    token_endpoint,  ///< it gave no access token in time
+    wire,            ///< no channel, or one that was cut off or brought no valid answer
+    failed,          ///< the caller's own sink or source, or lack of memory
 };
-inline constexpr std::size_t outcome_count = 9;
+inline constexpr std::size_t outcome_count = 12;
 /// The enumerator's name, as a metric's label has it.
 char const* to_string(outcome o) noexcept;
 /// What a call's answer of that status is.
 outcome outcome_of(int status) noexcept;
 /// What a call that ended with that error is.
 outcome outcome_of(error_code const& ec) noexcept;
+
+/// Whose fault it is that a call did not bring what was asked.
+enum class fault : std::uint8_t {
+    none,            ///< nobody's: Jira answered, be it 404
+    caller,          ///< a bad request, a cancellation, a sink or source that failed, or a full queue
+    limit,           ///< Jira's limits: its own load, or a neighbour's
+    credential,      ///< its owner's: it is refused, or Jira ignores it
+    network,         ///< no channel, or one that was cut off
+    jira,            ///< Jira failed, or was too slow
+    token_endpoint,  ///< it gave no access token in time
+    pool,            ///< no channel was free in time: ours
+};
+inline constexpr std::size_t fault_count = 8;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(fault f) noexcept;
+/// Of a call that ended so. `at`: where it was.
+fault fault_of(outcome o, stage at) noexcept;
+
+/// How many calls ended, by whose fault it was.
+using calls_by_fault = std::array<std::uint64_t, fault_count>;
 
 /// Why a channel ended.
 enum class close_reason : std::uint8_t {
@@ -81,26 +106,30 @@ struct shard_stats {
     using by = std::array<T, N>;
 
     // Calls: counted once, when they end.
-    by<by<counter, outcome_count>, connection_kind_count> calls;
-    native_histogram call_duration;
+    by<by<by<counter, outcome_count>, route_class_count>, connection_kind_count> calls;
+    by<by<counter, outcome_count>, priority_count> calls_by_priority;
+    by<native_histogram, priority_count> call_duration;
     by<native_histogram, stage_count> stage_duration;  ///< only stages in which the call spent time
     by<counter, stage_count> timeouts;                 ///< calls that ended with errc::timeout, by where they were
     gauge calls_in_flight;
     by<counter, outcome_count>
         checks;  ///< those whose request was request::check, and that are in none of the above but the gauge
 
+    by<counter, event::kind_count> events;  ///< told to client_params::on_event, or not for want of one
+
     // Exchanges
     by<counter, answer_class_count> answers;
     counter answered_401;
-    by<counter, resend_reason_count> resends;
+    by<counter, resend_reason_count> resends;  ///< of those of dial_failed nothing had been sent
     counter resends_over_budget;
 
     // Limits
     by<counter, limit_reason_count> limited;  ///< 429s by reason
-    by<counter, limit_reason_count> pauses;
+    by<by<counter, limit_reason_count>, limit_scope_count> pauses;
     counter limit_waits;  ///< calls that waited for a permit
     counter near_limit;
     counter calls_of_others;  ///< estimated: what other programs took of the buckets that calls of ours were let in by
+    counter calls_of_ours;    ///< those by which it was estimated
     counter retry_after_unreadable;  ///< answers whose Retry-After nobody can read: taken for a minute
     gauge limit_waiting;
     counter limit_queue_full;
@@ -111,21 +140,22 @@ struct shard_stats {
     // Tokens
     by<counter, refresh_result_count> token_refreshes;
     histogram token_refresh_duration;
-    counter token_waits;            ///< calls that waited because no valid token was held
-    counter token_waits_at_start;   ///< of them before the credential's first token
-    counter token_late_rejections;  ///< 401s of a generation that was already replaced
-    gauge credentials_refused;      ///< at present, by the token endpoint or by Jira, of any kind
+    counter token_waits;                                   ///< calls that waited because no valid token was held
+    counter token_waits_at_start;                          ///< of them before the credential's first token
+    counter token_late_rejections;                         ///< 401s of a generation that was already replaced
+    by<gauge, connection_kind_count> credentials_refused;  ///< at present, by the token endpoint or by Jira
 
     // Channels
     gauge channels_idle;
     gauge channels_active;
     gauge channels_dialing;
-    by<counter, dial_purpose_count> dials;  ///< begun
-    by<counter, dial_stage_count> dial_failures;
-    by<counter, dial_stage_count> dial_timeouts;  ///< of them those that were over the step's limit
+    by<by<counter, origin_kind_count>, dial_purpose_count> dials;  ///< begun
+    by<by<counter, origin_kind_count>, dial_stage_count> dial_failures;
+    by<by<counter, origin_kind_count>, dial_stage_count>
+        dial_timeouts;      ///< of them those that were over the step's limit
     counter dial_backoffs;  ///< times that an origin was left alone for a while after failed dials
     by<histogram, dial_stage_count> dial_duration;
-    counter channels_opened;
+    by<counter, origin_kind_count> channels_opened;
     counter channels_resumed;  ///< of them with a resumed TLS session
     by<counter, close_reason_count> channels_closed;
     gauge queue_length;
@@ -137,7 +167,8 @@ struct shard_stats {
     // What there is
     gauge sites;
     by<gauge, connection_kind_count> connections;
-    by<gauge, connection_condition_count> conditions;  ///< connections by whether they work: see connection_status
+    by<by<gauge, connection_condition_count>, connection_kind_count>
+        conditions;  ///< whether they work: see connection_status
 };
 
 }  // namespace jirapool

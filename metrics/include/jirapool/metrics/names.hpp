@@ -2,7 +2,10 @@
 
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
+#include <jirapool/core/delivery_counts.hpp>
 #include <jirapool/core/labels.hpp>
+#include <jirapool/core/overview.hpp>
+#include <jirapool/core/request.hpp>
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/stats.hpp>
 
@@ -25,6 +28,11 @@ enum class queue : std::uint8_t {
 inline constexpr std::size_t queue_count = 2;
 char const* to_string(queue q) noexcept;
 
+/// Points of a budget of Jira's.
+enum class points_state : std::uint8_t { used, left };
+inline constexpr std::size_t points_state_count = 2;
+char const* to_string(points_state p) noexcept;
+
 /// A label's name and its values, which come from an enum: so the number of series is known before the first call.
 struct label {
     std::string_view name;  ///< empty: no label
@@ -43,6 +51,10 @@ inline char const* version_value(std::size_t) noexcept { return version(); }
 namespace labels {
 inline constexpr label kind{"kind", connection_kind_count, detail::value_of<connection_kind>};
 inline constexpr label condition{"condition", connection_condition_count, detail::value_of<connection_condition>};
+inline constexpr label route_class{"route_class", route_class_count, detail::value_of<jirapool::route_class>};
+inline constexpr label priority{"priority", priority_count, detail::value_of<jirapool::priority>};
+inline constexpr label limit_scope{"scope", limit_scope_count, detail::value_of<jirapool::limit_scope>};
+inline constexpr label origin{"origin", origin_kind_count, detail::value_of<origin_kind>};
 inline constexpr label outcome{"outcome", outcome_count, detail::value_of<jirapool::outcome>};
 inline constexpr label stage{"stage", stage_count, detail::value_of<jirapool::stage>};
 inline constexpr label answer_class{"class", answer_class_count, detail::value_of<jirapool::answer_class>};
@@ -55,8 +67,15 @@ inline constexpr label dial_stage{"stage", dial_stage_count, detail::value_of<ji
 inline constexpr label channel_state{"state", channel_state_count - 1,  // nobody counts those that are closed
                                      detail::value_of<jirapool::channel_state>};
 inline constexpr label queue{"queue", queue_count, detail::value_of<metrics::queue>};
+inline constexpr label event{"kind", jirapool::event::kind_count, detail::value_of<jirapool::event::kind>};
+inline constexpr label ending{"within", ending_count, detail::value_of<jirapool::ending>};
+inline constexpr label delivery_result{"result", delivery_result_count, detail::value_of<jirapool::delivery_result>};
+inline constexpr label points{"state", points_state_count, detail::value_of<points_state>};
 inline constexpr label version{"version", 1, detail::version_value};
 }  // namespace labels
+
+/// Which value of each of a series' labels a number is of.
+using indexes = std::array<std::size_t, 3>;
 
 enum class series_type : std::uint8_t { counter, gauge, histogram };
 char const* to_string(series_type t) noexcept;
@@ -66,11 +85,17 @@ struct series {
     std::string_view name;
     series_type type;
     std::string_view unit;        ///< "seconds", "bytes", or what is counted
-    std::array<label, 2> labels;  ///< those that are not there come last
+    std::array<label, 3> labels;  ///< those that are not there come last
     std::string_view help;        ///< one line
 
     /// Combinations of label values, all of them always present.
-    constexpr std::size_t metric_count() const noexcept { return labels[0].count * labels[1].count; }
+    constexpr std::size_t metric_count() const noexcept { return labels[0].count * labels[1].count * labels[2].count; }
+    /// Of the k-th combination, k < metric_count(): the last label's value changes first.
+    constexpr indexes indexes_of(std::size_t k) const noexcept {
+        indexes i{};
+        for (std::size_t l = labels.size(); l-- > 0; k /= labels[l].count) i[l] = k % labels[l].count;
+        return i;
+    }
     /// Lines of a scrape; for a histogram every bucket, the sum and the count are one.
     constexpr std::size_t sample_count() const noexcept {
         return metric_count() * (type == series_type::histogram ? histogram::bounds.size() + 3 : 1);
@@ -84,16 +109,25 @@ inline constexpr std::array all_series{
 
     series{"jirapool_sites", series_type::gauge, "sites", {}, "Jira Cloud sites behind the connections."},
     series{"jirapool_connections", series_type::gauge, "connections", {labels::kind}, "Configured Jira connections."},
-    series{"jirapool_connection_conditions", series_type::gauge, "connections", {labels::condition},
+    series{"jirapool_connection_conditions", series_type::gauge, "connections",
+           {labels::kind, labels::condition},
            "Connections, by whether they work and why not."},
-    series{"jirapool_credentials_refused", series_type::gauge, "credentials", {},
+    series{"jirapool_credentials_refused", series_type::gauge, "credentials", {labels::kind},
            "Credentials that are refused at present, by the token endpoint for good or by Jira: a person must act."},
 
-    series{"jirapool_calls_total", series_type::counter, "calls", {labels::kind, labels::outcome},
-           "Calls that ended, by what the caller got."},
+    series{"jirapool_credentials_expiring", series_type::gauge, "credentials", {labels::ending},
+           "Credentials whose end (connection_options::expires_at) is near, each once: their owners must renew them."},
+    series{"jirapool_events_total", series_type::counter, "events", {labels::event},
+           "Events told to client_params::on_event: one for each cause, and one for its end."},
+
+    series{"jirapool_calls_total", series_type::counter, "calls",
+           {labels::kind, labels::route_class, labels::outcome},
+           "Calls that ended, by what the caller got. wire and token_endpoint: look at dials and channels; credential: its owner must act; limited: Jira's limits."},
+    series{"jirapool_calls_by_priority_total", series_type::counter, "calls", {labels::priority, labels::outcome},
+           "The same calls, by the priority that the caller gave them."},
     series{"jirapool_calls_in_flight", series_type::gauge, "calls", {},
            "Calls that have not ended yet, waiting ones included."},
-    series{"jirapool_call_duration_seconds", series_type::histogram, "seconds", {},
+    series{"jirapool_call_duration_seconds", series_type::histogram, "seconds", {labels::priority},
            "Time from a call's start to its end, with all its waits and exchanges."},
     series{"jirapool_call_stage_duration_seconds", series_type::histogram, "seconds", {labels::stage},
            "Time that calls spent in each stage; a call counts only in stages it spent time in."},
@@ -109,18 +143,26 @@ inline constexpr std::array all_series{
     series{"jirapool_answers_429_total", series_type::counter, "answers", {labels::limit_reason},
            "Answers of Jira with status 429, by the limit it names."},
     series{"jirapool_resends_total", series_type::counter, "exchanges", {labels::resend_reason},
-           "Exchanges that repeated an earlier one of the same call, by why."},
+           "Tries of a call behind its first, by why. Behind dial_failed nothing had been sent; all others repeated an exchange."},
     series{"jirapool_resends_over_budget_total", series_type::counter, "exchanges", {},
            "Resends that were not made as the retry budget of the site or origin was used up."},
 
-    series{"jirapool_ratelimit_pauses_total", series_type::counter, "pauses", {labels::limit_reason},
-           "Pauses begun or prolonged because of an answer, by the limit that was hit."},
+    series{"jirapool_retry_budget_left_ratio", series_type::gauge, "ratio", {},
+           "What is left of the retry budget of the site or origin that has the least left: at 0 failures are not tried again."},
+
+    series{"jirapool_ratelimit_pauses_total", series_type::counter, "pauses",
+           {labels::limit_scope, labels::limit_reason},
+           "Pauses begun or prolonged because of an answer, by what is paused and the limit that was hit."},
+    series{"jirapool_ratelimit_paused_sites", series_type::gauge, "sites", {},
+           "Sites of which something is paused: a route, or all of the site."},
     series{"jirapool_ratelimit_waits_total", series_type::counter, "waits", {},
            "Waits of calls for a permit of the limiter."},
     series{"jirapool_ratelimit_near_limit_total", series_type::counter, "answers", {},
            "Answers in which Jira warned that a limit is near."},
     series{"jirapool_ratelimit_calls_of_others_total", series_type::counter, "calls", {},
            "An estimate of the calls by other programs that used the same burst limits as ours, while ours told of them."},
+    series{"jirapool_ratelimit_calls_of_ours_total", series_type::counter, "calls", {},
+           "Our own calls by which that was estimated: others / (others + ours) is what others take of those limits."},
     series{"jirapool_ratelimit_retry_after_unreadable_total", series_type::counter, "answers", {},
            "Answers whose Retry-After cannot be read, which is taken for a minute."},
     series{"jirapool_ratelimit_past_deadline_total", series_type::counter, "calls", {},
@@ -129,6 +171,9 @@ inline constexpr std::array all_series{
            "Shadow mode: calls that would have been refused because a limit stays closed for too long."},
     series{"jirapool_ratelimit_shadow_wait_seconds", series_type::histogram, "seconds", {},
            "Shadow mode: how long calls would have waited for a permit; only those that would have."},
+
+    series{"jirapool_app_quota_points", series_type::gauge, "points", {labels::points},
+           "Points in this hour of the app that has the least left over all its sites, 0 where Jira tells of none: send less, or less costly calls."},
 
     series{"jirapool_queue_length", series_type::gauge, "calls", {labels::queue},
            "Calls that wait, by what they wait for."},
@@ -148,17 +193,25 @@ inline constexpr std::array all_series{
     series{"jirapool_token_late_rejections_total", series_type::counter, "answers", {},
            "Rejections of an access token that was already replaced."},
 
+    series{"jirapool_tokens", series_type::gauge, "tokens", {}, "OAuth connections that hold an access token."},
+    series{"jirapool_tokens_stale", series_type::gauge, "tokens", {},
+           "Of them those past nine tenths of its life, which should have been renewed: look at the token endpoint."},
+    series{"jirapool_token_soonest_expiry_seconds", series_type::gauge, "seconds", {},
+           "Time until the first of the held access tokens expires; +Inf when none is held."},
+
     series{"jirapool_channels", series_type::gauge, "channels", {labels::channel_state},
            "Channels (TLS connections) to origins, by state."},
-    series{"jirapool_channels_opened_total", series_type::counter, "channels", {}, "Channels opened."},
+    series{"jirapool_channels_opened_total", series_type::counter, "channels", {labels::origin},
+           "Channels opened, by what to."},
     series{"jirapool_channels_resumed_total", series_type::counter, "channels", {},
            "Channels opened with a resumed TLS session."},
     series{"jirapool_channels_closed_total", series_type::counter, "channels", {labels::close_reason},
            "Channels closed, by why."},
-    series{"jirapool_dials_total", series_type::counter, "dials", {labels::dial_purpose}, "Dials begun, by what for."},
-    series{"jirapool_dial_failures_total", series_type::counter, "dials", {labels::dial_stage},
+    series{"jirapool_dials_total", series_type::counter, "dials", {labels::dial_purpose, labels::origin},
+           "Dials begun, by what for and where to."},
+    series{"jirapool_dial_failures_total", series_type::counter, "dials", {labels::dial_stage, labels::origin},
            "Dials that opened no channel, by the step that failed."},
-    series{"jirapool_dial_timeouts_total", series_type::counter, "dials", {labels::dial_stage},
+    series{"jirapool_dial_timeouts_total", series_type::counter, "dials", {labels::dial_stage, labels::origin},
            "Those dial failures for which the step's limit of time passed."},
     series{"jirapool_dial_backoffs_total", series_type::counter, "backoffs", {},
            "Times that an origin was not dialled for a while after failed dials."},
@@ -166,10 +219,81 @@ inline constexpr std::array all_series{
            "Time of each step of a dial."},
     series{"jirapool_sent_bytes_total", series_type::counter, "bytes", {}, "Bytes of requests, before TLS."},
     series{"jirapool_received_bytes_total", series_type::counter, "bytes", {}, "Bytes of answers, after TLS."},
+
+    series{"jirapool_webhook_deliveries_total", series_type::counter, "deliveries", {labels::delivery_result},
+           "Deliveries that webhook receivers took, by what became of them; Jira repeats those that failed."},
+
+    series{"jirapool_survey_age_seconds", series_type::gauge, "seconds", {},
+           "Time since the shard that is furthest behind last looked at its connections and sites: how old is what is told of these."},
+    series{"jirapool_series_dropped", series_type::gauge, "series", {},
+           "Sites and connections in trouble that are not told one by one, as overview_params has no room: /connections has all."},
 };
 // clang-format on
 
-/// Lines of a scrape, comments apart. Constant: neither sites nor connections add series.
+/// A row of the table below: a metric family whose labels have values that are not known before, up to a bound.
+struct named_series {
+    std::string_view name;
+    series_type type;
+    std::string_view unit;
+    std::array<std::string_view, 5> labels;  ///< those that are not there come last
+    std::string_view help;                   ///< one line
+};
+
+/// Every series of single shards, sites and connections: of a collector that was given an overview. At most overview_params::max_sites
+/// and max_connections of them.
+inline constexpr std::array all_named_series{
+    named_series{"jirapool_shard_lag_seconds",
+                 series_type::gauge,
+                 "seconds",
+                 {"shard"},
+                 "Time that a shard let a question wait last, or lets one wait now: more than a second says that its "
+                 "thread is held up."},
+    named_series{"jirapool_limit",
+                 series_type::gauge,
+                 "1",
+                 {"name"},
+                 "What client_params bound: to be compared with what they bound."},
+    named_series{"jirapool_site_calls_total",
+                 series_type::counter,
+                 "calls",
+                 {"site", "fault"},
+                 "Calls of the sites in most trouble and the listed ones since they are followed, by whose fault "
+                 "failures are; others: all others."},
+    named_series{"jirapool_site_waiting_calls",
+                 series_type::gauge,
+                 "calls",
+                 {"site"},
+                 "Calls of the site that wait for permits, as its limits are used up."},
+    named_series{"jirapool_site_paused_until_timestamp_seconds",
+                 series_type::gauge,
+                 "seconds",
+                 {"site"},
+                 "When the last pause of the site or its routes ends; 0: nothing is paused."},
+    named_series{
+        "jirapool_site_neighbour_share_ratio",
+        series_type::gauge,
+        "ratio",
+        {"site"},
+        "What part of the site's busiest route's rate other programs take, an estimate: talk to whoever runs them."},
+    named_series{"jirapool_site_quota_points",
+                 series_type::gauge,
+                 "points",
+                 {"site", "state"},
+                 "Points of the hour at the site, where Jira tells them: of the app that has the least left."},
+    named_series{
+        "jirapool_connection_trouble_since_timestamp_seconds",
+        series_type::gauge,
+        "seconds",
+        {"connection", "site", "kind", "condition", "cause"},
+        "Connections that do not work, the worst first, and since when: its condition and cause say whose move it is."},
+    named_series{"jirapool_connection_expires_timestamp_seconds",
+                 series_type::gauge,
+                 "seconds",
+                 {"connection"},
+                 "When the credential of the connection ends, of those that end within 30 days, the soonest first."},
+};
+
+/// Lines of a scrape, comments and named series apart. Constant: neither sites nor connections add series.
 inline constexpr std::size_t sample_count = [] {
     std::size_t n = 0;
     for (series const& s : all_series) n += s.sample_count();

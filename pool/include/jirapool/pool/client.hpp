@@ -32,6 +32,7 @@ namespace asio = boost::asio;
 
 class connection;
 class connections_watch;
+class overview;
 
 namespace detail {
 
@@ -306,6 +307,11 @@ public:
 
     /// The counters of each shard, alive and readable for as long as somebody holds them.
     std::vector<std::shared_ptr<shard_stats const>> stats() const;
+
+    /// What the client tells of itself (jirapool/core/overview.hpp): its counters, its sites and connections, those in trouble. It may
+    /// outlive the client.
+    /// Throws std::bad_alloc.
+    std::shared_ptr<jirapool::overview const> overview() const;
 
     /** Ends gracefully: new calls end with `stopped` at once, those in flight go on, waits and resends included. When none is
         left, or `patience` is over, `stop` ends the rest.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/core/delivery_counts.hpp>
 #include <jirapool/pool/webhook_delivery.hpp>
 
 #include <cstddef>
@@ -47,6 +48,9 @@ public:
     bool remove(std::string_view connection_id);
     std::size_t size() const;
 
+    /// What became of all requests so far, for a metrics::collector. It may outlive the receiver.
+    std::shared_ptr<delivery_counts const> counts() const noexcept { return counts_; }
+
     /// What became of a request.
     struct outcome {
         unsigned status = 500;  ///< to answer with
@@ -72,6 +76,7 @@ public:
             for (auto const& field : m) headers.push_back({view(field.name_string()), view(field.value())});
             return receive(view(m.target()), {view(m.method_string()), headers, view(m.body())}, now);
         } catch (std::bad_alloc const&) {
+            counts_->add(delivery_result::failed);
             return without_memory();
         }
     }
@@ -83,11 +88,13 @@ private:
     static std::string_view view(Text const& t) noexcept {
         return {t.data(), t.size()};
     }
+    outcome take(std::string_view target, webhook_request const& r, steady_time now);
     std::shared_ptr<endpoint> find(std::string_view target) const;
     static outcome without_memory() noexcept;
     static outcome hand_out(endpoint const& to, webhook_delivery const& d, steady_time now);
 
     std::string const path_;  // ends in a slash
+    std::shared_ptr<delivery_counts> const counts_;
     mutable std::mutex mutex_;
     std::unordered_map<std::string, std::shared_ptr<endpoint>> by_segment_;  // percent-encoded, as in the URL
 };
