@@ -42,10 +42,11 @@ def stat(title, says, query, unit="short", steps=None, width=4):
                  {"colorMode": "value", "graphMode": "none", "reduceOptions": {"calcs": ["lastNotNull"], "values": False}})
 
 
-def lines(title, says, queries, unit="short", stacked=False, width=8, top=None):
+def lines(title, says, queries, unit="short", stacked=False, width=8, top=None, signed=False):
     custom = {"lineWidth": 2, "fillOpacity": 30 if stacked else 0, "showPoints": "never",
               "stacking": {"mode": "normal" if stacked else "none", "group": "A"}}
-    made = panel("timeseries", title, says, queries, width, 8, unit, {"min": 0, "custom": custom, **({"max": top} if top else {})},
+    made = panel("timeseries", title, says, queries, width, 8, unit,
+                 {"custom": custom, **({} if signed else {"min": 0}), **({"max": top} if top else {})},
                  {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}})
     if {"{{outcome}}", "{{class}}", "{{result}}", "objective"} & set(queries):
         made["fieldConfig"]["overrides"] = [
@@ -109,9 +110,8 @@ ROWS = {
               "max by (site) (jirapool_site_paused_until_timestamp_seconds{J}) - time() > 0", "still", "s", width=6),
         table("Calls waiting by site", "For permits: more is asked for than the site lets through.",
               'topk(20, sum by (site) (jirapool_site_waiting_calls{J}) > 0)', "calls", width=6),
-        lines("Connections that do not work", "By condition and kind. limited is cured by time, all others by a person.",
-              {"{{condition}} {{kind}}":
-               'sum by (condition, kind) (jirapool_connection_conditions{J,condition!~"unknown|healthy"}) > 0'}, stacked=True),
+        lines("Connections that do not work", "limited is cured by time, all others by a person.",
+              {"{{condition}}": 'sum by (condition) (jirapool_connection_conditions{J,condition!~"unknown|healthy"})'}, stacked=True),
         lines("Calls by site", "Of the sites that have series of their own.",
               {"{{site}}": "topk(10, sum by (site) (rate(jirapool_site_calls_total{J}[R])))"}, "ops"),
         lines("Checks", "Whether connections work, by what came of it. They are no calls.",
@@ -142,12 +142,13 @@ ROWS = {
     ],
     "Quota and neighbours": [
         lines("Points of the app", "Over all sites, where Jira tells. They begin anew at each full UTC hour.",
-              {"{{state}}": "sum by (state) (jirapool_app_quota_points{J})", "left at the hour's end": "job:jirapool_app_quota_points:left_at_hours_end{J}"}),
+              {"{{state}}": "sum by (state) (jirapool_app_quota_points{J})", "left at the hour's end": "job:jirapool_app_quota_points:left_at_hours_end{J}"},
+              signed=True),
         lines("Points left by site", "The ten sites with the fewest, where Jira tells.",
               {"{{site}}": 'bottomk(10, min by (site) (jirapool_site_quota_points{J,state="left"}))'}),
         table("Points used by site", "Of this hour.", 'topk(20, max by (site) (jirapool_site_quota_points{J,state="used"}))', "points", width=8),
         lines("Points left at the hour's end", "As they are used now. Below 0: they will not last.",
-              {"{{site}}": "bottomk(10, job_site:jirapool_site_quota_points:left_at_hours_end{J})"}),
+              {"{{site}}": "bottomk(10, job_site:jirapool_site_quota_points:left_at_hours_end{J})"}, signed=True),
         lines("What neighbours take, by site", "Of the site's busiest route. Above a half the site's owner should know.",
               {"{{site}}": "topk(10, max by (site) (jirapool_site_neighbour_share_ratio{J}))"}, "percentunit", top=1),
         lines("What neighbours take, over all", "Of the buckets that calls of ours told of.",
@@ -181,7 +182,7 @@ ROWS = {
         lines("Dials", "waiting: calls wait for it. replace: ahead of a channel's end.",
               {"{{origin}} {{purpose}}": "sum by (origin, purpose) (rate(jirapool_dials_total{J}[R])) > 0"}, "ops"),
         lines("Dials that failed", "resolve: DNS. connect: the network or a firewall. tls: trust, or a proxy.",
-              {"{{origin}} {{stage}}": "sum by (origin, stage) (rate(jirapool_dial_failures_total{J}[R])) > 0 or sum by (origin) (rate(jirapool_dial_failures_total{J}[R]))",
+              {"{{origin}} {{stage}}": "sum by (origin, stage) (rate(jirapool_dial_failures_total{J}[R]))",
                "timed out": "sum(rate(jirapool_dial_timeouts_total{J}[R]))",
                "backoffs": "sum(rate(jirapool_dial_backoffs_total{J}[R]))"}, "ops"),
         lines("Time of a dial", "By step, 99th percentile.", quantiles("jirapool_dial_duration_seconds", ["stage"], which=("0.99",)), "s"),

@@ -10,19 +10,11 @@ import sys
 import yaml
 
 from support import case, check, main, run
-from watched import README, ROOT, RULES, families, faults_of
+from watched import README, ROOT, RULES, alert_rules, families, faults_of, recorded_rules, rules
 
 TESTS = sorted((ROOT / "metrics/alerts/tests").glob("*.yml"))
 # Go's templates carry queries as quoted texts.
 TEMPLATE_QUERY = re.compile(r'printf\s+"((?:[^"\\]|\\.)*)"[^|}]*\|\s*query')
-
-
-def rules():
-    return [rule for file in RULES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
-
-
-def alerts():
-    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
 def queries_of(rule):
@@ -55,7 +47,7 @@ def both_cases():
                 check(all("exp_annotations" in a for a in one["exp_alerts"]), file.name, test["name"], "words are not compared")
             fires.update(name for name, found in of_this.items() if any(found))
             quiet.update(name for name, found in of_this.items() if not any(found))
-    names = set(alerts())
+    names = set(alert_rules())
     check(names <= fires, "never fires", names - fires)
     check(names <= quiet, "never quiet", names - quiet)
     check(fires | quiet <= names, "not there", (fires | quiet) - names)
@@ -66,7 +58,7 @@ def runbooks():
     text = README.read_text()
     check("## Runbooks" in text, "no runbooks")
     parts = dict(re.findall(r"^### (Jirapool\w+)\n(.*?)(?=^##|\Z)", text[text.index("## Runbooks"):], re.MULTILINE | re.DOTALL))
-    for name, rule in alerts().items():
+    for name, rule in alert_rules().items():
         check(rule["labels"]["severity"] in ("critical", "warning"), name, rule["labels"])
         notes = rule["annotations"]
         check(set(notes) == {"summary", "description", "runbook_url"}, name, sorted(notes))
@@ -74,13 +66,13 @@ def runbooks():
         check(notes["runbook_url"] == f"metrics/README.md#{name.lower()}", name, notes["runbook_url"])
         for question in ("Means:", "Whose fault:", "Look at:", "Do:"):
             check(f"*{question}*" in parts.get(name, ""), name, "the runbook does not say", question)
-    check(set(parts) == set(alerts()), "runbooks of no alert", set(parts) - set(alerts()))
+    check(set(parts) == set(alert_rules()), "runbooks of no alert", set(parts) - set(alert_rules()))
 
 
 @case("alerts: rules and the README's queries ask for nothing that there is not")
 def names():
     known = families()
-    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    recorded = recorded_rules()
     wrong = []
     for rule in rules():
         for query in queries_of(rule):

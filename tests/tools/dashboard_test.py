@@ -18,38 +18,18 @@ import subprocess
 import sys
 import time
 
-import yaml
-
 from browser import Browser
-from prometheus import Prometheus
-from support import LOAD, Mock, case, check, main, path, scratch, write
-from watched import DASHBOARD, PENDING, ROOT, RULES, families, families_of, faults_of, panels
+from prometheus import Prometheus, load_tool
+from support import Mock, case, check, main, scratch, write
+from watched import DASHBOARD, ROOT, families, families_of, faults_of, is_pending, panels, recorded_rules
 
-RECORDED = {rule["record"]: rule["expr"] for f in RULES for g in yaml.safe_load(f.read_text())["groups"] for rule in g["rules"] if "record" in rule}
+RECORDED = recorded_rules()
 
 
 def queries():
     for row, panel in panels():
         for target in panel["targets"]:
             yield f"{row} / {panel['title']}", target["expr"]
-
-
-@contextlib.contextmanager
-def load_tool(mock, connections, *args):
-    """jirapool-load under way, and the address where it is scraped."""
-    log = path("load.log")
-    load = subprocess.Popen(
-        [LOAD, connections, *mock.reach, "--rate", "150", "--duration", "600", "--metrics", "127.0.0.1:0", "--allow-failures", "--quiet", *args],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
-    try:
-        limit = time.monotonic() + 60
-        while not (found := re.search(r"metrics at http://(\S+)/metrics", pathlib.Path(log).read_text())):
-            check(load.poll() is None and time.monotonic() < limit, "the load tool did not start", pathlib.Path(log).read_text())
-            time.sleep(0.05)
-        yield found[1]
-    finally:
-        load.send_signal(signal.SIGKILL)
-        load.wait()
 
 
 def troubled(mock):
@@ -111,21 +91,15 @@ def data():
                 for query in list(unanswered):
                     if any(math.isfinite(v) for v in prometheus.values(query)):
                         del unanswered[query]
-                pending = [q for q in unanswered if is_pending(q)]
+                pending = [q for q in unanswered if is_pending(q, RECORDED)]
                 return len(pending) == len(unanswered) and time.monotonic() > waited + 20
 
             with contextlib.suppress(AssertionError):
                 prometheus.until(are_answered, 90, "not all are answered")
-            lost = [q for q in unanswered if not is_pending(q)]
+            lost = [q for q in unanswered if not is_pending(q, RECORDED)]
             check(not lost, f"{len(lost)} without data", *lost)
             for query in unanswered:
                 print("pending:", query)
-
-
-def is_pending(query):
-    known = families()
-    exprs = [query, *(RECORDED[r] for r in RECORDED if r in query)]
-    return any(f in PENDING for e in exprs for f in families_of(e, known))
 
 
 @case("watch: the page draws every panel at 1280 and 400 px, light and dark, asks nobody else and complains of nothing")
@@ -178,10 +152,12 @@ CONTRAST = """(() => {
   }
   return [...bad];
 })()"""
-# What the keyboard reaches or a reader is told of, and that has no name.
-UNNAMED = """[...document.querySelectorAll('select, [tabindex="0"], article, section, svg[role=img], a')].filter(e =>
-  !(e.getAttribute('aria-label') || e.textContent.trim() || (e.getAttribute('aria-labelledby') && document.getElementById(e.getAttribute('aria-labelledby')))))
-  .map(e => e.outerHTML.slice(0, 80))"""
+# What the keyboard reaches or a reader is told of, and that has no name. A picture's is not the text in it.
+UNNAMED = """[...document.querySelectorAll('select, [tabindex="0"], article, section, svg[role=img], a')].filter(e => {
+  const by = e.getAttribute('aria-labelledby');
+  const name = e.getAttribute('aria-label') || (by && document.getElementById(by)?.textContent) || (e.matches('a') && e.textContent) || e.labels?.[0]?.textContent;
+  return !name?.trim();
+}).map(e => e.outerHTML.slice(0, 80))"""
 
 
 @contextlib.contextmanager

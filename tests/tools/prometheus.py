@@ -1,6 +1,9 @@
-"""A Prometheus server of a test's own, with our rules, that scrapes what it is told to."""
+"""A Prometheus server of a test's own, with our rules, and the load tool for it to scrape."""
 
+import contextlib
 import json
+import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -10,8 +13,26 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from support import check, path, write
+from support import LOAD, check, path, write
 from watched import RULES
+
+
+@contextlib.contextmanager
+def load_tool(mock, connections, *args):
+    """jirapool-load under way, and the address where it is scraped."""
+    log = path("load.log")
+    load = subprocess.Popen(
+        [LOAD, connections, *mock.reach, "--rate", "150", "--duration", "600", "--metrics", "127.0.0.1:0", "--allow-failures", "--quiet", *args],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(log, "wb"))
+    try:
+        limit = time.monotonic() + 60
+        while not (found := re.search(r"metrics at http://(\S+)/metrics", pathlib.Path(log).read_text())):
+            check(load.poll() is None and time.monotonic() < limit, "the load tool did not start", pathlib.Path(log).read_text())
+            time.sleep(0.05)
+        yield found[1]
+    finally:
+        load.send_signal(signal.SIGKILL)
+        load.wait()
 
 
 class Prometheus:
@@ -71,9 +92,8 @@ class Prometheus:
         return float(found[0]["value"][1]) if found else None
 
     def alerts(self):
-        """Those that fire, by name: the labels of each."""
+        """Those that fire, or will if it goes on for long enough: {name: [labels and annotations of each]}."""
         by_name = {}
         for a in self.ask("alerts")["alerts"]:
-            if a["state"] == "firing":
-                by_name.setdefault(a["labels"]["alertname"], []).append(a["labels"])
+            by_name.setdefault(a["labels"]["alertname"], []).append({**a["labels"], **a["annotations"]})
         return by_name

@@ -4,6 +4,8 @@ import json
 import pathlib
 import re
 
+import yaml
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = ROOT / "metrics/README.md"
 RULES = [ROOT / "metrics/alerts/recording_rules.yml", ROOT / "metrics/alerts/alerts.yml"]
@@ -53,13 +55,13 @@ GROUPING = re.compile(r"\b(?:by|on|ignoring|without|group_left|group_right)\s*\(
 RECORDED = re.compile(r"(?<![\w:])\w+:[\w:]+")
 
 
-def families():
+def families(pending=None):
     """name -> (type, {label: values}), as the README's table has them, which a test compares with names.hpp."""
     text = README.read_text()
     found = {}
     for name, kind, labels in ROW.findall(text):
         found[name] = (kind, {n: {v.strip() for v in values.split(",") if v.strip()} for n, values in LABEL.findall(labels)})
-    for name, labels in PENDING.items():
+    for name, labels in (PENDING if pending is None else pending).items():
         kind, known = found.get(name, (None, {}))
         found[name] = (kind, {n: known.get(n, set()) | labels.get(n, set()) for n in {*known, *labels}})
     return found
@@ -102,8 +104,29 @@ def faults_of(query, known, recorded):
     return faults
 
 
+def is_pending(query, recorded):
+    """Whether it asks for something that is promised, and not there yet. recorded: {name: expression}."""
+    known = families({})
+    return any(faults_of(e, known, recorded) for e in [query, *(recorded[r] for r in recorded if r in query)])
+
+
 def families_of(query, known):
     return {family_of(sample, known) for sample, _ in SELECTOR.findall(query)}
+
+
+def rules():
+    """All rules, as they stand in the files."""
+    return [rule for file in RULES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+
+
+def recorded_rules():
+    """{name: expression}"""
+    return {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+
+
+def alert_rules():
+    """{name: rule}"""
+    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
 def panels():
