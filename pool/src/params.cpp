@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include <algorithm>
 #include <string_view>
 
 namespace jirapool {
@@ -12,11 +13,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-bool header_safe(std::string_view text) noexcept {
-    for (char const c : text)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
-    return true;
-}
+bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+bool header_safe(std::string_view text) noexcept { return std::none_of(text.begin(), text.end(), is_control); }
 
 char const* why_invalid(pool_params const& p) noexcept {
     if (p.max_channels < 1) return "pool_params::max_channels must be at least 1";

@@ -42,8 +42,7 @@ int main() {
     jirapool::client_params params;
     params.executor_is_serial = true;
     params.on_event = [hook](jirapool::event const& e) {
-        std::clog << to_string(severity_of(e.what)) << ' ' << to_string(e.what) << ' ' << e.connection << e.scope
-                  << ": " << e.detail << '\n';
+        std::clog << e.describe() << '\n';
         hook->report(e);
     };
     // [events]

@@ -173,8 +173,13 @@ struct event {
     error_code code{};       ///< what went wrong, an errc; empty where none says it
     /// What it concerns when that is no connection, or more than one: an origin's host, what a pause is of, a webhook's name. Else empty.
     std::string scope{};
+
+    /** One line for a log: "critical credential_refused acme: invalid_client [credential_refused]". It is the severity, the kind's
+        name, the connection, the scope, behind a colon the detail, and in brackets the code. Control characters, as a server may have said
+        them, are spaces in it. */
+    std::string describe() const;
 };
-/// The kind's name, "credential_refused", for a log; "unknown" for a number that is none.
+/// The kind's name, "credential_refused", which stays while there is the kind; "unknown" for a number that is none.
 char const* to_string(event::kind k) noexcept;
 /// How soon somebody should look at an event of that kind.
 event::severity severity_of(event::kind k) noexcept;
