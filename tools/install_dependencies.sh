@@ -47,7 +47,8 @@ for group in "$@"; do
                 prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libcli11-dev libfmt-dev
             ;;
         test)
-            add catch2 curl openssl python3 git
+            # spdlog: an example logs with it (tests/consumer).
+            add catch2 curl openssl python3 git libspdlog-dev
             if [ "$promtool_from" = promtool ]; then add promtool; else promtool=yes; fi
             ;;
         lint) add clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev python3 git ;;
