@@ -64,8 +64,7 @@ struct event {
         them, are spaces in it. */
     std::string describe() const;
 };
-/// The kind's name, "credential_refused", for logs and labels: it stays as it is for as long as there is the kind; "unknown" for a number
-/// that is none.
+/// The kind's name, "credential_refused", which stays while there is the kind; "unknown" for a number that is none.
 char const* to_string(event::kind k) noexcept;
 /// How soon somebody should look at an event of that kind.
 event::severity severity_of(event::kind k) noexcept;

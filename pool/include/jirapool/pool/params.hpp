@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -138,6 +139,8 @@ struct overview_params {
     std::size_t max_connections = 128;
 };
 
+class span_listener;
+
 /// Everything that can be tuned, and what a client is told.
 struct client_params {
     /// What is sent as User-Agent. Jira refuses writes from browser-like agents ("Mozilla/…"), so name your product and a contact.
@@ -155,6 +158,8 @@ struct client_params {
     /// A function that is told of events. It is called on a shard's thread, on several at the same time where there are several,
     /// and must not block; what it throws is ignored.
     std::function<void(event const&)> on_event;
+    /// Who is told of each call's and each exchange's start and end, for traces (pool/spans.hpp). Null: nobody, and it costs nothing.
+    std::shared_ptr<span_listener> spans;
     /// Whether the executor given to `client` runs one handler at a time already, so that no strand is made.
     bool executor_is_serial = false;
     /// A seed that fixes all jitter, for tests. Without one each shard is seeded by the operating system, differently.
