@@ -60,20 +60,3 @@ std::string event_json(event const& e, std::string_view id, wall_time at) {
 }
 
 }  // namespace jirapool::detail
-
-namespace jirapool {
-
-std::string event::describe() const {
-    std::string line;
-    line.reserve(64 + connection.size() + scope.size() + detail.size());
-    line.append(to_string(severity_of(what))).append(" ").append(to_string(what));
-    for (auto const* const about : {&connection, &scope})
-        if (!about->empty()) line.append(" ").append(*about);
-    if (!detail.empty()) line.append(": ").append(detail);
-    if (code) line.append(" [").append(detail::name_of(code)).append("]");
-    std::replace_if(
-        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
-    return line;
-}
-
-}  // namespace jirapool
