@@ -292,6 +292,21 @@ def forward_posts():
     check(headers["X-Hub-Signature"] == "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest(), headers)
     check(headers["X-Atlassian-Webhook-Identifier"] == "one" and headers["X-Atlassian-Webhook-Retry"] == "2", headers)
     check(headers["Content-Type"] == "application/json; charset=UTF-8" and headers["Host"] == f"127.0.0.1:{target.port}", headers)
+@case("webhook: listen shows what is too large to be read, and ends behind it")
+def listen_refuses_large():
+    listener = Listener("--count", "2", "--json")
+    def declared(size):
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=30) as s:
+            s.sendall(f"POST /jira/acme HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode())
+            return s.makefile("rb").readline()
+    check(b" 413 " in declared(26 << 20), "a large one")
+    refused = documents(listener.line() + "".join(listener.line() for _ in range(5)))
+    check(refused == [{"target": "/jira/acme", "refused": 413, "field": "body", "rule": "must be at most 25 MiB"}], refused)
+    check(b" 413 " in declared(10 ** 12), "a huge one")
+    out, _ = listener.end()
+    check(out.count("413") == 1, out)
+
+
     check("Cookie" not in headers, headers)
     forwarded = [d for d in documents(out) if "forwarded" in d]
     check(len(documents(out)) == 5 and [d["id"] for d in forwarded] == ["one", "two"], out)
