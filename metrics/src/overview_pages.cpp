@@ -143,7 +143,7 @@ void write_site(json_members& to, site_snapshot const& s) {
     if (s.calls) {
         to.out().push_back('{');
         json_members calls(to.out());
-        for (std::size_t f = 0; f < fault_count; ++f) calls.count(to_string(static_cast<fault>(f)), (*s.calls)[f]);
+        for (std::size_t f = 0; f < fault_count; ++f) calls.count(to_string(static_cast<call_fault>(f)), (*s.calls)[f]);
         to.out().push_back('}');
     } else {
         to.out().append("null");

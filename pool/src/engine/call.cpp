@@ -237,9 +237,7 @@ private:
             entry_->in_flight.fetch_add(1, std::memory_order_relaxed);
             return next::go_on;
         case admission::kind::wait: return next::wait;
-        case admission::kind::refused:
-            return end_with(limited_past_deadline(word.at - now, word.scope,
-                                                  site().limiter.describe(word.scope, w.needs(), now)));
+        case admission::kind::refused: return end_too_late(word, w, now);
         case admission::kind::full: break;
         }
         stats_.limit_queue_full.add();
@@ -269,8 +267,14 @@ private:
         auto const step = woken(why, stage::admit);
         if (step == next::end || permit_) co_return step;
         auto const now = context_.clock.now();
-        co_return end_with(limited_past_deadline(word.at - now, word.scope,
-                                                 site().limiter.describe(word.scope, w->needs(), now)));
+        co_return end_too_late(word, *w, now);
+    }
+
+    next end_too_late(admission const& word, admit_waiter const& w, steady_time now) {
+        // Its failed dials took the permits: they say more.
+        if (lost_dials_ > 0) return next::end;
+        return end_with(limited_past_deadline(word.at - now, word.scope,
+                                              site().limiter.describe(word.scope, w.needs(), now)));
     }
 
     /// A permit, token or channel later than this would be spent on an exchange that ends behind the deadline.

@@ -206,6 +206,8 @@ TEST_CASE(
     for (int i = 0; i < 40; ++i) e.on_answer(b, 99, now += 25ms);
     CHECK(e.share() <= 0.6);
     CHECK(e.share() >= 0.55);
+    for (int i = 0; i < 120; ++i) e.on_answer(b, 99, now += 25ms);
+    CHECK(e.share() >= 0.52);
     // Ours are 80 a second: no more than 20 are theirs.
     for (int i = 0; i < 1'600; ++i) e.on_answer(b, 99, now += 12500us);
     CHECK(e.share() <= 0.2);
@@ -311,10 +313,37 @@ TEST_CASE("neighbours: the moment's low Remaining makes one call late, and refus
 }
 
 TEST_CASE("neighbours: 429s that came before others were known are held against nobody once they are") {
-    // Nearly all is gone before anything is known of so small a bucket.
-    auto const o = run({.rate = 20, .size = 20}, {.others = 16, .random = false, .offered = 30, .length = 60s});
-    CHECK(o.refused >= 1);
-    CHECK(static_cast<double>(o.accepted) >= 0.95 * 4 * 60);
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    rate_headers h;
+    h.limit = 20;
+    auto now = t0;
+    for (int i = 0; i < 4; ++i) {
+        rate_headers too_fast;
+        too_fast.reason = limit_reason::burst;
+        too_fast.retry_after = 1s;
+        limiter.on_answer(get_myself, {}, 429, too_fast, now, w0, random);
+        now += 1200ms;
+        limiter_waiter w(get_myself, priority::interactive);
+        REQUIRE(limiter.admit(w, now, now + 1h).what == admission::kind::now);
+        h.remaining = 19;
+        limiter.on_answer(get_myself, {}, 200, h, now, w0, random);
+    }
+    // It falls below half, and then ours are four a second and it stands still: theirs are 16.
+    for (int i = 0; i < 140; ++i) {
+        h.remaining = static_cast<std::uint32_t>(i < 40 ? 19 - i / 3 : 9);
+        limiter.on_answer(get_myself, {}, 200, h, now += i < 40 ? 50ms : 250ms, w0, random);
+    }
+    auto const others = limiter.others(get_myself.route);
+    CHECK(std::abs(others - 0.8) <= 0.1);
+    std::deque<limiter_waiter> calls;
+    steady_time last{};
+    for (int i = 0; i < 41; ++i)
+        last = limiter.admit(calls.emplace_back(get_myself, priority::interactive), now, now + 1h).at;
+    for (auto& w : calls) limiter.remove(w);
+    // All that they leave is ours.
+    CHECK(std::chrono::duration<double>(last - now).count() <= 1.15 * 40 / (20 * (1 - others)));
 }
 
 TEST_CASE("neighbours: our own calls whose answers tell nothing of the bucket are no others'") {
@@ -328,7 +357,7 @@ TEST_CASE("neighbours: our own calls whose answers tell nothing of the bucket ar
     for (int i = 0; i < 2'000; ++i) {
         now += 10ms;
         bool const silent = i % 4 == 3;
-        h.remaining = 60;
+        h.remaining = static_cast<std::uint32_t>(i < 200 ? 99 - i / 5 : 60);
         limiter.on_answer(get_myself, {}, 200, silent ? rate_headers() : h, now, w0, random);
     }
     CHECK(limiter.others(get_myself.route) <= 0.03);

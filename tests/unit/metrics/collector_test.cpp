@@ -305,7 +305,7 @@ std::shared_ptr<survey> some_survey(std::string const& site, std::uint64_t calls
     followed.paused_until = wall_time(77s);
     followed.quota = budget_left{10, 100};
     followed.calls.emplace();
-    (*followed.calls)[at(fault::limit)] = calls;
+    (*followed.calls)[at(call_fault::limit)] = calls;
     site_snapshot not_followed;
     not_followed.site = "quiet";
     s->sites = {followed, not_followed};
@@ -314,7 +314,7 @@ std::shared_ptr<survey> some_survey(std::string const& site, std::uint64_t calls
     ending_one.expires = wall_time(9999s);
     s->expiring = {ending_one};
     s->endings = {1, 2, 3, 4};
-    s->calls_of_others[at(fault::none)] = 1000;
+    s->calls_of_others[at(call_fault::none)] = 1000;
     s->paused_sites = 5;
     s->retry_budget_left = site == "a" ? 0.5 : 0.75;
     s->tokens = 7;

@@ -135,7 +135,7 @@ TEST_CASE("overview_pages: sites with their quota and calls") {
     busy.others = 0.5;
     busy.quota = budget_left{100, 65'000};
     busy.calls.emplace();
-    (*busy.calls)[static_cast<std::size_t>(fault::limit)] = 9;
+    (*busy.calls)[static_cast<std::size_t>(call_fault::limit)] = 9;
     o.all_sites = {busy, quiet};
 
     auto const page = sites_json(o, {});

@@ -53,7 +53,11 @@ struct event {
     std::string connection;  ///< the id of the connection that it concerns; empty when it concerns none
     std::string detail;      ///< more of it, in words
     wall_time at{};          ///< when
-    error_code code{};       ///< what went wrong, an errc; empty where none says it
+    /// What went wrong, an errc: of a connection's state what its calls end with meanwhile. credential_refused, also of misconfigured
+    /// where Jira refuses the credential at that host; anonymous_answer of credential_anonymous; limited_past_deadline of
+    /// limited_for_long. Empty where none says it: its calls are answered still (scope_missing, site_gone, another misconfigured,
+    /// credential_expiring and credential_expired), something is well again, or the kind says all (limit_pause, webhook_drifted).
+    error_code code{};
     /// What it concerns when that is no connection, or more than one: an origin's host, what a pause is of, a webhook's name. Else empty.
     std::string scope{};
 
