@@ -11,8 +11,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 programs=$root/build/programs
 
-# Debian 12 has promtool only inside the prometheus package, which would start a server on this machine: it is taken out of
-# there into build/programs, where the tests look first.
+# The prometheus package would start a server on this machine: the programs are taken out of it into build/programs, where the tests look
+# first. Debian 12 has promtool nowhere else.
 promtool_from=promtool
 release=
 # shellcheck disable=SC1091
@@ -31,7 +31,7 @@ case $release in
 esac
 
 packages=()
-promtool=
+taken=()
 add() {
     local package
     for package in "$@"; do
@@ -48,7 +48,8 @@ for group in "$@"; do
             ;;
         test)
             add catch2 curl openssl python3 git libprotobuf-dev protobuf-compiler
-            if [ "$promtool_from" = promtool ]; then add promtool; else promtool=yes; fi
+            taken=(prometheus)
+            if [ "$promtool_from" = promtool ]; then add promtool; else taken+=(promtool); fi
             ;;
         lint) add clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev python3 git ;;
         bench) add libbenchmark-dev valgrind ;;
@@ -66,13 +67,16 @@ missing=()
 for package in "${packages[@]}"; do
     grep -qxF -- "$package" <<<"$have" || missing+=("$package")
 done
-if [ -x "$programs/promtool" ] || command -v promtool >/dev/null; then promtool=; fi
-if [ ${#missing[@]} = 0 ] && [ -z "$promtool" ]; then exit 0; fi
+to_take=()
+for program in "${taken[@]}"; do
+    [ -x "$programs/$program" ] || command -v "$program" >/dev/null || to_take+=("$program")
+done
+if [ ${#missing[@]} = 0 ] && [ ${#to_take[@]} = 0 ]; then exit 0; fi
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
-        echo "install_dependencies: needs root or sudo, to install: ${missing[*]-} ${promtool:+promtool}" >&2
+        echo "install_dependencies: needs root or sudo, to install: ${missing[*]-} ${to_take[*]-}" >&2
         exit 1
     fi
     as_root=(sudo)
@@ -100,12 +104,12 @@ if [ ${#missing[@]} -gt 0 ]; then
     # --no-remove: rather stop than take away, say, another Boost that somebody uses.
     apt install -y --no-install-recommends --no-remove "${missing[@]}"
 fi
-if [ -n "$promtool" ]; then
-    echo "install_dependencies: taking promtool out of the $promtool_from package"
+if [ ${#to_take[@]} -gt 0 ]; then
+    echo "install_dependencies: taking ${to_take[*]} out of the prometheus package"
     mkdir "$scratch/package"
     cd "$scratch/package"
-    quietly apt-get -o Acquire::Retries=3 download "$promtool_from"
-    dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$scratch" ./usr/bin/promtool
+    quietly apt-get -o Acquire::Retries=3 download prometheus
+    dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$scratch" "${to_take[@]/#/./usr/bin/}"
     mkdir -p "$programs"
-    install -m 755 "$scratch/usr/bin/promtool" "$programs/promtool"
+    for program in "${to_take[@]}"; do install -m 755 "$scratch/usr/bin/$program" "$programs/$program"; done
 fi
