@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from support import LOAD, Mock, case, check, main, path, run, write
+from support import CLI, LOAD, Mock, case, check, main, path, run, write
 
 PROGRAMS = pathlib.Path(__file__).resolve().parents[2] / "build/programs"
 CALLS = 2400
@@ -230,6 +230,47 @@ def promtool():
         wait_for("a call", lambda: load.calls() > 0)
         r = run([program("promtool"), "check", "metrics"], stdin=None, input=load.scrape())
         check(r.returncode == 0 and r.stdout + r.stderr == "", r)
+
+
+@case("metrics: the load tool's connections and sites are pages of JSON, and jirapool top shows what is in trouble")
+def pages():
+    with Mock("--sites", "6", "--personal", "4", "--service", "4", "--oauth", "4") as mock:
+        bad = [c["id"] for c in json.loads(pathlib.Path(mock.connections).read_text())["connections"]][:2]
+        with Load(mock, "--rate", "60", "--duration", "120", "--allow-failures") as load:
+            def page(what):
+                with urllib.request.urlopen(f"http://{load.address}/{what}", timeout=30) as r:
+                    check(r.headers["Content-Type"] == "application/json", what, r.headers["Content-Type"])
+                    return json.loads(r.read())
+
+            def in_trouble():
+                return {c["id"] for c in page("connections?state=trouble")["connections"]}
+
+            wait_for("a call", lambda: load.calls() > 0)
+            check(page("connections")["total"] == 12 and not in_trouble(), page("connections"))
+            for c in bad:
+                mock.admin("POST", "/revoke?connection=" + c)
+            wait_for("the refused connections", lambda: in_trouble() == set(bad))
+            for c in page("connections?state=credential_rejected")["connections"]:
+                check(c["cause"] in ("unauthorized", "anonymous", "token_endpoint") and c["since"] > 0 and c["means"], c)
+            check(page("sites")["total"] >= 6, page("sites"))
+            wait_for("a site in trouble", lambda: page("sites?state=trouble")["matched"] > 0)
+            shown = run([CLI, "top", load.address])
+            check(shown.returncode == 0 and not shown.stderr, shown)
+            check("12 connections, 2 of them do not work" in shown.stdout, shown.stdout)
+            for c in bad:
+                check(re.search(rf"^{c} .*credential_rejected", shown.stdout, re.MULTILINE), shown.stdout)
+            check(re.search(r"^SITE .*FAILED BY\n\S+ .*credential \d", shown.stdout, re.MULTILINE), shown.stdout)
+            for wrong in ("connections?limit=0", "connections?state=bad", "sites?state=healthy", "sites?offset=-1"):
+                try:
+                    page(wrong)
+                    check(False, wrong)
+                except urllib.error.HTTPError as e:
+                    check(e.code == 400 and re.match(r"(limit|state|offset): must be ", e.read().decode()), wrong)
+        gone = run([CLI, "top", load.address])
+        check(gone.returncode == 3 and load.address in gone.stderr, gone)
+    for address in ("127.0.0.1", "127.0.0.1:0", "localhost:1:2"):
+        refused = run([CLI, "top", address])
+        check(refused.returncode == 2 and "ADDR:PORT" in refused.stderr, address, refused)
 
 
 if __name__ == "__main__":

@@ -279,7 +279,7 @@ TEST_CASE("collector: counters never fall and histograms stay whole while a shar
 
 TEST_CASE("collector: without an overview, or with one that is null, there is none") {
     CHECK_THROWS_AS(collector(std::shared_ptr<overview const>()), std::invalid_argument);
-    CHECK_THROWS_AS(collector({counted({}), nullptr}), std::invalid_argument);
+    CHECK_THROWS_AS(collector(std::vector<std::shared_ptr<overview const>>{counted({}), nullptr}), std::invalid_argument);
     collector c(counted({}));
     CHECK_THROWS_AS(c.add_deliveries(nullptr), std::invalid_argument);
 }
@@ -396,7 +396,7 @@ TEST_CASE("collector: several clients are one") {
     b->all_connections = {in_trouble("y", 1)};
     a->all_sites = {{}, {}};
     b->all_sites = {{}};
-    collector const c({a, b});
+    collector const c(std::vector<std::shared_ptr<overview const>>{a, b});
     auto const scraped = by_key(c);
     CHECK(value(scraped.at("jirapool_sites")) == 6);
     CHECK(value(scraped.at("jirapool_tokens")) == 14);

@@ -6,6 +6,7 @@
 #include <jirapool/metrics/listener.hpp>
 
 #include "support/catch.hpp"
+#include "told_overview.hpp"
 #include "support/peak_memory.hpp"
 
 #include <prometheus/metric_family.h>
@@ -113,7 +114,7 @@ std::chrono::milliseconds scrape_time(unsigned short port) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(clock_type::now() - began);
 }
 
-std::shared_ptr<collector> nothing() { return std::make_shared<collector>(collector::shards{}); }
+std::shared_ptr<collector> nothing() { return std::make_shared<collector>(counted({})); }
 page_table table_of(std::shared_ptr<prometheus::Collectable> what) {
     return page_table({metrics::metrics_page(std::move(what))});
 }

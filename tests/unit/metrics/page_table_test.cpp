@@ -4,6 +4,7 @@
 #include <jirapool/metrics/listener.hpp>
 
 #include "support/catch.hpp"
+#include "told_overview.hpp"
 
 #include <unistd.h>
 #include <zlib.h>
@@ -167,7 +168,7 @@ TEST_CASE("page_table: who reads gzip gets it, unless the answer is short") {
 }
 
 TEST_CASE("page_table: a scrape is served in the format that was asked for, of foreign metrics as text") {
-    page_table t({metrics::metrics_page(std::make_shared<metrics::collector>(metrics::collector::shards{}))});
+    page_table t({metrics::metrics_page(std::make_shared<metrics::collector>(counted({})))});
     CHECK(has(t.answer(get("/metrics")), "Content-Type: text/plain; version=0.0.4; charset=utf-8"));
     auto const om = t.answer(get("/metrics", "Accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n"));
     CHECK(has(om, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8"));
