@@ -51,12 +51,12 @@ TEST_CASE("listener: it serves the numbers of the moment at /metrics on a port o
 
     auto const before = get(l->port(), "/metrics");
     CHECK(before.starts_with("HTTP/1.1 200 "));
-    CHECK(before.find("\njirapool_channels_opened_total 0") != before.npos);
+    CHECK(before.find("\njirapool_channels_opened_total{origin=\"site\"} 0") != before.npos);
     CHECK(before.find("text/plain") != before.npos);
 
     shard->channels_opened[0].add(3);
     auto const after = get(l->port(), "/metrics");
-    CHECK(after.find("\njirapool_channels_opened_total 3") != after.npos);
+    CHECK(after.find("\njirapool_channels_opened_total{origin=\"site\"} 3") != after.npos);
     for (auto const& s : metrics::all_series) CHECK(after.find("# TYPE " + std::string(s.name) + " ") != after.npos);
 
     CHECK(get(l->port(), "/etc/passwd").starts_with("HTTP/1.1 404 "));
