@@ -50,7 +50,8 @@ for group in "$@"; do
                 prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libcli11-dev libfmt-dev
             ;;
         test)
-            add catch2 curl openssl python3 python3-yaml git libprotobuf-dev protobuf-compiler chromium
+            # spdlog: an example logs with it (tests/consumer). Chromium judges the page of demo.sh --watch.
+            add catch2 curl openssl python3 python3-yaml git libspdlog-dev libprotobuf-dev protobuf-compiler chromium
             if [ "$promtool_from" = promtool ]; then add promtool; else add_program promtool; fi
             add_program prometheus
             ;;

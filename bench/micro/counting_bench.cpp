@@ -1,3 +1,4 @@
+#include <jirapool/core/route.hpp>
 #include <jirapool/core/stats.hpp>
 
 #include <benchmark/benchmark.h>
@@ -51,6 +52,8 @@ BENCHMARK(observe_with_exemplar);
 /// What one call of one exchange counts, from its begin to its end: the numbers that call.cpp and call_trace.cpp move.
 void count_call(benchmark::State& state) {
     auto const stats = std::make_unique<shard_stats>();
+    calls_by_fault of_site{};
+    auto const route = classify_route(method::get, "/rest/api/3/issue/PROJ-1").route;
     std::size_t i = 0;
     for (auto _ : state) {
         auto& s = *stats;
@@ -62,10 +65,13 @@ void count_call(benchmark::State& state) {
         s.answers[static_cast<std::size_t>(answer_class::delivered)].add();
         s.channels_active.add(-1);
         s.channels_idle.add(1);
-        s.calls[static_cast<std::size_t>(connection_kind::service_oauth)][static_cast<std::size_t>(outcome::success)]
-            .add();
+        auto const how = static_cast<std::size_t>(outcome_of(200));
+        auto const what = static_cast<std::size_t>(class_of(route));
+        s.calls[static_cast<std::size_t>(connection_kind::service_oauth)][what][how].add();
+        s.calls_by_priority[static_cast<std::size_t>(priority::interactive)][how].add();
+        ++of_site[static_cast<std::size_t>(fault_of(outcome::success, stage::body))];
         i = (i + 4) % durations.size();
-        s.call_duration.observe(durations[i], trace_id, wall);
+        s.call_duration[static_cast<std::size_t>(priority::interactive)].observe(durations[i], trace_id, wall);
         // A warm channel and a held token: what takes no time is in no stage.
         s.stage_duration[static_cast<std::size_t>(stage::write)].observe(durations[i + 1]);
         s.stage_duration[static_cast<std::size_t>(stage::first_byte)].observe(durations[i + 2]);

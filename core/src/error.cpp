@@ -15,7 +15,8 @@ struct errc_text {
 // No default label: the compiler names the errc that has no text.
 constexpr errc_text text_of(errc e) noexcept {
     switch (e) {
-    case errc::unreadable_file: return {"unreadable_file", "the file or environment variable could not be read"};
+    case errc::unreadable_file:
+        return {"unreadable_file", "the file, or a secret's file, environment variable or provider, could not be read"};
     case errc::empty_file: return {"empty_file", "the file is empty"};
     case errc::file_too_large: return {"file_too_large", "the file is too large"};
     case errc::not_utf8: return {"not_utf8", "the text is not valid UTF-8"};

@@ -76,7 +76,9 @@ std::string event::describe() const {
     for (auto const* const about : {&connection, &scope})
         if (!about->empty()) line.append(" ").append(*about);
     if (!detail.empty()) line.append(": ").append(detail);
-    if (code) line.append(" [").append(code_name()).append("]");
+    // A detail that describes a failure ends with its code.
+    if (code)
+        if (auto const name = " [" + code_name() + "]"; !line.ends_with(name)) line.append(name);
     std::replace_if(
         line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
     return line;

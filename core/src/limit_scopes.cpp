@@ -362,18 +362,24 @@ limit_scopes::lesson limit_scopes::on_answer(route_match m, quota_scopes q, limi
     if (site_.on_permitted())
         for (auto& r : routes_) r.keep_no_burst(*params_, a.now);
     if (tells_of_bucket) look_at_neighbours(s, a, result);
+    else if (a.status < 500)
+        if (auto* const known = find_shared(s.id())) known->others.on_silent_answer();
     return result;
 }
 
+limit_scopes::shared_route* limit_scopes::find_shared(route_id r) const noexcept {
+    if (!shared_) return nullptr;
+    auto const known = std::find_if(shared_->begin(), shared_->end(), [r](auto const& s) { return s.route == r; });
+    return known == shared_->end() ? nullptr : &*known;
+}
+
 void limit_scopes::look_at_neighbours(route_scope& s, limit_answer const& a, lesson& out) {
-    if (!shared_ && !s.busy()) return;
-    if (!shared_) shared_ = std::make_unique<std::vector<shared_route>>();
-    auto known = std::find_if(shared_->begin(), shared_->end(), [&](auto const& r) { return r.route == s.id(); });
-    if (known == shared_->end()) {
+    auto* known = find_shared(s.id());
+    if (known == nullptr) {
         if (!s.busy()) return;
+        if (!shared_) shared_ = std::make_unique<std::vector<shared_route>>();
         std::erase_if(*shared_, [&](auto const& r) { return !r.others.used(a.now); });
-        shared_->push_back({s.id(), {}});
-        known = std::prev(shared_->end());
+        known = &shared_->emplace_back(shared_route{s.id(), {}});
     }
     auto const told = known->others.on_answer(s.bucket(), *a.said.remaining, a.now);
     if (told.smaller) s.shrink(*a.said.remaining);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 namespace jirapool {
 
@@ -27,6 +28,9 @@ constexpr double jump = 0.3;
 // What no measure confirms is forgotten, by so much a stretch.
 constexpr double forgotten = 0.01;
 
+// How far the estimate may be off by chance, when it tells whether the bucket may have been full.
+constexpr double unsure = 0.1;
+
 // Others who take all but so little that Remaining stands still, though it is low and next to nothing is ours: rather it is full.
 constexpr int still = 1;
 constexpr double all_of_it = 0.9;
@@ -46,6 +50,10 @@ void neighbour_estimate::begin(std::uint32_t remaining, std::uint32_t ms) noexce
 
 bool neighbour_estimate::used(steady_time now) const noexcept { return ms_of(now) - last_ < used_ms; }
 
+void neighbour_estimate::on_silent_answer() noexcept {
+    if (calls_ < std::numeric_limits<std::uint16_t>::max()) ++calls_;
+}
+
 neighbour_estimate::told neighbour_estimate::on_answer(bucket const& b, std::uint32_t remaining,
                                                        steady_time now) noexcept {
     told t;
@@ -56,10 +64,12 @@ neighbour_estimate::told neighbour_estimate::on_answer(bucket const& b, std::uin
         begin(remaining, ms);
         return t;
     }
-    overflow_ += static_cast<float>(std::max(0.0, remaining_ + b.rate * since / 1000 - b.size));
+    // What others are thought to take, with some doubt, leaves the bucket less full.
+    overflow_ += static_cast<float>(
+        std::max(0.0, remaining_ + b.rate * (1 - std::max(0.0, share() - unsure)) * since / 1000 - b.size));
     last_ = ms;
     remaining_ = static_cast<std::uint16_t>(remaining);
-    ++calls_;
+    on_silent_answer();
 
     auto const elapsed = ms - begun_;
     bool const over = elapsed >= longest_ms;

@@ -37,9 +37,14 @@ constexpr double fall_of_steady = 0.3;  // for each call behind the first; with 
 constexpr std::uint16_t enough_for_stepped = 4;
 constexpr double fall_of_stepped = 0.7;
 constexpr std::uint32_t shortest_stepped_ms = 300;
-constexpr double full_enough = 0.8;    // for a burst
-constexpr double least_rise = 4;       // by a step, rather than by answers that overtake each other
-constexpr double rise_of_rate = 0.06;  // … or by this part of the rate
+// Calls that leave the same as the one before: what they took was refilled in between. One step may do that once, and one more where
+// calls are so near to each other that their answers change places.
+constexpr unsigned enough_repeats = 3;
+constexpr unsigned enough_repeats_apart = 2;
+constexpr std::uint16_t calls_apart = 20;  // a second
+constexpr double full_enough = 0.8;        // for a burst
+constexpr double least_rise = 4;           // by a step, rather than by answers that overtake each other
+constexpr double rise_of_rate = 0.06;      // … or by this part of the rate
 
 // A bucket that is refilled once in a second must not get one call more within it, whatever the way does to their distances.
 constexpr double use_of_stepped = 0.92;
@@ -48,13 +53,16 @@ constexpr double use_of_stepped = 0.92;
    that they leave is used, from less of it less, and from more of it more. So the bucket is neither empty nor full, where it hides
    them. */
 constexpr double kept_beside_others = 0.5;
+constexpr double kept_calls = 13;  // … or so many of a small one, in which chance moves more: up to
+constexpr double most_kept_beside_others = 0.7;
 constexpr double nothing_beside_others = 0.1;  // of the bucket: then nobody but they may go
-constexpr double most_beside_others = 1.25;    // of the rate that they leave, while the bucket is full
-constexpr double least_beside_others = 0.02;   // of what may be used, whatever they take
+constexpr double more_beside_others = 0.15;    // of the whole rate, over what they leave, while the bucket is full
+constexpr double least_left_by_others = 0.02;  // of the rate: so much they leave, whatever they take
 // Below this others do not explain any more why the bucket is empty again and again.
 constexpr std::uint8_t doubted_pace = 150;  // of 255
 // Less is as good as nobody.
 constexpr std::uint8_t some_others = 10;  // of 255
+constexpr double many_others = 0.2;
 
 constexpr std::uint16_t one_call = 16;  // of credit
 constexpr double most_credit = std::numeric_limits<std::uint16_t>::max();
@@ -73,9 +81,13 @@ void pacing::make_way(double share) noexcept {
     bool const before = shared();
     others_ = static_cast<std::uint8_t>(std::lround(std::clamp(share, 0.0, 1.0) * 255));
     if (before && !shared()) pace_ = most_pace_;
+    // They explain the 429s that came before they were known.
+    if (!before && others() >= many_others && remaining_ < kept_beside_others * bucket_) most_pace_ = full_pace;
 }
 
 double pacing::others() const noexcept { return others_ / 255.0; }
+
+double pacing::left_by_others() const noexcept { return std::max(1 - others(), least_left_by_others); }
 
 void pacing::shrink(std::uint32_t remaining) noexcept { bucket_ = static_cast<std::uint16_t>(remaining + 1); }
 
@@ -91,11 +103,15 @@ steady_duration pacing::interval(limit_params const& p) const noexcept {
     // Perhaps it is filled up once in a second: then that is all that it gives.
     if (!steady_ && bucket_ > 0) rate = std::min(rate, static_cast<double>(bucket_));
     double use = stepped_ ? std::min(p.use_of_rate, use_of_stepped) : p.use_of_rate;
-    if (shared()) {
-        rate *= std::max(1 - others(), least_beside_others);
-        use *= most_beside_others;
-    }
+    if (shared()) rate *= left_by_others() + more_beside_others;
     return seconds_as_duration(1 / std::max(rate * use * pace_ / full_pace, 0.01));
+}
+
+steady_duration pacing::usual_interval(limit_params const& p) const noexcept {
+    if (!shared()) return interval(p);
+    // What is left of the bucket at a moment makes a call early or late, and not all that wait behind it.
+    double const rate = rate_ * left_by_others() * p.use_of_rate * most_pace_ / full_pace;
+    return seconds_as_duration(1 / std::max(rate, 0.01));
 }
 
 double pacing::burst(limit_params const& p) const noexcept {
@@ -182,23 +198,27 @@ void pacing::look_at_course(limit_params const& p, std::uint32_t remaining, stea
         answers_ = 1;
         lowest_ = highest_ = remaining_ = left;
         rose_ = 0;
+        repeats_ = 0;
         return;
     }
     if (answers_ < 60'000) ++answers_;
     lowest_ = std::min(lowest_, left);
     highest_ = std::max(highest_, left);
     double const rise = std::max(least_rise, rise_of_rate * rate_);
-    if (left >= std::exchange(remaining_, left) + rise) rose_ = 1;
+    auto const before = std::exchange(remaining_, left);
+    if (left >= before + rise) rose_ = 1;
+    if (left == before && repeats_ < enough_repeats) ++repeats_;
     if (steady_) return;
     int const fall = highest_ - lowest_;
     // Each of our calls takes one. Without a step, to which no rise points but one to the full bucket that is as small, they all leave
     // another Remaining; less of them is refill, however fast others empty the bucket.
-    bool const refilled = !rose_ && fall < answers_ - 2 - rise;
+    bool const refilled = !rose_ && (fall < answers_ - 2 - rise ||
+                                     repeats_ >= (rate_ <= calls_apart ? enough_repeats_apart : enough_repeats));
     if (answers_ >= enough_for_steady && (fall <= fall_of_steady * (answers_ - 1) || refilled)) {
         steady_ = 1;
         stepped_ = 0;
-        // It may take a burst now: not one that the bucket does not hold.
-        if (left < full_enough * bucket_) not_before(now + tolerance(p));
+        // It may take a burst now: not one that the bucket does not hold, nor while others empty it.
+        if (refilled || left < full_enough * bucket_) not_before(now + tolerance(p));
     } else if (answers_ >= enough_for_stepped && elapsed >= shortest_stepped_ms && fall >= fall_of_stepped * answers_) {
         // At more than its rate a bucket that is refilled all the time falls as well.
         if (answers_ <= 1.2 * static_cast<double>(rate_) * elapsed / 1000) stepped_ = 1;
@@ -228,10 +248,15 @@ void pacing::adapt_pace(std::uint32_t remaining) noexcept {
 }
 
 void pacing::keep_reserve(std::uint32_t remaining) noexcept {
-    double const over = (static_cast<double>(remaining) + 0.5) / bucket_ - kept_beside_others;
-    double const use = over < 0 ? 1 + over / (kept_beside_others - nothing_beside_others)
-                                : 1 + over / (1 - kept_beside_others) * (most_beside_others - 1);
-    pace_ = static_cast<std::uint8_t>(most_pace_ * std::clamp(use / most_beside_others, least_beside_others, 1.0));
+    double const kept = std::max(kept_beside_others, std::min(kept_calls / bucket_, most_kept_beside_others));
+    double const over = (static_cast<double>(remaining) + 0.5) / bucket_ - kept;
+    double const left = left_by_others();
+    // One call is no later than the reserve takes to come back.
+    double const least = left * std::min(1 / (kept * bucket_), 1.0);
+    double const use = over < 0 ? left * (1 + over / (kept - nothing_beside_others))
+                                : left + over / (1 - kept) * more_beside_others;
+    double const part = std::clamp(std::max(use, least) / (left + more_beside_others), 0.0, 1.0);
+    pace_ = static_cast<std::uint8_t>(std::max(1L, std::lround(most_pace_ * part)));
 }
 
 void pacing::slow_down(double pace) noexcept {

@@ -61,54 +61,54 @@ char const* to_string(origin_kind o) noexcept {
     return "unknown";
 }
 
-char const* to_string(fault f) noexcept {
+char const* to_string(call_fault f) noexcept {
     switch (f) {
-    case fault::none: return "none";
-    case fault::caller: return "caller";
-    case fault::limit: return "limit";
-    case fault::credential: return "credential";
-    case fault::network: return "network";
-    case fault::jira: return "jira";
-    case fault::token_endpoint: return "token_endpoint";
-    case fault::pool: return "pool";
+    case call_fault::none: return "none";
+    case call_fault::caller: return "caller";
+    case call_fault::limit: return "limit";
+    case call_fault::credential: return "credential";
+    case call_fault::network: return "network";
+    case call_fault::jira: return "jira";
+    case call_fault::token_endpoint: return "token_endpoint";
+    case call_fault::pool: return "pool";
     }
     return "unknown";
 }
 
 namespace {
 
-fault fault_of_timeout(stage at) noexcept {
+call_fault fault_of_timeout(stage at) noexcept {
     switch (at) {
-    case stage::admit: return fault::limit;
-    case stage::token: return fault::token_endpoint;
-    case stage::lease: return fault::pool;
-    case stage::check: return fault::caller;
+    case stage::admit: return call_fault::limit;
+    case stage::token: return call_fault::token_endpoint;
+    case stage::lease: return call_fault::pool;
+    case stage::check: return call_fault::caller;
     case stage::write:
     case stage::first_byte:
     case stage::body:
     case stage::backoff: break;
     }
-    return fault::jira;
+    return call_fault::jira;
 }
 
 }  // namespace
 
-fault fault_of(outcome o, stage at) noexcept {
+call_fault fault_of(outcome o, stage at) noexcept {
     switch (o) {
     case outcome::success:
     case outcome::redirect:
-    case outcome::client_error: return fault::none;
-    case outcome::limited: return fault::limit;
-    case outcome::server_error: return fault::jira;
+    case outcome::client_error: return call_fault::none;
+    case outcome::limited: return call_fault::limit;
+    case outcome::server_error: return call_fault::jira;
     case outcome::timeout: return fault_of_timeout(at);
-    case outcome::credential: return fault::credential;
-    case outcome::token_endpoint: return fault::token_endpoint;
-    case outcome::wire: return fault::network;
+    case outcome::credential: return call_fault::credential;
+    case outcome::token_endpoint: return call_fault::token_endpoint;
+    case outcome::wire: return call_fault::network;
     case outcome::cancelled:
     case outcome::refused:
     case outcome::failed: break;
     }
-    return fault::caller;
+    return call_fault::caller;
 }
 
 char const* to_string(close_reason r) noexcept {

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t max_body = 256u << 10;
+constexpr std::size_t max_scopes = 4u << 10;  // 50 of them at the most, as is reported
 constexpr auto unknown_lifetime = 300s;
 constexpr std::chrono::seconds longest_lifetime = 24h;
 
@@ -95,6 +96,21 @@ std::optional<double> read_lifetime(simdjson::dom::object const& object) noexcep
     return field.get(text) ? std::nullopt : read_number(text);
 }
 
+std::string scopes_of(simdjson::dom::object const& object) {
+    std::string_view text;
+    if (object["scope"].get(text) || text.size() > max_scopes) return {};
+    std::string all;
+    while (!(text = trimmed(text)).empty()) {
+        auto const one = text.substr(0, text.find(' '));
+        bool const plain = std::all_of(one.begin(), one.end(),
+                                       [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+        if (!plain) return {};
+        all.append(all.empty() ? "" : " ").append(one);
+        text.remove_prefix(one.size());
+    }
+    return all;
+}
+
 token_answer read_token(simdjson::dom::object const& object, std::optional<double> lifetime) {
     std::string_view token;
     if (object["access_token"].get(token) || token.empty()) return transient("no access_token in the answer");
@@ -107,6 +123,7 @@ token_answer read_token(simdjson::dom::object const& object, std::optional<doubl
     a.lifetime = lifetime_of(lifetime);
     if (a.lifetime <= 0s) return transient("expires_in is not above 0");
     a.token = secret(token);
+    a.scopes = scopes_of(object);
     return a;
 }
 

@@ -67,12 +67,12 @@ void add_sites(named_families& to, surveys const& seen) {
     calls_by_fault others{};
     each_site(seen, [&](site_snapshot const& s) {
         for (std::size_t f = 0; f < fault_count; ++f)
-            to.add({s.site, to_string(static_cast<fault>(f))}, static_cast<double>((*s.calls)[f]));
+            to.add({s.site, to_string(static_cast<call_fault>(f))}, static_cast<double>((*s.calls)[f]));
     });
     for (auto const& s : seen)
         for (std::size_t f = 0; s && f < fault_count; ++f) others[f] += s->calls_of_others[f];
     for (std::size_t f = 0; f < fault_count; ++f)
-        to.add({"other", to_string(static_cast<fault>(f))}, static_cast<double>(others[f]));
+        to.add({"other", to_string(static_cast<call_fault>(f))}, static_cast<double>(others[f]));
 
     to.begin(named_row("jirapool_site_waiting_calls"));
     each_site(seen, [&](site_snapshot const& s) { to.add({s.site}, static_cast<double>(s.waiting)); });

@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 
 namespace jirapool::metrics {
 
@@ -141,7 +143,7 @@ void write_site(json_members& to, site_snapshot const& s) {
     if (s.calls) {
         to.out().push_back('{');
         json_members calls(to.out());
-        for (std::size_t f = 0; f < fault_count; ++f) calls.count(to_string(static_cast<fault>(f)), (*s.calls)[f]);
+        for (std::size_t f = 0; f < fault_count; ++f) calls.count(to_string(static_cast<call_fault>(f)), (*s.calls)[f]);
         to.out().push_back('}');
     } else {
         to.out().append("null");
@@ -203,5 +205,31 @@ result<std::string> sites_json(overview const& o, list_query const& q) {
     });
     return list("sites", total, all, q, write_site);
 }
+
+namespace {
+
+page json_page(std::string path, std::shared_ptr<overview const> o,
+               result<std::string> (*json)(overview const&, list_query const&)) {
+    return {std::move(path), [o = std::move(o), json](page_request const& r) {
+                page_answer a;
+                auto const query = read_list_query(r.parameters);
+                auto body = query ? json(*o, *query) : result<std::string>(query.error());
+                if (body) {
+                    a.content_type = "application/json";
+                    a.body = std::move(*body);
+                } else {
+                    a.status = 400;
+                    a.body = body.error().field() + ": " + body.error().rule() + "\n";
+                }
+                return a;
+            }};
+}
+
+}  // namespace
+
+page connections_page(std::shared_ptr<overview const> o) {
+    return json_page("/connections", std::move(o), &connections_json);
+}
+page sites_page(std::shared_ptr<overview const> o) { return json_page("/sites", std::move(o), &sites_json); }
 
 }  // namespace jirapool::metrics

@@ -1,7 +1,6 @@
 #include "scrape_server.hpp"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
+#include <jirapool/core/secret.hpp>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -11,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -29,50 +27,7 @@ bool is_passing(int error) noexcept { return error == EAGAIN || error == EWOULDB
 
 failure refused(int error) { return {errc::invalid_argument, std::generic_category().message(error)}; }
 
-std::string answer(std::string_view status, std::string_view type, std::string_view body, bool with_body) {
-    std::string out = "HTTP/1.1 ";
-    out.append(status).append("\r\nContent-Type: ").append(type);
-    out.append("\r\nContent-Length: ").append(std::to_string(body.size())).append("\r\nConnection: close\r\n");
-    if (status.starts_with("405")) out.append("Allow: GET, HEAD\r\n");
-    out.append("\r\n");
-    if (with_body) out.append(body);
-    return out;
-}
-
-std::string plain(std::string_view status) {
-    return answer(status, "text/plain; charset=utf-8", std::string(status.substr(4)) + "\n", true);
-}
-
-/// The answer to a request whose head is whole.
-std::string answer_to(std::string_view head, prometheus::Collectable const& what) {
-    auto const line = head.substr(0, head.find_first_of("\r\n"));
-    auto const first = line.find(' ');
-    auto const last = line.rfind(' ');
-    if (first == line.npos || last == first || !line.substr(last + 1).starts_with("HTTP/1."))
-        return plain("400 Bad Request");
-    auto const method = line.substr(0, first);
-    auto target = line.substr(first + 1, last - first - 1);
-    target = target.substr(0, target.find('?'));
-    if (target != "/metrics") return plain("404 Not Found");
-    if (method != "GET" && method != "HEAD") return plain("405 Method Not Allowed");
-    try {
-        auto const text = prometheus::TextSerializer().Serialize(what.Collect());
-        return answer("200 OK", "text/plain; version=0.0.4; charset=utf-8", text, method == "GET");
-    } catch (...) {
-        return plain("500 Internal Server Error");
-    }
-}
-
 }  // namespace
-
-descriptor::descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-descriptor& descriptor::operator=(descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-}
-descriptor::~descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-}
 
 /// One client: asks, is answered, and then may read to the end before its connection is closed.
 class scrape_server::client {
@@ -83,28 +38,32 @@ public:
         return {socket_.get(), static_cast<short>(out_.empty() ? POLLIN : POLLOUT), 0};
     }
     clock::time_point until() const noexcept { return until_; }
+    /// The memory that its answer takes until it is sent.
+    std::size_t answer_size() const noexcept { return out_.size(); }
 
     /// Does what can be done without waiting. @return whether there is more to come.
-    bool go_on(prometheus::Collectable const& what) {
+    bool go_on(page_table& pages) {
         if (answered_ && out_.empty()) return still_reads();
-        if (!answered_ && !ask(what)) return false;
+        if (!answered_ && !ask(pages)) return false;
         return !answered_ || say();
     }
 
 private:
-    bool ask(prometheus::Collectable const& what) {
+    bool ask(page_table& pages) {
         char chunk[4096];
         for (;;) {
             auto const n = ::recv(socket_.get(), chunk, sizeof chunk, 0);
             if (n < 0) return is_passing(errno);
             if (n == 0) return false;
+            in_.reserve(max_head + sizeof chunk);  // at once, so that a credential in it is in one place
             // A head that ends in the middle of two pieces is found too.
             auto const from = in_.size() < 3 ? 0 : in_.size() - 3;
             in_.append(chunk, static_cast<std::size_t>(n));
             auto const end = in_.find("\r\n\r\n", from);
             if (end == in_.npos && in_.size() < max_head) continue;
-            out_ = end == in_.npos ? plain("431 Request Header Fields Too Large") : answer_to(in_, what);
-            in_.clear();
+            out_ = end == in_.npos ? page_table::answer_to_too_long() : pages.answer(in_);
+            wipe(in_);
+            in_.shrink_to_fit();
             answered_ = true;
             return true;
         }
@@ -116,7 +75,7 @@ private:
             if (n < 0) return is_passing(errno);
             sent_ += static_cast<std::size_t>(n);
         }
-        out_.clear();
+        out_ = {};
         ::shutdown(socket_.get(), SHUT_WR);
         return still_reads();
     }
@@ -137,8 +96,7 @@ private:
     bool answered_ = false;
 };
 
-result<std::unique_ptr<scrape_server>> scrape_server::open(listen_address const& a,
-                                                           std::shared_ptr<prometheus::Collectable> what, bounds b) {
+result<std::unique_ptr<scrape_server>> scrape_server::open(listen_address const& a, page_table pages, bounds b) {
     descriptor socket(::socket(a.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (socket.get() < 0) return refused(errno);
     int const on = 1;
@@ -149,16 +107,15 @@ result<std::unique_ptr<scrape_server>> scrape_server::open(listen_address const&
     descriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (wake.get() < 0) return refused(errno);
     try {
-        return std::unique_ptr<scrape_server>(new scrape_server(std::move(socket), std::move(wake), std::move(what),
+        return std::unique_ptr<scrape_server>(new scrape_server(std::move(socket), std::move(wake), std::move(pages),
                                                                 b));
     } catch (std::system_error const& e) {  // no thread
         return refused(e.code().value());
     }
 }
 
-scrape_server::scrape_server(descriptor listening, descriptor wake, std::shared_ptr<prometheus::Collectable> what,
-                             bounds b)
-    : listening_(std::move(listening)), wake_(std::move(wake)), what_(std::move(what)), bounds_(b) {
+scrape_server::scrape_server(descriptor listening, descriptor wake, page_table pages, bounds b)
+    : listening_(std::move(listening)), wake_(std::move(wake)), pages_(std::move(pages)), bounds_(b) {
     port_ = port_of(listening_.get());
     clients_.reserve(bounds_.clients);
     polled_.reserve(bounds_.clients + 2);
@@ -203,12 +160,13 @@ void scrape_server::serve() {
         auto const after = clock::now();
         std::size_t kept = 0;
         for (std::size_t i = 0; i < clients_.size(); ++i) {
-            bool const stays = polled_[i + 2].revents == 0 || clients_[i].go_on(*what_);
+            bool const stays = polled_[i + 2].revents == 0 || clients_[i].go_on(pages_);
             if (!stays || clients_[i].until() <= after) continue;
             if (kept != i) clients_[kept] = std::move(clients_[i]);
             ++kept;
         }
         clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(kept), clients_.end());
+        keep_within_bounds();
         accepts = !accepts || polled_[1].revents == 0 || take_new();
     }
 }
@@ -226,9 +184,22 @@ bool scrape_server::take_new() {
         if (clients_.size() == bounds_.clients) clients_.erase(clients_.begin());
         clients_.emplace_back(std::move(socket), clock::now() + bounds_.time);
         // It may have asked already: then it is answered before the next one may displace it.
-        if (!clients_.back().go_on(*what_)) clients_.pop_back();
+        if (!clients_.back().go_on(pages_)) clients_.pop_back();
+        keep_within_bounds();
     }
     return true;
+}
+
+/// Lets those go whose answers have waited the longest, until the rest fits. The newest answer stays, however long.
+void scrape_server::keep_within_bounds() {
+    std::size_t sum = 0;
+    for (auto const& c : clients_) sum += c.answer_size();
+    for (auto c = clients_.begin(); c != clients_.end() && sum > bounds_.answers;) {
+        auto const size = c->answer_size();
+        if (size == sum) return;  // the last one
+        sum -= size;
+        c = size == 0 ? c + 1 : clients_.erase(c);
+    }
 }
 
 }  // namespace jirapool::metrics

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "descriptor.hpp"
 #include "listen_address.hpp"
+#include "page_table.hpp"
 
 #include <jirapool/core/result.hpp>
-
-#include <prometheus/collectable.h>
 
 #include <poll.h>
 
@@ -17,21 +17,8 @@
 
 namespace jirapool::metrics {
 
-/// A descriptor, closed with its owner.
-class descriptor {
-public:
-    explicit descriptor(int fd = -1) noexcept : fd_(fd) {}
-    descriptor(descriptor&& other) noexcept;
-    descriptor& operator=(descriptor&& other) noexcept;
-    ~descriptor();
-    int get() const noexcept { return fd_; }
-
-private:
-    int fd_;
-};
-
 /** The HTTP server of a listener: one thread that waits for all clients at once, so none waits for another one, however slowly
-    that one asks or reads. Serves GET and HEAD of /metrics, and closes behind each answer.
+    that one asks or reads. Closes behind each answer.
 
     @par Threads   Any. */
 class scrape_server {
@@ -41,14 +28,14 @@ public:
         std::size_t clients = 64;
         /// From a client's connecting to the end of its answer. Prometheus itself gives up after 10 s by default.
         std::chrono::milliseconds time{10'000};
+        /// Bytes of answers that wait for their clients to read, in all. Beyond that those who have waited the longest are let go.
+        std::size_t answers = 32'000'000;
     };
 
     /// Errors: what the operating system says against listening there, or a thread, as a rule without a field.
-    static result<std::unique_ptr<scrape_server>> open(listen_address const& a,
-                                                       std::shared_ptr<prometheus::Collectable> what, bounds b);
-    static result<std::unique_ptr<scrape_server>> open(listen_address const& a,
-                                                       std::shared_ptr<prometheus::Collectable> what) {
-        return open(a, std::move(what), bounds{});
+    static result<std::unique_ptr<scrape_server>> open(listen_address const& a, page_table pages, bounds b);
+    static result<std::unique_ptr<scrape_server>> open(listen_address const& a, page_table pages) {
+        return open(a, std::move(pages), bounds{});
     }
     /// Ends all clients; waits for a scrape that is being collected.
     ~scrape_server();
@@ -61,14 +48,15 @@ private:
     class client;
     using clock = std::chrono::steady_clock;
 
-    scrape_server(descriptor listening, descriptor wake, std::shared_ptr<prometheus::Collectable> what, bounds b);
+    scrape_server(descriptor listening, descriptor wake, page_table pages, bounds b);
     void run() noexcept;
     void serve();
     bool take_new();
+    void keep_within_bounds();
 
     descriptor listening_;
     descriptor wake_;
-    std::shared_ptr<prometheus::Collectable> what_;
+    page_table pages_;
     bounds bounds_;
     std::uint16_t port_ = 0;
     // The thread's own. Made before it, so that a lack of memory costs clients and never the loop over them.

@@ -420,9 +420,8 @@ def faults(m):
     mutants(m)
 
 
-def walls(m):
-    installed("build", "bench")
-    m.build("release", "wire_bench", options=["BENCH"])
+def call_costs(m):
+    """Of a 1 KB call over TLS, whatever the machine does meanwhile."""
 
     def counted(tool, calls, pattern):
         """By the client's process, which ends first; what it does before its first call is in both counts."""
@@ -434,6 +433,12 @@ def walls(m):
             ("instructions", ["--tool=callgrind", "--callgrind-out-file=/dev/null"], r"Collected : (\d+)"),
             ("allocations", ["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"], r"total heap usage: ([\d,]+) allocs")):
         m.put(f"call_1k_{name}", round((counted(tool, 5000, pattern) - counted(tool, 1000, pattern)) / 4000, 1))
+
+
+def walls(m):
+    installed("build", "bench")
+    m.build("release", "wire_bench", options=["BENCH"])
+    call_costs(m)
     files = [f for room in ("core", "pool/src") for f in pathlib.Path(room).rglob("*.[ch]pp")]
     lines = {f: f.read_text().count("\n") for f in files}
     for f in sorted(files, key=lines.get, reverse=True)[:8]:
@@ -462,8 +467,29 @@ def lives(m):
         m.put(f"book_{name}_us", float(nanoseconds) / 1000)
 
 
+def metrics(m):
+    """Metrics to operate on: whether they are right and complete, what they cost, and what a Prometheus makes of them."""
+    installed("build", "test", "bench")
+    os.environ["PATH"] = f"{ROOT}/build/programs:{os.environ['PATH']}"
+    m.build("release", "core_tests", "metrics_tests", "sim_tests", "wire_tests", "counting_bench", "wire_bench", "jirapool", "jirapool-load",
+            "jirapool-mock", options=["TESTS", "TOOLS", "BENCH"])
+    for tests, group in (("core", "histogram*,native_histogram*,exemplar*,trouble*,stats*"), ("metrics", "*"), ("sim", "overview*"),
+                         ("sim", "sim: bytes*"), ("wire", "overview*"), ("wire", "span*"), ("wire", "metrics figures*")):
+        name = re.split(r"[*,]", group.removeprefix("sim: "))[0].replace(" ", "_") or "all"
+        m.run([f"build/release/tests/{tests}_tests", group], status=f"{tests}_{name}_status")
+        m.show()
+    for script in ("metrics", "alerts", "dashboard", "incidents"):
+        m.run([f"tests/tools/{script}_test.py", "build/release"], status=f"tools_{script}_status")
+        m.show()
+    benched = m.run(["build/release/bench/counting_bench", "--benchmark_min_time=0.2"], status="bench_status")
+    for name, nanoseconds in re.findall(r"^(count_call) +([\d.]+) ns", benched, re.MULTILINE):
+        m.put(f"{name}_ns", float(nanoseconds))
+    call_costs(m)
+
+
 def main():
-    groups = {"demo": demo, "simulator": simulator, "wire": wire, "border": border, "faults": faults, "walls": walls, "lives": lives}
+    groups = {"demo": demo, "simulator": simulator, "wire": wire, "border": border, "faults": faults, "walls": walls, "lives": lives,
+              "metrics": metrics}
     name = ALIASES.get(sys.argv[1], sys.argv[1]) if len(sys.argv) == 2 else ""
     if name not in groups:
         print(f"usage: tests/figures.sh {'|'.join(groups)}", file=sys.stderr)

@@ -345,6 +345,23 @@ TEST_CASE("faults: G2 a call whose dials fail to its deadline says why, and that
     CHECK(ended - begun <= 10s);
 }
 
+TEST_CASE("faults: G2 a call whose failed dials took its route's permits is told of the dials") {
+    engine_world w(sites(1), {}, 41);
+    has_first_token(w);
+    w.jira().params().faults.refused_dials = 1;
+    int told = 0;
+    // So soon that the fourth call's turn, of a route that nothing is known of, comes too late.
+    for (int i = 0; i < 8; ++i)
+        w.start(0, request::get("/rest/api/3/field"), 500ms, [&](result<response> const& got) {
+            REQUIRE_FALSE(got.has_value());
+            told += got.error().code() == errc::connect_failed;
+            CHECK_FALSE(got.error().maybe_processed());
+        });
+    pass(w, 2s);
+    CHECK(told >= 3);
+    CHECK(w.stats().limited_past_deadline.value() <= static_cast<std::uint64_t>(8 - told));
+}
+
 TEST_CASE("faults: B6 a call fails at once while the token endpoint's certificate is refused") {
     engine_world w(sites(20), {}, 42);
     w.jira().params().faults.token_certificate = 1;

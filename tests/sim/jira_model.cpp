@@ -1,5 +1,7 @@
 #include "jira_model.hpp"
 
+#include "support/span_book.hpp"
+
 #include "engine/base64.hpp"
 
 #include <jirapool/core/tenant_info.hpp>
@@ -157,6 +159,7 @@ bool jira_model::of_present_life(std::size_t n, detail::exchange_input const& in
 
 void jira_model::begun(std::string_view host, detail::exchange_input const& in, steady_time now) {
     if (in.host != host) note("a request for one host was written to another's channel");
+    if (spans != nullptr && host != auth_host && in.target != tenant_info_target) spans->on_sent(in.traceparent);
     if (auto const n = site_of(host, in); host != auth_host && n < sites_.size()) ++sites_[n].in_flight;
     if (host != auth_host) return;
     auto const n = site_of_token_request(in);

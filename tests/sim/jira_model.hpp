@@ -16,6 +16,10 @@
 #include <unordered_map>
 #include <vector>
 
+namespace jirapool::support {
+class span_book;
+}
+
 namespace jirapool::sim {
 
 /// What can be wrong with the world, as fractions of what could be hit.
@@ -133,6 +137,8 @@ public:
     /// This site answers 503 to everything.
     std::size_t sick_site = static_cast<std::size_t>(-1);
     std::uint64_t requests_of_sick = 0;
+    /// Told of each request to Jira that a call sends, if it is there.
+    support::span_book* spans = nullptr;
     /// The client obeys no limits: shadow mode, or limiting::off.
     bool unlimited_client = false;
 

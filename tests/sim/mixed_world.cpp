@@ -1,5 +1,7 @@
 #include "mixed_world.hpp"
 
+#include "support/span_book.hpp"
+
 #include <cstdlib>
 #include <random>
 
@@ -58,8 +60,11 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
     auto const m = world_of(random, sites);
     client_params p;
     p.pool.max_channels = 1 + random() % 100;
+    auto const book = std::make_shared<support::span_book>(false);
+    p.spans = book;
     auto const shards = 1 + random() % 3;
     engine_world w(m, p, seed, shards);
+    w.jira().spans = book.get();
     for (std::size_t n = 0; n < sites; ++n)
         if (random() % 8 == 0) w.jira().claim(n, static_cast<std::size_t>(random() % sites));
     w.add_all();
@@ -107,6 +112,9 @@ history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration l
     }
     w.time().run_until(w.time().now() + 60s);
     w.finish();
+    for (auto const& problem : book->problems()) w.jira().note(problem);
+    if (book->open() != 0) w.jira().note("a span has no end");
+    if (book->exchanges() < w.jira().requests) w.jira().note("there are more requests than exchanges' spans");
     return {seed, w.jira().trace, w.time().events(), w.jira().refreshes, w.totals, w.jira().violations};
 }
 

@@ -119,7 +119,7 @@ TEST_CASE("overview: of 3,000 connections it names those whose credential is ref
         for (auto const& s : from)
             for (auto const& site : s->sites)
                 if (failing.contains(site.site) && site.calls)
-                    n += (*site.calls)[static_cast<std::size_t>(fault::jira)];
+                    n += (*site.calls)[static_cast<std::size_t>(call_fault::jira)];
         return n;
     };
     auto const before = failed(all);
@@ -188,7 +188,7 @@ TEST_CASE(
             if (site.site != listed) continue;
             found = true;
             REQUIRE(site.calls);
-            CHECK((*site.calls)[static_cast<std::size_t>(fault::credential)] == 0);
+            CHECK((*site.calls)[static_cast<std::size_t>(call_fault::credential)] == 0);
         }
     CHECK(found);
 

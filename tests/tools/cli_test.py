@@ -125,12 +125,15 @@ def token_states():
         check(found["condition"] == "healthy" and found["cause"] == "none" and found["problem"] is None, found)
         check(-60 < seconds_from_now(found["since"]) <= 1 and -60 < seconds_from_now(found["last_success"]) <= 1, found)
         check(found["next_try"] is None and found["token_expires"] is None and found["expires_at"] is None, found)
+        check(found["scopes"] is None and "scopes" not in text, found)
         check("token expires" not in text and re.search(r"^condition +healthy$", text, re.MULTILINE), text)
 
         found, text = asked("oauth-0001", 0)
         check(found["host"] == "api.atlassian.com" and re.fullmatch(r"[0-9a-f-]{36}", found["site"]), found)
         check(2900 < seconds_from_now(found["token_expires"]) <= 3001, found)
         check(re.search(r"^token expires +20", text, re.MULTILINE), text)
+        check(found["scopes"] == ["read:jira-work", "write:jira-work"], found)
+        check(re.search(r"^scopes +read:jira-work write:jira-work$", text, re.MULTILINE), text)
 
         found, text = asked("service-0001", 0)
         check(found["expires_at"] == ends + "T00:00:00Z" and found["ends_within_days"] == 7, found)
@@ -142,7 +145,7 @@ def token_states():
         check("its owner must renew it" in text, text)
         found, _ = asked("oauth-0002", 1)
         check((found["condition"], found["cause"]) == ("credential_rejected", "token_endpoint"), found)
-        check(found["token_expires"] is None, found)
+        check(found["token_expires"] is None and found["scopes"] is None, found)
 
 
 @case("cli: token names what is wrong with its arguments, and says when Jira cannot be asked")
@@ -184,6 +187,17 @@ def broken_streams():
                 check(r.returncode == 3 and "standard output" in r.stderr, kind, args, r)
                 r = run_broken(args, kind, 2)
                 check(r.returncode == 0 and r.stdout != "", kind, args, r)
+
+
+@case("cli: check --live tells the scopes of each access token, and of no API token")
+def live_scopes():
+    with Mock("--sites", "2", "--personal", "1", "--service", "1", "--oauth", "2") as mock:
+        r = run([CLI, "check", mock.connections, "--live", "--json", *mock.reach])
+        check(r.returncode == 0, r)
+        for c in json.loads(r.stdout)["connections"]:
+            check(c["scopes"] == (["read:jira-work", "write:jira-work"] if c["kind"] == "service_oauth" else None), c)
+        text = run([CLI, "check", mock.connections, "--live", *mock.reach])
+        check(text.returncode == 0 and text.stdout.count("    scopes: read:jira-work write:jira-work\n") == 2, text)
 
 
 @case("cli: check --live --json has the connections that cannot be asked too, with field and rule")
@@ -276,6 +290,21 @@ def documents(text):
 
 def issue(number=1, size=0):
     return json.dumps({"webhookEvent": "jira:issue_created", "issue": {"id": str(number)}, "text": "ä" + "x" * size}, ensure_ascii=False).encode()
+
+
+@case("webhook: listen shows what is too large to be read, and ends behind it")
+def listen_refuses_large():
+    listener = Listener("--count", "2", "--json")
+    def declared(size):
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=30) as s:
+            s.sendall(f"POST /jira/acme HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode())
+            return s.makefile("rb").readline()
+    check(b" 413 " in declared(26 << 20), "a large one")
+    refused = documents(listener.line() + "".join(listener.line() for _ in range(5)))
+    check(refused == [{"target": "/jira/acme", "refused": 413, "field": "body", "rule": "must be at most 25 MiB"}], refused)
+    check(b" 413 " in declared(10 ** 12), "a huge one")
+    out, _ = listener.end()
+    check(out.count("413") == 1, out)
 
 
 @case("webhook: listen posts what was proved on, raw and with the headers that prove it, and nothing else")

@@ -10,8 +10,14 @@ using namespace jirapool::wire_test;
 
 namespace {
 
-enum class fault { close, close_notify, reset, stall };
-constexpr std::array faults = {fault::close, fault::close_notify, fault::reset, fault::stall};
+std::uint64_t channels_opened(connections const& jira) {
+    std::uint64_t n = 0;
+    for (auto const& s : jira.stats()) n += total(s->channels_opened);
+    return n;
+}
+
+enum class cutting { close, close_notify, reset, stall };
+constexpr std::array cuttings = {cutting::close, cutting::close_notify, cutting::reset, cutting::stall};
 constexpr std::array fault_names = {"close", "close_notify", "reset", "stall"};
 
 std::string with_length(std::string const& body, std::string const& more = {}) {
@@ -22,7 +28,7 @@ std::string const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r
 
 /// One fault at one byte of one answer, and what the server saw of it.
 struct cut {
-    fault what;
+    cutting what;
     bool post;
     bool reused;
     std::string const* answer;
@@ -31,10 +37,10 @@ struct cut {
     std::atomic<int> met{0};         ///< the fault took place
     std::atomic<int> seen_after{0};  ///< requests since
 
-    cut(fault w, bool p, bool r, std::string const* a, std::size_t n) : what(w), post(p), reused(r), answer(a), at(n) {}
+    cut(cutting w, bool p, bool r, std::string const* a, std::size_t n) : what(w), post(p), reused(r), answer(a), at(n) {}
 };
 
-std::deque<cut> all_cuts(fault what) {
+std::deque<cut> all_cuts(cutting what) {
     std::deque<cut> all;
     for (bool const post : {false, true})
         for (bool const reused : {false, true})
@@ -65,10 +71,10 @@ tls_server::script serving(std::deque<cut>& cuts) {
             ++c.met;
             peer.write(std::string_view(*c.answer).substr(0, c.at));
             switch (c.what) {
-            case fault::close: break;
-            case fault::close_notify: peer.close_notify(); break;
-            case fault::reset: peer.reset(); break;
-            case fault::stall: peer.stall(); break;
+            case cutting::close: break;
+            case cutting::close_notify: peer.close_notify(); break;
+            case cutting::reset: peer.reset(); break;
+            case cutting::stall: peer.stall(); break;
             }
             return;
         }
@@ -88,7 +94,7 @@ result<response> meet(connection const& c, cut const& of, std::size_t i) {
 
 TEST_CASE("cut: at every byte of an answer, a read comes through or says why, and a write is sent once") {
     ca_file const ca(test_authority().pem());
-    for (auto const what : faults) {
+    for (auto const what : cuttings) {
         auto const name = fault_names[static_cast<std::size_t>(what)];
         auto cuts = all_cuts(what);
         std::deque<std::optional<result<response>>> ends(cuts.size());
@@ -100,7 +106,7 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
         params.retries.backoff = 1ms;
         params.retries.backoff_max = 1ms;
         params.retries.budget_max = 1e6;
-        if (what == fault::stall) {
+        if (what == cutting::stall) {
             params.wire.first_byte_timeout = 100ms;
             params.wire.min_rate = 1000;
             params.wire.min_rate_window = 100ms;
@@ -118,7 +124,7 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
                     for (auto i = next++; i < cuts.size(); i = next++) ends[i] = meet(c, cuts[i], i);
                 });
             for (auto& t : callers) t.join();
-            channels = sum(jira, &shard_stats::channels_opened);
+            channels = channels_opened(jira);
         }
         int came_through = 0;
         int duplicates = 0;
@@ -129,7 +135,7 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
                       << " channel behind byte " << c.at << " of " << *c.answer);
             REQUIRE(c.met == 1);
             if (c.post) duplicates += c.seen_after;
-            if (!c.post && what != fault::stall) {
+            if (!c.post && what != cutting::stall) {
                 // Reads are sent again.
                 if (!end) INFO(end.error().describe());
                 REQUIRE(end.has_value());
@@ -142,13 +148,13 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
             CHECK(c.seen_after == 0);
             CHECK(end.error().maybe_processed() == c.post);
             CHECK_FALSE(end.error().rule().empty());
-            CHECK(end.error().code() == (what == fault::stall ? errc::timeout : errc::channel_lost));
+            CHECK(end.error().code() == (what == cutting::stall ? errc::timeout : errc::channel_lost));
             CHECK(end.error().stage() == (c.at == 0 ? stage::first_byte : stage::body));
         }
         CHECK(duplicates == 0);
         support::figure("cut_faults", 1);
         support::figure("cut_cuts", static_cast<double>(cuts.size()));
-        if (what != fault::stall)
+        if (what != cutting::stall)
             support::figure("cut_reads_lost", static_cast<double>(cuts.size()) / 2 - static_cast<double>(came_through));
         support::figure("cut_writes_sent_twice", duplicates);
         std::printf("cut %s: %zu cuts, %d reads came through, %d writes sent twice, %llu channels, %.1f s\n", name,

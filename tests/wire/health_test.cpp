@@ -155,10 +155,32 @@ TEST_CASE("health: what each row of the fact sheet says of a connection, over TL
             CHECK(e.at >= before - std::chrono::seconds(10));
             if (e.what == event::kind::credential_refused) CHECK(e.code == errc::credential_refused);
             if (e.what == event::kind::credential_anonymous) CHECK(e.code == errc::anonymous_answer);
+            // Its calls end so only where the credential rests.
+            if (e.what == event::kind::misconfigured)
+                CHECK(e.code == (row.why == cause::wrong_host ? error_code(errc::credential_refused) : error_code()));
+            if (e.what == event::kind::scope_missing || e.what == event::kind::site_gone) CHECK_FALSE(e.code);
+            if (e.what == event::kind::healed) CHECK_FALSE(e.code);
         }
         CHECK(told.size() == (row.becomes == condition::healthy ? 0u : 2u));
         for (auto const& [what, times] : told) CHECK(times == 1);
     }
+}
+
+TEST_CASE("health: a connection that a limit closes for minutes is told with what its calls end with") {
+    fixture f(small_world());
+    event_log const log(f.params);
+    runtime jira(1, f.params);
+    auto const c = jira.add(f.config("service-0001")).value();
+    mock::scene_request limited;
+    limited.what = scene::limited_quota_tenant;
+    limited.wait = 5min;
+    f.jira.play(limited);
+    auto const read = [&] { return call(c, request::get("/rest/api/3/issue/PROJ-1").timeout(5s)); };
+    REQUIRE(read().value().status() == 429);
+    REQUIRE(eventually([&] { return count(log, event::kind::limited_for_long) == 1; }));
+    for (auto const& e : log.all())
+        if (e.what == event::kind::limited_for_long) CHECK(e.code == errc::limited_past_deadline);
+    CHECK(read().error().code() == errc::limited_past_deadline);
 }
 
 TEST_CASE("health: a 401 of one route alone is a missing scope, which that route heals") {

@@ -4,6 +4,7 @@
 #include "wire_client.hpp"
 
 #include <jirapool/pool/client.hpp>
+#include <jirapool/pool/spans.hpp>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -15,6 +16,7 @@
 #include <atomic>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -64,7 +66,7 @@ private:
 /// A client on the test's own thread, which runs one handler after another. One channel: a lost lease would be noticed.
 class stepped_client {
 public:
-    explicit stepped_client(std::uint16_t port)
+    explicit stepped_client(std::uint16_t port, std::shared_ptr<span_listener> spans = nullptr)
         : ca_(test_authority().pem()), io_(std::make_unique<asio::io_context>(1)) {
         client_params p;
         p.tls.ca_file = ca_.path();
@@ -72,6 +74,7 @@ public:
         p.pool.max_channels = 1;
         p.pool.dial_backoff = 1ms;
         p.executor_is_serial = true;
+        p.spans = std::move(spans);
         client_.emplace(*io_, p);
     }
 
@@ -156,6 +159,27 @@ private:
     std::optional<connection> connection_;
 };
 
+/// Counts the spans that are open. To begin one takes memory.
+class counting_listener final : public span_listener {
+public:
+    std::unique_ptr<open_span> start(span_start const&) override {
+        auto made = std::make_unique<counted_span>(*this);
+        ++open;
+        return made;
+    }
+    int open = 0;
+
+private:
+    class counted_span final : public open_span {
+    public:
+        explicit counted_span(counting_listener& l) : listener_(l) {}
+        void end(std::span<span_attribute const>) override { --listener_.open; }
+
+    private:
+        counting_listener& listener_;
+    };
+};
+
 void cancel_at_each_step(asio::cancellation_type type, bool warm) {
     gateway jira;
     int n = 0;
@@ -195,14 +219,15 @@ void cancel_at_each_step(asio::cancellation_type type, bool warm) {
                 type == asio::cancellation_type::total ? "total" : "terminal", warm ? "reused" : "new", n, cancelled);
 }
 
-void fail_each_allocation(bool warm, bool oauth, std::size_t in_a_row = 1) {
+void fail_each_allocation(bool warm, bool oauth, std::size_t in_a_row = 1, bool heard = false) {
     gateway jira;
     std::size_t n = 1;
     int failures = 0;
     int refused = 0;
     for (bool reached = true; reached; ++n) {
         INFO("allocation " << n << " failed, " << in_a_row << " in a row");
-        stepped_client c(jira.port());
+        auto const spans = std::make_shared<counting_listener>();
+        stepped_client c(jira.port(), heard ? spans : nullptr);
         if (!oauth) c.add_service();
         if (warm) {
             c.begin();
@@ -238,6 +263,7 @@ void fail_each_allocation(bool warm, bool oauth, std::size_t in_a_row = 1) {
         if (in_a_row == 1) CHECK(c.escaped() == 0);
         c.check_clean(oauth ? 2 : 1);  // and one to the token endpoint
         CHECK(jira.posts() <= before + 2);
+        CHECK(spans->open == 0);
     }
     CHECK(failures + refused > 0);
     support::figure("nth_failed_allocations", static_cast<double>(n - 2));
@@ -334,6 +360,13 @@ TEST_CASE("nth: a call survives the failure of any allocation, or ends with it, 
     fail_each_allocation(false, false);
     fail_each_allocation(true, false);
     fail_each_allocation(false, true);
+}
+
+TEST_CASE("nth: with a listener to its spans, too, a call survives that, and each span that began ends") {
+    for (std::size_t const in_a_row : {1u, 3u, 100u}) {
+        fail_each_allocation(false, false, in_a_row, true);
+        fail_each_allocation(true, false, in_a_row, true);
+    }
 }
 
 TEST_CASE("nth: a call survives a time without memory that begins with any allocation, or ends with it") {

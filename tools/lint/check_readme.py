@@ -6,7 +6,7 @@ import textwrap
 
 root = pathlib.Path(__file__).resolve().parents[2]
 problems = []
-for readme, example in (("README.md", "embed"), ("pool/README.md", "events")):
+for readme, example in (("README.md", "embed"), ("pool/README.md", "events"), ("pool/README.md", "logs")):
     parts = [p.rstrip(" ") for p in (root / f"tests/consumer/examples/{example}.cpp").read_text().split(f"// [{example}]\n")]
     if len(parts) != 3 or f"```cpp\n{textwrap.dedent(parts[1])}```" not in (root / readme).read_text():
         problems.append(f"readme: the example in {readme} differs from tests/consumer/examples/{example}.cpp between its [{example}] markers")

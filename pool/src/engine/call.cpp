@@ -1,4 +1,5 @@
 #include "engine/call_entry.hpp"
+#include "engine/call_spans.hpp"
 #include "engine/call_trace.hpp"
 #include "engine/engine.hpp"
 #include "engine/hedge.hpp"
@@ -64,6 +65,7 @@ public:
     call_run(call_run const&) = delete;
     call_run& operator=(call_run const&) = delete;
     ~call_run() {
+        if (spans_) spans_->abandon();
         end_hedge();
         hold_no_more();
         give_permit_back();
@@ -73,6 +75,7 @@ public:
 
     /// All but the counting: `outcome` does that, whatever this ends with.
     asio::awaitable<void> until_done() {
+        if (params().spans) spans_ = call_spans::begin(params().spans, *entry_, request_, match_.route);
         errc code{};
         if (char const* const rule = why_not(code)) {
             failure_ = fail({code, rule}, stage::check);
@@ -109,6 +112,7 @@ public:
             heeds_ = while_exchanging;
             exchange_input const in = begin_exchange();
             exchange_report report = co_await lease_.channel().exchange(&in, &response_);
+            if (spans_) spans_->exchange.end(report.error.code(), response_);
             if (hedge_) co_await settle_hedge(&report);
             trace_.end_exchange(report, response_.status());
             step = settle(report);
@@ -122,6 +126,7 @@ public:
         lease_.close(close_reason::abandoned);
         have_answer_ = false;
         failure_ = fail(lack_of_memory(), trace_.last_stage());
+        if (spans_) spans_->exchange.end(failure_.code(), response_);
     }
 
     /// What the call ends with. Once, behind until_done.
@@ -129,6 +134,7 @@ public:
         if (have_answer_ && !followed_) tell_of_exchanges();
         auto const how = have_answer_ ? outcome_of(response_.status()) : outcome_of(failure_.code());
         auto const where = failure_.stage();  // now: the error of a result is a copy, which takes memory
+        if (spans_) spans_->end(have_answer_ ? error_code() : failure_.code(), response_, settling_.exchanges());
         auto outcome = have_answer_ ? result<response>(std::move(response_)) : result<response>(std::move(failure_));
         if (followed_) {
             trace_.add_what_followed(outcome);
@@ -231,9 +237,7 @@ private:
             entry_->in_flight.fetch_add(1, std::memory_order_relaxed);
             return next::go_on;
         case admission::kind::wait: return next::wait;
-        case admission::kind::refused:
-            return end_with(limited_past_deadline(word.at - now, word.scope,
-                                                  site().limiter.describe(word.scope, w.needs(), now)));
+        case admission::kind::refused: return end_too_late(word, w, now);
         case admission::kind::full: break;
         }
         stats_.limit_queue_full.add();
@@ -263,8 +267,14 @@ private:
         auto const step = woken(why, stage::admit);
         if (step == next::end || permit_) co_return step;
         auto const now = context_.clock.now();
-        co_return end_with(limited_past_deadline(word.at - now, word.scope,
-                                                 site().limiter.describe(word.scope, w->needs(), now)));
+        co_return end_too_late(word, *w, now);
+    }
+
+    next end_too_late(admission const& word, admit_waiter const& w, steady_time now) {
+        // Its failed dials took the permits: they say more.
+        if (lost_dials_ > 0) return next::end;
+        return end_with(limited_past_deadline(word.at - now, word.scope,
+                                              site().limiter.describe(word.scope, w.needs(), now)));
     }
 
     /// A permit, token or channel later than this would be spent on an exchange that ends behind the deadline.
@@ -311,6 +321,8 @@ private:
         sink_.reset();
         source_.reset();
         request_ = std::move(request_).timeout(left);
+        if (spans_ && !spans_->traceparent().empty())
+            request_ = std::move(request_).traceparent(std::string(spans_->traceparent()));
         auto const state = co_await asio::this_coro::cancellation_state;
         auto entry = call_entry::prepare(entry_, std::move(request_), std::move(streams_), context_.executor,
                                          state.slot());
@@ -465,7 +477,9 @@ private:
         watch_for_slowness(in);
         reused_ = lease_.channel().exchanges > 0;
         // What for is counted now, not when it was planned: a limit or the deadline may have come between.
-        trace_.begin_exchange(reused_, token_sent(), std::exchange(resends_for_, std::nullopt));
+        auto const reason = std::exchange(resends_for_, std::nullopt);
+        trace_.begin_exchange(reused_, token_sent(), reason);
+        if (spans_) in.traceparent = spans_->exchange.begin(*spans_, request_, settling_.exchanges(), reason);
         settling_.on_begun();
         tell_processed();
         return in;
@@ -493,7 +507,7 @@ private:
             auto const now = context_.clock.now();
             if (now >= last_useful_permit() || !site().limiter.open(match_, quotas(), now)) return;
             hedge_ = std::make_shared<hedge>(shard_.weak_from_this(), shard_.context(), entry_, state_, request_,
-                                             deadline_, lease_.channel());
+                                             deadline_, lease_.channel(), spans_, settling_.exchanges());
             hedge_->begin();
         } catch (std::bad_alloc const&) {
             hedge_.reset();
@@ -723,8 +737,9 @@ private:
     response response_;
     failure failure_;
     std::shared_ptr<hedge> hedge_;
-    std::size_t ahead_ = 0;    // who waited for permits before us
-    unsigned lost_dials_ = 0;  // since the last exchange
+    std::shared_ptr<call_spans> spans_;  // null where nobody listens
+    std::size_t ahead_ = 0;              // who waited for permits before us
+    unsigned lost_dials_ = 0;            // since the last exchange
     asio::cancellation_type heeds_ = asio::cancellation_type::all;
     bool permit_ = false;
     bool followed_ = false;     // the site to another shard

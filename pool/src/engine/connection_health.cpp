@@ -36,10 +36,13 @@ event::kind kind_of(connection_fsm const& f) noexcept {
     return event::kind::healed;
 }
 
-/// What a call of it ends with, where that has a code of its own.
-error_code code_of(event::kind k) noexcept {
-    if (k == event::kind::credential_refused) return errc::credential_refused;
-    return k == event::kind::credential_anonymous ? error_code(errc::anonymous_answer) : error_code();
+/// What its calls end with meanwhile, where that is no answer.
+error_code code_of(connection_fsm const& f) noexcept {
+    if (f.condition() == connection_condition::limited) return errc::limited_past_deadline;
+    if (f.cause() == condition_cause::anonymous) return errc::anonymous_answer;
+    bool const refused = f.condition() == connection_condition::credential_rejected ||
+                         f.cause() == condition_cause::wrong_host;
+    return refused ? error_code(errc::credential_refused) : error_code();
 }
 
 }  // namespace
@@ -107,7 +110,7 @@ void connection_health::tell(connection_entry const& e, connection_fsm const& f,
     try {
         event ev{what == condition_change::kind::healed ? event::kind::healed : kind_of(f), e.id, {}};
         ev.detail = describe(f.condition(), f.cause());
-        ev.code = code_of(ev.what);
+        if (ev.what != event::kind::healed) ev.code = code_of(f);
         if (f.condition() == connection_condition::scope_missing && f.scope_missing_at())
             ev.detail.append(": ").append(route(*f.scope_missing_at()).name);
         if (!reason.empty()) ev.detail.append(" (").append(reason).append(")");

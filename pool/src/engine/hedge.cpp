@@ -8,7 +8,8 @@
 namespace jirapool::detail {
 
 hedge::hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e,
-             std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first)
+             std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first,
+             std::shared_ptr<call_spans const> spans, unsigned resends)
     : home_(std::move(home)),
       context_(std::move(c)),
       entry_(std::move(e)),
@@ -16,6 +17,8 @@ hedge::hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::s
       request_(r),
       match_(classify_route(request_.method(), request_.target())),
       deadline_(deadline),
+      spans_(std::move(spans)),
+      resends_(resends),
       first_(&first) {}
 
 void hedge::begin() { spawn(context_, context_->clock, context_->executor, run(shared_from_this())); }
@@ -41,6 +44,7 @@ asio::awaitable<void> hedge::run(std::shared_ptr<hedge> self) {
         co_await self->ask();
     } catch (std::bad_alloc const&) {
         self->lease_.close(close_reason::abandoned);
+        self->span_.end(lack_of_memory().code(), self->answer_);
     }
     self->exchanging_ = false;
     self->ended_ = true;
@@ -59,10 +63,12 @@ asio::awaitable<void> hedge::ask() {
         co_return;
     }
     if (tokens != nullptr) token_ = tokens->current;
-    auto const in = input_of(request_, *entry_, *state_, token_.get(), deadline_);
+    auto in = input_of(request_, *entry_, *state_, token_.get(), deadline_);
     context_->stats->resends[static_cast<std::size_t>(resend_reason::hedge)].add();
     sent_ = exchanging_ = true;
+    if (spans_) in.traceparent = span_.begin(*spans_, request_, resends_, resend_reason::hedge);
     report_ = co_await lease_.channel().exchange(&in, &answer_);
+    span_.end(report_.error.code(), answer_);
     // What asks for another exchange is nothing to end the first one for.
     answered_ = !report_.error.code() && answer_.status() < 500 && answer_.status() != 429 && answer_.status() != 401;
     state_->site->current().limiter.on_done(match_.route);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/call_spans.hpp"
 #include "engine/origin_pool.hpp"
 #include "engine/shard_context.hpp"
 #include "engine/token_source.hpp"
@@ -27,7 +28,8 @@ struct connection_entry;
 class hedge : public std::enable_shared_from_this<hedge> {
 public:
     hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e,
-          std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first);
+          std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first,
+          std::shared_ptr<call_spans const> spans, unsigned resends);
 
     /// May throw bad_alloc, and has not begun then.
     void begin();
@@ -61,6 +63,9 @@ private:
     route_match const match_;
     std::shared_ptr<bearer const> token_;
     steady_time const deadline_;
+    std::shared_ptr<call_spans const> const spans_;  // null where nobody listens
+    unsigned const resends_;                         // that this is: the number of exchanges before it
+    exchange_span span_;
     channel* first_;  // null once the call has abandoned this
     wait_point* waiter_ = nullptr;
     lease lease_;

@@ -14,4 +14,13 @@ void shard_context::report(event e) const noexcept {
     }
 }
 
+void shard_context::tell_scopes(std::string_view connection, std::string_view scopes) const noexcept {
+    if (!params->on_token_scopes) return;
+    try {
+        params->on_token_scopes(connection, scopes);
+    } catch (...) {
+        return;  // as above
+    }
+}
+
 }  // namespace jirapool::detail

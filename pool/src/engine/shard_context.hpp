@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace jirapool::detail {
 
@@ -65,6 +66,8 @@ public:
     }
     /// Says when it is.
     void report(event e) const noexcept;
+    /// Tells client_params::on_token_scopes.
+    void tell_scopes(std::string_view connection, std::string_view scopes) const noexcept;
 
     asio::any_io_executor const executor;
     std::shared_ptr<client_params const> const params;

@@ -181,9 +181,9 @@ public:
     std::unique_ptr<points_quota> quota;  ///< of calls with API tokens, which are nobody's app
 
     /// One of its calls ended.
-    void count(fault f) noexcept {
+    void count(call_fault f) noexcept {
         context_->tracks.count(track, f);
-        if (f != fault::none && f != fault::caller) trouble.add(context_->clock.now());
+        if (f != call_fault::none && f != call_fault::caller) trouble.add(context_->clock.now());
     }
 
     /// Its place in the queue of an origin. One for each: a renamed site has two hosts for a while, and a flow that stood in

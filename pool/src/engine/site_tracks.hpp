@@ -23,7 +23,7 @@ public:
         taken_[0] = true;
     }
 
-    void count(track t, fault f) noexcept { ++calls_[t][static_cast<std::size_t>(f)]; }
+    void count(track t, call_fault f) noexcept { ++calls_[t][static_cast<std::size_t>(f)]; }
     calls_by_fault const& calls(track t) const noexcept { return calls_[t]; }
 
     /// A free one, begun anew; 0: there is none.

@@ -146,6 +146,7 @@ asio::awaitable<void> token_refresher::run(std::shared_ptr<token_refresher> self
             if (other->token) other->token->wake_all();
     source.wake_all();  // they run behind this
     self->tell(*e, outcome, done);
+    if (outcome == refresh_result::ok && !source.retired) self->context_.tell_scopes(e->id, answer.scopes);
     source.schedule();
 }
 

@@ -47,6 +47,8 @@ struct exchange_input {
     std::string_view user_agent;
     std::string_view authorization;  ///< the credential
     std::string_view content_type;
+    /// In place of one that is among `headers`.
+    std::string_view traceparent;
     std::vector<std::pair<std::string, std::string>> const* headers = nullptr;
     std::string_view body;
     /// What the body is read from in place of `body`; null: it is that.

@@ -43,14 +43,15 @@ failure wait_failure(error_code const& ec) {
     return lost(ec.message());
 }
 
+bool is_called(std::string_view name, std::string_view lower_case) noexcept {
+    return std::equal(name.begin(), name.end(), lower_case.begin(), lower_case.end(),
+                      [](char c, char lower) { return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == lower; });
+}
+
 bool has_header(exchange_input const& in, std::string_view lower_case) noexcept {
     if (in.headers == nullptr) return false;
-    auto const same = [](char name, char lower) {
-        return (name >= 'A' && name <= 'Z' ? name - 'A' + 'a' : name) == lower;
-    };
-    return std::any_of(in.headers->begin(), in.headers->end(), [&](auto const& h) {
-        return std::equal(h.first.begin(), h.first.end(), lower_case.begin(), lower_case.end(), same);
-    });
+    return std::any_of(in.headers->begin(), in.headers->end(),
+                       [&](auto const& h) { return is_called(h.first, lower_case); });
 }
 
 /// Counts what a head takes.
@@ -94,8 +95,11 @@ void put_head(Out& out, exchange_input const& in, bool compression) noexcept {
     if (!has_header(in, "accept")) put_field(out, "Accept", "application/json");
     // Said in any case: who hears nothing of it may send what he likes (RFC 9110, section 12.5.3).
     if (!has_header(in, "accept-encoding")) put_field(out, "Accept-Encoding", compression ? "gzip, br" : "identity");
+    bool const traced = !in.traceparent.empty();
+    if (traced) put_field(out, "traceparent", in.traceparent);
     if (in.headers != nullptr)
-        for (auto const& [name, value] : *in.headers) put_field(out, name, value);
+        for (auto const& [name, value] : *in.headers)
+            if (!traced || !is_called(name, "traceparent")) put_field(out, name, value);
     if (!in.content_type.empty()) put_field(out, "Content-Type", in.content_type);
     bool const has_body = in.method != method::get && in.method != method::head;
     auto const length = in.source != nullptr ? in.source->size() : in.body.size();

@@ -152,6 +152,21 @@ TEST_CASE("token_answer: what Atlassian answers is read") {
     CHECK(a.lifetime == 3600s);
 }
 
+TEST_CASE("token_answer: the scopes are told as they are, and nothing that is none") {
+    auto const scopes = [](std::string const& field) {
+        auto const a = read_token_answer(200, R"({"access_token":"a",)" + field + "}");
+        CHECK(a.ok());
+        return a.scopes;
+    };
+    CHECK(scopes(R"("scope":"read:jira-work  write:jira-work ")") == "read:jira-work write:jira-work");
+    CHECK(scopes(R"("scope":"manage:jira-webhook")") == "manage:jira-webhook");
+    for (auto const* const none : {R"("x":1)", R"("scope":"")", R"("scope":7)", R"("scope":["a"])",
+                                   R"("scope":"a\u001b[31m b")", R"("scope":"a\"b")", R"("scope":"\u00e4")"})
+        CHECK(scopes(none).empty());
+    CHECK(scopes("\"scope\":\"" + std::string(4096, 'a') + "\"").size() == 4096);
+    CHECK(scopes("\"scope\":\"" + std::string(4097, 'a') + "\"").empty());
+}
+
 TEST_CASE("token_answer: a lifetime may be absent or a string, and must be positive") {
     CHECK(read_token_answer(200, R"({"access_token":"a"})").lifetime == 300s);
     CHECK(read_token_answer(200, R"({"access_token":"a","expires_in":"1800"})").lifetime == 1800s);

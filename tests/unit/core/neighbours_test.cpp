@@ -134,7 +134,7 @@ outcome run(hidden_bucket bucket, load l) {
 }  // namespace
 
 TEST_CASE("neighbours: what others take is estimated, and what they leave is used without running into the limit") {
-    for (double const rate : {50.0, 100.0})
+    for (double const rate : {20.0, 50.0, 100.0})
         for (double const part : {0.2, 0.4, 0.6, 0.8})
             for (bool const random : {false, true})
                 for (auto const jitter : {0ms, 20ms, 50ms}) {
@@ -151,10 +151,12 @@ TEST_CASE("neighbours: what others take is estimated, and what they leave is use
                     CHECK(std::abs(o.share - part) <= 0.05);
                     if (!random) CHECK(o.worst <= 0.05);
                     CHECK(static_cast<double>(o.accepted) >= 0.85 * (1 - part) * rate * 120);
-                    CHECK(o.refused_share() <= 0.005);
-                    CHECK(static_cast<double>(o.others_refused) <= 0.01 * theirs);
+                    // Chance empties a bucket of 20 now and then.
+                    double const chance = random && rate < 50 ? 2 : 1;
+                    CHECK(o.refused_share() <= 0.005 * chance);
+                    CHECK(static_cast<double>(o.others_refused) <= 0.01 * theirs * chance);
                     CHECK(static_cast<double>(o.told) >= 0.8 * theirs);
-                    CHECK(static_cast<double>(o.told) <= 1.1 * theirs);
+                    CHECK(static_cast<double>(o.told) <= (1 + 0.1 * chance) * theirs);
                 }
 }
 
@@ -204,6 +206,8 @@ TEST_CASE(
     for (int i = 0; i < 40; ++i) e.on_answer(b, 99, now += 25ms);
     CHECK(e.share() <= 0.6);
     CHECK(e.share() >= 0.55);
+    for (int i = 0; i < 120; ++i) e.on_answer(b, 99, now += 25ms);
+    CHECK(e.share() >= 0.52);
     // Ours are 80 a second: no more than 20 are theirs.
     for (int i = 0; i < 1'600; ++i) e.on_answer(b, 99, now += 12500us);
     CHECK(e.share() <= 0.2);
@@ -272,6 +276,91 @@ TEST_CASE("neighbours: a bucket that others empty is seen to be refilled, and gi
     CHECK(most_at_once <= 2);
     // It falls by 73 a second and is refilled by 100, and ours are 91.
     CHECK(std::abs(limiter.others(get_myself.route) - 0.82) <= 0.05);
+}
+
+TEST_CASE("neighbours: the moment's low Remaining makes one call late, and refuses none of those behind it") {
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    rate_headers h;
+    h.limit = 20;
+    auto now = t0;
+    // It falls, and then ours are four a second and it stands still: theirs are 16.
+    for (int i = 0; i < 400; ++i) {
+        h.remaining = static_cast<std::uint32_t>(i < 40 ? 19 - i / 4 : 10);
+        limiter.on_answer(get_myself, {}, 200, h, now += i < 40 ? 50ms : 250ms, w0, random);
+    }
+    CHECK(std::abs(limiter.others(get_myself.route) - 0.8) <= 0.02);
+    h.remaining = 0;
+    limiter.on_answer(get_myself, {}, 200, h, now, w0, random);
+    std::deque<limiter_waiter> calls;
+    int refused = 0;
+    for (int i = 0; i < 40; ++i) {
+        auto& w = calls.emplace_back(get_myself, priority::interactive);
+        refused += limiter.admit(w, now, now + 20s).what == admission::kind::refused;
+    }
+    CHECK(refused == 0);
+    // Those behind are told their true time: four a second.
+    auto& late = calls.emplace_back(get_myself, priority::interactive);
+    CHECK(limiter.admit(late, now, now + 5s).what == admission::kind::refused);
+    for (auto& w : calls) limiter.remove(w);
+    // The next one goes when the reserve is back: 13 tokens, of which four come in a second.
+    CHECK(limiter.next_release(now) == steady_time::max());
+    limiter_waiter first(get_myself, priority::interactive);
+    auto const at = limiter.admit(first, now, now + 20s).at;
+    CHECK(at - now <= 3400ms);
+    limiter.remove(first);
+}
+
+TEST_CASE("neighbours: 429s that came before others were known are held against nobody once they are") {
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    rate_headers h;
+    h.limit = 20;
+    auto now = t0;
+    for (int i = 0; i < 4; ++i) {
+        rate_headers too_fast;
+        too_fast.reason = limit_reason::burst;
+        too_fast.retry_after = 1s;
+        limiter.on_answer(get_myself, {}, 429, too_fast, now, w0, random);
+        now += 1200ms;
+        limiter_waiter w(get_myself, priority::interactive);
+        REQUIRE(limiter.admit(w, now, now + 1h).what == admission::kind::now);
+        h.remaining = 19;
+        limiter.on_answer(get_myself, {}, 200, h, now, w0, random);
+    }
+    // It falls below half, and then ours are four a second and it stands still: theirs are 16.
+    for (int i = 0; i < 140; ++i) {
+        h.remaining = static_cast<std::uint32_t>(i < 40 ? 19 - i / 3 : 9);
+        limiter.on_answer(get_myself, {}, 200, h, now += i < 40 ? 50ms : 250ms, w0, random);
+    }
+    auto const others = limiter.others(get_myself.route);
+    CHECK(std::abs(others - 0.8) <= 0.1);
+    std::deque<limiter_waiter> calls;
+    steady_time last{};
+    for (int i = 0; i < 41; ++i)
+        last = limiter.admit(calls.emplace_back(get_myself, priority::interactive), now, now + 1h).at;
+    for (auto& w : calls) limiter.remove(w);
+    // All that they leave is ours.
+    CHECK(std::chrono::duration<double>(last - now).count() <= 1.15 * 40 / (20 * (1 - others)));
+}
+
+TEST_CASE("neighbours: our own calls whose answers tell nothing of the bucket are no others'") {
+    limit_params params;
+    random_engine random{1};
+    site_limiter limiter(params);
+    rate_headers h;
+    h.limit = 100;
+    auto now = t0;
+    // 98 a second of ours, and every fourth answer is silent: as a host's is whose word does not count.
+    for (int i = 0; i < 2'000; ++i) {
+        now += 10ms;
+        bool const silent = i % 4 == 3;
+        h.remaining = static_cast<std::uint32_t>(i < 200 ? 99 - i / 5 : 60);
+        limiter.on_answer(get_myself, {}, 200, silent ? rate_headers() : h, now, w0, random);
+    }
+    CHECK(limiter.others(get_myself.route) <= 0.03);
 }
 
 TEST_CASE("neighbours: a smaller bucket that is full is nobody's load") {

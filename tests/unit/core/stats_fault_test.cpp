@@ -8,29 +8,29 @@ TEST_CASE("stats: how a call that ended with an error is counted, and whose faul
     struct {
         error_code ec;
         outcome how;
-        fault whose;
+        call_fault whose;
     } const rows[] = {
-        {errc::invalid_target, outcome::refused, fault::caller},
-        {errc::invalid_header, outcome::refused, fault::caller},
-        {errc::body_not_allowed, outcome::refused, fault::caller},
-        {errc::queue_full, outcome::refused, fault::caller},
-        {errc::stopped, outcome::refused, fault::caller},
-        {errc::connection_removed, outcome::refused, fault::caller},
-        {errc::cancelled, outcome::cancelled, fault::caller},
-        {errc::sink_failed, outcome::failed, fault::caller},
-        {errc::source_failed, outcome::failed, fault::caller},
-        {make_error_code(boost::system::errc::not_enough_memory), outcome::failed, fault::caller},
-        {errc::limited_past_deadline, outcome::limited, fault::limit},
-        {errc::credential_refused, outcome::credential, fault::credential},
-        {errc::anonymous_answer, outcome::credential, fault::credential},
-        {errc::token_unavailable, outcome::token_endpoint, fault::token_endpoint},
-        {errc::resolve_failed, outcome::wire, fault::network},
-        {errc::connect_failed, outcome::wire, fault::network},
-        {errc::tls_failed, outcome::wire, fault::network},
-        {errc::certificate_refused, outcome::wire, fault::network},
-        {errc::channel_lost, outcome::wire, fault::network},
-        {errc::protocol_error, outcome::wire, fault::network},
-        {errc::response_too_large, outcome::wire, fault::network},
+        {errc::invalid_target, outcome::refused, call_fault::caller},
+        {errc::invalid_header, outcome::refused, call_fault::caller},
+        {errc::body_not_allowed, outcome::refused, call_fault::caller},
+        {errc::queue_full, outcome::refused, call_fault::caller},
+        {errc::stopped, outcome::refused, call_fault::caller},
+        {errc::connection_removed, outcome::refused, call_fault::caller},
+        {errc::cancelled, outcome::cancelled, call_fault::caller},
+        {errc::sink_failed, outcome::failed, call_fault::caller},
+        {errc::source_failed, outcome::failed, call_fault::caller},
+        {make_error_code(boost::system::errc::not_enough_memory), outcome::failed, call_fault::caller},
+        {errc::limited_past_deadline, outcome::limited, call_fault::limit},
+        {errc::credential_refused, outcome::credential, call_fault::credential},
+        {errc::anonymous_answer, outcome::credential, call_fault::credential},
+        {errc::token_unavailable, outcome::token_endpoint, call_fault::token_endpoint},
+        {errc::resolve_failed, outcome::wire, call_fault::network},
+        {errc::connect_failed, outcome::wire, call_fault::network},
+        {errc::tls_failed, outcome::wire, call_fault::network},
+        {errc::certificate_refused, outcome::wire, call_fault::network},
+        {errc::channel_lost, outcome::wire, call_fault::network},
+        {errc::protocol_error, outcome::wire, call_fault::network},
+        {errc::response_too_large, outcome::wire, call_fault::network},
     };
     for (auto const& row : rows) {
         INFO(row.ec.message());
@@ -41,16 +41,16 @@ TEST_CASE("stats: how a call that ended with an error is counted, and whose faul
 
 TEST_CASE("stats: whose fault an answer or a timeout is") {
     for (int const status : {200, 204, 302, 400, 401, 403, 404, 409})
-        CHECK(fault_of(outcome_of(status), stage::body) == fault::none);
-    CHECK(fault_of(outcome_of(429), stage::body) == fault::limit);
-    for (int const status : {500, 502, 503, 504}) CHECK(fault_of(outcome_of(status), stage::body) == fault::jira);
+        CHECK(fault_of(outcome_of(status), stage::body) == call_fault::none);
+    CHECK(fault_of(outcome_of(429), stage::body) == call_fault::limit);
+    for (int const status : {500, 502, 503, 504}) CHECK(fault_of(outcome_of(status), stage::body) == call_fault::jira);
     struct {
         stage at;
-        fault whose;
+        call_fault whose;
     } const rows[] = {
-        {stage::check, fault::caller}, {stage::admit, fault::limit}, {stage::token, fault::token_endpoint},
-        {stage::lease, fault::pool},   {stage::write, fault::jira},  {stage::first_byte, fault::jira},
-        {stage::body, fault::jira},    {stage::backoff, fault::jira}};
+        {stage::check, call_fault::caller}, {stage::admit, call_fault::limit}, {stage::token, call_fault::token_endpoint},
+        {stage::lease, call_fault::pool},   {stage::write, call_fault::jira},  {stage::first_byte, call_fault::jira},
+        {stage::body, call_fault::jira},    {stage::backoff, call_fault::jira}};
     for (auto const& row : rows) CHECK(fault_of(outcome::timeout, row.at) == row.whose);
 }
 

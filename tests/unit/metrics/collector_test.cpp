@@ -279,7 +279,7 @@ TEST_CASE("collector: counters never fall and histograms stay whole while a shar
 
 TEST_CASE("collector: without an overview, or with one that is null, there is none") {
     CHECK_THROWS_AS(collector(std::shared_ptr<overview const>()), std::invalid_argument);
-    CHECK_THROWS_AS(collector({counted({}), nullptr}), std::invalid_argument);
+    CHECK_THROWS_AS(collector(std::vector<std::shared_ptr<overview const>>{counted({}), nullptr}), std::invalid_argument);
     collector c(counted({}));
     CHECK_THROWS_AS(c.add_deliveries(nullptr), std::invalid_argument);
 }
@@ -305,7 +305,7 @@ std::shared_ptr<survey> some_survey(std::string const& site, std::uint64_t calls
     followed.paused_until = wall_time(77s);
     followed.quota = budget_left{10, 100};
     followed.calls.emplace();
-    (*followed.calls)[at(fault::limit)] = calls;
+    (*followed.calls)[at(call_fault::limit)] = calls;
     site_snapshot not_followed;
     not_followed.site = "quiet";
     s->sites = {followed, not_followed};
@@ -314,7 +314,7 @@ std::shared_ptr<survey> some_survey(std::string const& site, std::uint64_t calls
     ending_one.expires = wall_time(9999s);
     s->expiring = {ending_one};
     s->endings = {1, 2, 3, 4};
-    s->calls_of_others[at(fault::none)] = 1000;
+    s->calls_of_others[at(call_fault::none)] = 1000;
     s->paused_sites = 5;
     s->retry_budget_left = site == "a" ? 0.5 : 0.75;
     s->tokens = 7;
@@ -396,7 +396,7 @@ TEST_CASE("collector: several clients are one") {
     b->all_connections = {in_trouble("y", 1)};
     a->all_sites = {{}, {}};
     b->all_sites = {{}};
-    collector const c({a, b});
+    collector const c(std::vector<std::shared_ptr<overview const>>{a, b});
     auto const scraped = by_key(c);
     CHECK(value(scraped.at("jirapool_sites")) == 6);
     CHECK(value(scraped.at("jirapool_tokens")) == 14);

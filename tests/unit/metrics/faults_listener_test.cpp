@@ -6,17 +6,21 @@
 #include <jirapool/metrics/listener.hpp>
 
 #include "support/catch.hpp"
+#include "told_overview.hpp"
+#include "support/peak_memory.hpp"
 
 #include <prometheus/metric_family.h>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -29,6 +33,7 @@ using namespace jirapool;
 using namespace std::chrono_literals;
 using metrics::collector;
 using metrics::listener;
+using metrics::page_table;
 using metrics::parse_listen_address;
 using metrics::scrape_server;
 
@@ -109,16 +114,23 @@ std::chrono::milliseconds scrape_time(unsigned short port) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(clock_type::now() - began);
 }
 
-std::shared_ptr<collector> nothing() { return std::make_shared<collector>(collector::shards{}); }
+std::shared_ptr<collector> nothing() { return std::make_shared<collector>(counted({})); }
+page_table table_of(std::shared_ptr<prometheus::Collectable> what) {
+    return page_table({metrics::metrics_page(std::move(what))});
+}
 
 class large final : public prometheus::Collectable {
 public:
+    explicit large(std::size_t size) noexcept : size_(size) {}
     std::vector<prometheus::MetricFamily> Collect() const override {
         prometheus::MetricFamily f;
         f.name = "large";
-        f.help = std::string(2'000'000, 'x');
+        f.help = std::string(size_, 'x');
         return {f};
     }
+
+private:
+    std::size_t size_;
 };
 
 class broken final : public prometheus::Collectable {
@@ -143,7 +155,7 @@ TEST_CASE("faults: F7 clients that are silent, drip or do not read delay no scra
 }
 
 TEST_CASE("faults: F7 clients that ask for much and read none of it delay no scrape") {
-    auto const l = listener::open("127.0.0.1:0", std::make_shared<large>()).value();
+    auto const l = listener::open("127.0.0.1:0", std::make_shared<large>(2'000'000)).value();
     std::vector<peer> clients;
     for (int i = 0; i < 6; ++i) clients.emplace_back(l->port(), false, 4096).say(scrape);
     auto const began = clock_type::now();
@@ -151,9 +163,53 @@ TEST_CASE("faults: F7 clients that ask for much and read none of it delay no scr
     CHECK(clock_type::now() - began < 5s);
 }
 
+TEST_CASE("faults: F7 answers that nobody reads take no more memory than they may, and the last who asks is served") {
+    constexpr std::size_t size = 10'000'000;  // more than the system keeps for a socket
+    auto const address = parse_listen_address("127.0.0.1:0").value();
+    auto const server = scrape_server::open(address, table_of(std::make_shared<large>(size)),
+                                            {.clients = 64, .time = 60s, .answers = 25'000'000})
+                            .value();
+    std::vector<peer> clients;
+    for (int i = 0; i < 8; ++i) {
+        clients.emplace_back(server->port(), false, 4096).say(scrape);
+        // Another one is served only when this one was.
+        CHECK(ask(server->port(), "GET /other HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    }
+    // Whoever is let go gets what the system had taken already, and no end.
+    CHECK(clients.front().rest().size() < size);
+    CHECK(clients.back().rest().size() > size);
+}
+
+TEST_CASE("faults: F7 a thousand slow clients, half a request each, and headers of a megabyte cost a few megabytes") {
+    rlimit files{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_max < 1200) {
+        WARN("SKIPPED: not enough descriptors");
+        return;
+    }
+    auto const l = listener::open("127.0.0.1:0", nothing()).value();
+    CHECK(scrape_time(l->port()) < 2s);
+    test::forget_peak();
+    auto const before = test::peak_mib();
+    std::vector<peer> clients;
+    std::string const megabyte(1'000'000, 'x');
+    for (int i = 0; i < 1000; ++i) {
+        clients.emplace_back(l->port());
+        clients.back().say("GET /metrics HTTP/1.1\r\nX: " + megabyte.substr(0, i % 3 == 0 ? 4000 : 0));
+        if (i % 100 == 0) {
+            CHECK(ask(l->port(), "GET /metrics HTTP/1.1\r\nX: " + megabyte).starts_with("HTTP/1.1 431 "));
+            CHECK(scrape_time(l->port()) < 2s);
+        }
+    }
+    CHECK(scrape_time(l->port()) < 2s);
+    if (test::peak_means_something) CHECK(test::peak_mib() - before < 8);
+}
+
 TEST_CASE("faults: F7 a client has its time in all, however busy it is") {
     auto const address = parse_listen_address("127.0.0.1:0").value();
-    auto const server = scrape_server::open(address, nothing(), {.clients = 4, .time = 300ms}).value();
+    auto const server = scrape_server::open(address, table_of(nothing()), {.clients = 4, .time = 300ms}).value();
     peer const dripping(server->port());
     auto const began = clock_type::now();
     bool gone = false;
@@ -167,7 +223,7 @@ TEST_CASE("faults: F7 a client has its time in all, however busy it is") {
 
 TEST_CASE("faults: F7 one client more than there is room for takes the place of the first") {
     auto const address = parse_listen_address("127.0.0.1:0").value();
-    auto const server = scrape_server::open(address, nothing(), {.clients = 4, .time = 60s}).value();
+    auto const server = scrape_server::open(address, table_of(nothing()), {.clients = 4, .time = 60s}).value();
     std::vector<peer> clients;
     for (int i = 0; i < 5; ++i) {
         clients.emplace_back(server->port());

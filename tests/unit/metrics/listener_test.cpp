@@ -3,6 +3,7 @@
 #include <jirapool/metrics/names.hpp>
 
 #include "support/catch.hpp"
+#include "told_overview.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -44,7 +45,7 @@ std::string get(unsigned short port, std::string const& path) {
 
 TEST_CASE("listener: it serves the numbers of the moment at /metrics on a port of the system's choice") {
     auto const shard = std::make_shared<shard_stats>();
-    auto const l = listener::open("127.0.0.1:0", std::make_shared<collector>(collector::shards{shard})).value();
+    auto const l = listener::open("127.0.0.1:0", std::make_shared<collector>(counted({shard}))).value();
     REQUIRE(l->port() != 0);
     CHECK(l->url() == "http://127.0.0.1:" + std::to_string(l->port()) + "/metrics");
 
@@ -61,14 +62,28 @@ TEST_CASE("listener: it serves the numbers of the moment at /metrics on a port o
     CHECK(get(l->port(), "/etc/passwd").starts_with("HTTP/1.1 404 "));
 }
 
+TEST_CASE("listener: pages are served beside the metrics") {
+    auto const l = listener::open("127.0.0.1:0",
+                                  {metrics::metrics_page(std::make_shared<collector>(counted({}))),
+                                   {"/sites",
+                                    [](metrics::page_request const& r) {
+                                        return metrics::page_answer{.status = 200,
+                                                                    .content_type = "application/json",
+                                                                    .body = std::string(*r.parameter("state"))};
+                                    }}})
+                       .value();
+    CHECK(get(l->port(), "/metrics").find("jirapool_calls_in_flight 0") != std::string::npos);
+    CHECK(get(l->port(), "/sites?state=paused").ends_with("\r\n\r\npaused"));
+}
+
 TEST_CASE("listener: an address without a host is all of the machine, reached by loopback") {
-    auto const l = listener::open(":0", std::make_shared<collector>(collector::shards{})).value();
+    auto const l = listener::open(":0", std::make_shared<collector>(counted({}))).value();
     CHECK(l->url() == "http://127.0.0.1:" + std::to_string(l->port()) + "/metrics");
     CHECK(get(l->port(), "/metrics").starts_with("HTTP/1.1 200 "));
 }
 
 TEST_CASE("listener: a port in use is an error that says so, and is free again when the listener ends") {
-    auto const what = std::make_shared<collector>(collector::shards{});
+    auto const what = std::make_shared<collector>(counted({}));
     auto first = listener::open("127.0.0.1:0", what).value();
     auto const address = "127.0.0.1:" + std::to_string(first->port());
 
@@ -83,7 +98,7 @@ TEST_CASE("listener: a port in use is an error that says so, and is free again w
 }
 
 TEST_CASE("listener: an address of another machine, of a wrong form, or nothing to show is an error") {
-    auto const what = std::make_shared<collector>(collector::shards{});
+    auto const what = std::make_shared<collector>(counted({}));
     auto const foreign = listener::open("192.0.2.1:9464", what);  // RFC 5737: nobody's
     REQUIRE(foreign.has_error());
     CHECK(foreign.error().field() == "address");
@@ -93,7 +108,7 @@ TEST_CASE("listener: an address of another machine, of a wrong form, or nothing 
     REQUIRE(wrong.has_error());
     CHECK(wrong.error().describe().starts_with("address: must be IPv4:PORT"));
 
-    auto const nothing = listener::open("127.0.0.1:0", nullptr);
+    auto const nothing = listener::open("127.0.0.1:0", std::shared_ptr<collector>());
     REQUIRE(nothing.has_error());
     CHECK(nothing.error().field() == "what");
 }

@@ -30,7 +30,7 @@ connection_snapshot connection(std::string id, connection_condition c, int since
 }
 
 std::vector<std::string> names(result<std::string> const& page, std::string_view list, std::string_view member) {
-    REQUIRE(page);
+    REQUIRE(page.has_value());
     simdjson::dom::parser parser;
     simdjson::dom::element doc;
     REQUIRE(parser.parse(*page).get(doc) == simdjson::SUCCESS);
@@ -46,7 +46,7 @@ std::vector<std::string> names(result<std::string> const& page, std::string_view
 }
 
 std::uint64_t number(result<std::string> const& page, std::string_view member) {
-    REQUIRE(page);
+    REQUIRE(page.has_value());
     simdjson::dom::parser parser;
     std::uint64_t n = 0;
     REQUIRE(parser.parse(*page)[member].get(n) == simdjson::SUCCESS);
@@ -100,7 +100,7 @@ TEST_CASE("overview_pages: connections are filtered by state and text, and given
     q = {};
     q.state = "ill";
     auto const wrong = connections_json(o, q);
-    REQUIRE_FALSE(wrong);
+    REQUIRE_FALSE(wrong.has_value());
     CHECK(wrong.error().code() == errc::invalid_argument);
     CHECK(wrong.error().field() == "state");
 }
@@ -112,7 +112,7 @@ TEST_CASE("overview_pages: a connection's page has all of its state, and null fo
     c.status.until = wall_time(1'700'000'060'500ms);
     o.all_connections = {c};
     auto const page = connections_json(o, {});
-    REQUIRE(page);
+    REQUIRE(page.has_value());
     auto const has = [&](std::string_view text) {
         INFO(text);
         return page->find(text) != std::string::npos;
@@ -135,11 +135,11 @@ TEST_CASE("overview_pages: sites with their quota and calls") {
     busy.others = 0.5;
     busy.quota = budget_left{100, 65'000};
     busy.calls.emplace();
-    (*busy.calls)[static_cast<std::size_t>(fault::limit)] = 9;
+    (*busy.calls)[static_cast<std::size_t>(call_fault::limit)] = 9;
     o.all_sites = {busy, quiet};
 
     auto const page = sites_json(o, {});
-    REQUIRE(page);
+    REQUIRE(page.has_value());
     CHECK(
         *page ==
         R"({"total":2,"matched":2,"offset":0,"sites":[{"site":"busy","trouble":3.142,"waiting":7,"paused_until":12.000,)"
@@ -160,15 +160,37 @@ TEST_CASE("overview_pages: sites with their quota and calls") {
 TEST_CASE("overview_pages: the parameters of a query, and what is wrong with them") {
     auto const q = read_list_query(
         {{"limit", "7"}, {"offset", "14"}, {"state", "trouble"}, {"search", "x"}, {"z", "y"}});
-    REQUIRE(q);
+    REQUIRE(q.has_value());
     CHECK((q->limit == 7 && q->offset == 14 && q->state == "trouble" && q->search == "x"));
     for (auto const* const value : {"", "0", "1001", "-1", "1e3", "7 ", "99999999999999999999999"}) {
         INFO(value);
         auto const wrong = read_list_query({{"limit", value}});
-        REQUIRE_FALSE(wrong);
+        REQUIRE_FALSE(wrong.has_value());
         CHECK(wrong.error().field() == "limit");
         CHECK(wrong.error().rule() == "must be a number from 1 to 1000");
     }
     for (auto const* const value : {"", "-1", "x"})
         CHECK(read_list_query({{"offset", value}}).error().field() == "offset");
+}
+
+TEST_CASE("overview_pages: a page answers with JSON, or with what is wrong with the query") {
+    auto const o = std::make_shared<told_overview>(some_connections());
+    auto const connections = metrics::connections_page(o);
+    auto const sites = metrics::sites_page(o);
+    CHECK(connections.path == "/connections");
+    CHECK(sites.path == "/sites");
+    metrics::page_request r;
+    r.parameters = {{"limit", "1"}};
+    auto const good = connections.answer(r);
+    CHECK(good.status == 200);
+    CHECK(good.content_type == "application/json");
+    CHECK(names(good.body, "connections", "id") == std::vector<std::string>{"d"});
+    CHECK(sites.answer(r).status == 200);
+    r.parameters = {{"limit", "none"}};
+    CHECK(connections.answer(r).status == 400);
+    CHECK(sites.answer(r).body == "limit: must be a number from 1 to 1000\n");
+    r.parameters = {{"state", "<b>"}};
+    auto const wrong = sites.answer(r);
+    CHECK(wrong.status == 400);
+    CHECK(wrong.content_type.starts_with("text/plain"));
 }

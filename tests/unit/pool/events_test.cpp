@@ -60,6 +60,9 @@ TEST_CASE("events: described, one is a line that says how bad, what, of whom and
     CHECK(e.describe() == "critical credential_refused acme: invalid_client");
     e.code = errc::credential_refused;
     CHECK(e.describe() == "critical credential_refused acme: invalid_client [credential_refused]");
+    e.detail = "the token endpoint said invalid_client [credential_refused]";
+    CHECK(e.describe() ==
+          "critical credential_refused acme: the token endpoint said invalid_client [credential_refused]");
     event pause{kind::limit_pause, "acme", "burst"};
     pause.scope = "acme.atlassian.net route GET /rest/api/{version}/field";
     CHECK(pause.describe() == "info limit_pause acme acme.atlassian.net route GET /rest/api/{version}/field: burst");

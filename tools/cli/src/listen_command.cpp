@@ -128,8 +128,8 @@ private:
             beast::error_code ec;
             co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, ec));
             if ((ec && ec != http::error::body_limit) || self->finishing_) co_return;
-            auto const status = ec ? 413u : self->take(parser.get());
-            bool const is_last = !ec && self->shown_ == self->options_.count;
+            auto const status = ec ? self->refuse_large(view(parser.get().target())) : self->take(parser.get());
+            bool const is_last = self->shown_ == self->options_.count;
             // At once: others come while this one is answered.
             if (is_last) self->finishing_ = true;
             open = !ec && parser.keep_alive();
@@ -164,6 +164,14 @@ private:
         }
         if (read && forwarder_) forward(std::move(*read), view(m.target()), headers);
         return status;
+    }
+
+    /// What is not even read.
+    unsigned refuse_large(std::string_view target) {
+        auto const why = failure(errc::invalid_argument, "must be at most 25 MiB").with_field("body").with_status(413);
+        ++shown_;
+        if (!tools::print("jirapool", show(why, target))) stop(failed);
+        return 413;
     }
 
     /// With what proves it to the target too.

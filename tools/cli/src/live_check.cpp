@@ -20,6 +20,8 @@
 #include <array>
 #include <chrono>
 #include <exception>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +54,7 @@ struct finding {
     bool permissions_known = false;
     std::string rate_limit;
     std::string rate_remaining;
+    std::string scopes;  ///< of its access token; empty: not known
 };
 
 /// A member of the object, if it is a string; else empty.
@@ -117,7 +120,7 @@ class live_check_run {
 public:
     live_check_run(live_check_options const& o, std::vector<connection_config> connections)
         : options_(o),
-          client_(context_, reach_params(o.connect_to, o.ca_file)),
+          client_(context_, params()),
           connections_(std::move(connections)),
           shows_progress_(::isatty(STDERR_FILENO) == 1) {
         findings_.reserve(connections_.size());
@@ -128,6 +131,7 @@ public:
             f.kind = c.kind();
             f.host = c.host();
             if (c.cloud()) f.cloud = c.cloud()->str();
+            indices_.emplace(f.id, findings_.size() - 1);
         }
     }
 
@@ -146,6 +150,15 @@ public:
     }
 
 private:
+    client_params params() {
+        auto p = reach_params(options_.connect_to, options_.ca_file);
+        p.on_token_scopes = [this](std::string_view id, std::string_view scopes) {
+            auto const of = indices_.find(id);
+            if (of != indices_.end()) findings_[of->second].scopes = scopes;
+        };
+        return p;
+    }
+
     // The connection is added when its turn comes, and leaves behind it: a fleet's tokens are not all fetched at once.
     static asio::awaitable<void> work(live_check_run* self) {
         while (self->next_ < self->connections_.size()) {
@@ -169,6 +182,7 @@ private:
     client client_;
     std::vector<connection_config> connections_;
     std::vector<finding> findings_;
+    std::map<std::string, std::size_t, std::less<>> indices_;  // of findings, by connection
     std::size_t next_ = 0;
     std::size_t done_ = 0;
     std::size_t working_ = 0;
@@ -226,6 +240,7 @@ std::string to_table(std::vector<finding> const& all, bool quiet) {
     if (!rows.empty()) line(heads);
     for (auto const& [r, f] : rows) {
         line(r);
+        if (!f->scopes.empty()) out += "    scopes: " + f->scopes + "\n";
         if (!is_well(*f)) out += "    " + tools::printable(problem_of(*f)) + "\n";
     }
     return out;
@@ -254,6 +269,7 @@ void write_finding(tools::json_writer& out, finding const& f) {
     } else {
         out.key("permissions").null();
     }
+    write_scopes(out, f.scopes);
     write_text(out, "rate_limit", f.rate_limit);
     write_text(out, "rate_remaining", f.rate_remaining);
     out.end_object();

@@ -9,24 +9,11 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace jirapool::cli {
 namespace {
-
-client_params params_of(connect_options const& o) {
-    auto p = reach_params(o.connect_to, o.ca_file);
-    // A call goes on to dial until its time is over: whoever waits for that shall know.
-    p.on_event = [told = false](event const& e) mutable {
-        if (e.what != event::kind::origin_down && e.what != event::kind::token_refresh_failed &&
-            e.what != event::kind::token_endpoint_down)
-            return;
-        if (!std::exchange(told, true))
-            tools::tell(fmt::format("jirapool: {}; tried again until the call's time is over\n",
-                                    tools::printable(e.detail)));
-    };
-    return p;
-}
 
 connection_config find_connection(connect_options const& o) {
     auto [report, warning] = tools::load_guarded(o.connections_file);
@@ -43,6 +30,21 @@ connection_config find_connection(connect_options const& o) {
 }
 
 }  // namespace
+
+client_params one_connection::params_of(connect_options const& o) {
+    auto p = reach_params(o.connect_to, o.ca_file);
+    // A call goes on to dial until its time is over: whoever waits for that shall know.
+    p.on_event = [told = false](event const& e) mutable {
+        if (e.what != event::kind::origin_down && e.what != event::kind::token_refresh_failed &&
+            e.what != event::kind::token_endpoint_down)
+            return;
+        if (!std::exchange(told, true))
+            tools::tell(fmt::format("jirapool: {}; tried again until the call's time is over\n",
+                                    tools::printable(e.detail)));
+    };
+    p.on_token_scopes = [this](std::string_view, std::string_view scopes) { scopes_ = scopes; };
+    return p;
+}
 
 one_connection::one_connection(connect_options const& o) : client_(context_, params_of(o)) {
     auto found = find_connection(o);

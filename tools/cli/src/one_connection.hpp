@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <optional>
+#include <string>
 
 namespace jirapool::cli {
 
@@ -21,12 +22,17 @@ public:
     connection get() const { return *connection_; }
     /// What the file sets beside the credential.
     connection_options const& options() const noexcept { return options_; }
+    /// What its access token may, as the token endpoint said; nullopt: it has none yet.
+    std::optional<std::string> const& scopes() const noexcept { return scopes_; }
     asio::io_context& context() noexcept { return context_; }
     /// Returns when stop() was called and all has ended.
     void run() { context_.run(); }
     void stop() { client_.stop(); }
 
 private:
+    client_params params_of(connect_options const& o);
+
+    std::optional<std::string> scopes_;
     asio::io_context context_{1};
     client client_;
     connection_options options_;

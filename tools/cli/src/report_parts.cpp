@@ -3,7 +3,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <string_view>
 
 namespace jirapool::cli {
 namespace {
@@ -25,6 +27,21 @@ void write_time(tools::json_writer& out, char const* name, std::optional<wall_ti
 void write_text(tools::json_writer& out, char const* name, std::string const& text) {
     if (text.empty()) out.key(name).null();
     else out.member(name, text);
+}
+
+void write_scopes(tools::json_writer& out, std::string const& scopes) {
+    out.key("scopes");
+    if (scopes.empty()) {
+        out.null();
+        return;
+    }
+    out.begin_array();
+    for (std::string_view left = scopes; !left.empty();) {
+        auto const one = left.substr(0, left.find(' '));
+        out.value(one);
+        left.remove_prefix(std::min(one.size() + 1, left.size()));
+    }
+    out.end_array();
 }
 
 void write_problem(tools::json_writer& out, failure const& f) {

@@ -18,6 +18,8 @@ std::string time_text(wall_time t);
 void write_time(tools::json_writer& out, char const* name, std::optional<wall_time> const& t);
 /// A member that is null where the text is empty.
 void write_text(tools::json_writer& out, char const* name, std::string const& text);
+/// Scopes with a space between two, as an array; null where there are none.
+void write_scopes(tools::json_writer& out, std::string const& scopes);
 /// An object of what is wrong with a connection of a file, or with the file: which field breaks which rule.
 void write_problem(tools::json_writer& out, failure const& f);
 

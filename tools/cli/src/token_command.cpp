@@ -24,6 +24,7 @@ struct credential_state {
     std::optional<failure> unasked;
     int answered = 0;  ///< the status that it answered with
     std::optional<wall_time> expires_at;
+    std::optional<std::string> scopes;
 
     bool works() const noexcept {
         return status.condition == connection_condition::healthy || status.condition == connection_condition::limited;
@@ -57,6 +58,7 @@ std::string to_json(connection const& c, credential_state const& state) {
     write_time(out, "last_success", s.last_success);
     write_time(out, "next_try", s.until);
     write_time(out, "token_expires", s.token_expires);
+    write_scopes(out, state.scopes.value_or(std::string()));
     write_time(out, "expires_at", state.expires_at);
     if (s.ends_within_days) out.member("ends_within_days", *s.ends_within_days);
     else out.key("ends_within_days").null();
@@ -91,7 +93,10 @@ std::string to_text(connection const& c, credential_state const& state) {
     line("since", when(since_of(s)));
     line("last success", when(s.last_success));
     line("next try", when(s.until));
-    if (c.kind() == connection_kind::service_oauth) line("token expires", when(s.token_expires));
+    if (c.kind() == connection_kind::service_oauth) {
+        line("token expires", when(s.token_expires));
+        line("scopes", state.scopes && !state.scopes->empty() ? *state.scopes : "-");
+    }
     line("expires at", end_text(state));
     return out;
 }
@@ -99,6 +104,7 @@ std::string to_text(connection const& c, credential_state const& state) {
 credential_state state_of(one_connection const& one, result<response> const& answer) {
     credential_state state;
     state.status = one.get().status();
+    state.scopes = one.scopes();
     if (one.options().expires_at) state.expires_at = wall_time(*one.options().expires_at);
     if (answer) state.answered = answer->status();
     // These two are about the credential: the status tells them better.

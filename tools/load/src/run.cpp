@@ -9,6 +9,7 @@
 
 #include <jirapool/metrics/collector.hpp>
 #include <jirapool/metrics/listener.hpp>
+#include <jirapool/metrics/overview_pages.hpp>
 #include <jirapool/pool/connections_watch.hpp>
 #include <jirapool/pool/runtime.hpp>
 #include <jirapool/tools/http_get.hpp>
@@ -270,8 +271,10 @@ private:
 
     bool serve_metrics() {
         if (o_.metrics_address.empty()) return true;
+        auto const view = runtime_->overview();
         auto opened = metrics::listener::open(o_.metrics_address,
-                                              std::make_shared<metrics::collector>(runtime_->overview()));
+                                              {metrics::metrics_page(std::make_shared<metrics::collector>(view)),
+                                               metrics::connections_page(view), metrics::sites_page(view)});
         if (!opened) {
             say("--metrics: {}", opened.error().describe());
             return false;

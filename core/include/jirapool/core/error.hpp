@@ -19,7 +19,7 @@ using boost::system::error_condition;
     certificate_refused, protocol_error, response_too_large and webhook_refused have no advice, nor have the system's own codes. */
 enum class errc {
     // A connections file or a connection that cannot be used (failure::field and ::rule say what and why).
-    unreadable_file = 1,   ///< The file, or a secret's file or environment variable, could not be read.
+    unreadable_file = 1,   ///< The file, or a secret's file, environment variable or provider, could not be read.
     empty_file = 2,        ///< The file has no bytes.
     file_too_large = 3,    ///< The file is larger than we read.
     not_utf8 = 4,          ///< The text is not valid UTF-8.

@@ -53,7 +53,11 @@ struct event {
     std::string connection;  ///< the id of the connection that it concerns; empty when it concerns none
     std::string detail;      ///< more of it, in words
     wall_time at{};          ///< when
-    error_code code{};       ///< what went wrong, an errc; empty where none says it
+    /// What went wrong, an errc: of a connection's state what its calls end with meanwhile. credential_refused, also of misconfigured
+    /// where Jira refuses the credential at that host; anonymous_answer of credential_anonymous; limited_past_deadline of
+    /// limited_for_long. Empty where none says it: its calls are answered still (scope_missing, site_gone, another misconfigured,
+    /// credential_expiring and credential_expired), something is well again, or the kind says all (limit_pause, webhook_drifted).
+    error_code code{};
     /// What it concerns when that is no connection, or more than one: an origin's host, what a pause is of, a webhook's name. Else empty.
     std::string scope{};
 
@@ -64,8 +68,7 @@ struct event {
         them, are spaces in it. */
     std::string describe() const;
 };
-/// The kind's name, "credential_refused", for logs and labels: it stays as it is for as long as there is the kind; "unknown" for a number
-/// that is none.
+/// The kind's name, "credential_refused", which stays while there is the kind; "unknown" for a number that is none.
 char const* to_string(event::kind k) noexcept;
 /// How soon somebody should look at an event of that kind.
 event::severity severity_of(event::kind k) noexcept;

@@ -100,8 +100,8 @@ public:
     /// Its backend was told to be overloaded, and to be so until a moment ago at least.
     bool unwell(steady_time now) const noexcept;
     jirapool::pause const& pause() const noexcept { return pause_; }
-    /// Between two calls.
-    steady_duration interval(limit_params const& p) const noexcept { return pacing_.interval(p); }
+    /// Between two calls of many to come.
+    steady_duration interval(limit_params const& p) const noexcept { return pacing_.usual_interval(p); }
 
     /// Permits of it whose calls are not sent yet.
     void hold(held_for what) noexcept;
@@ -214,20 +214,21 @@ public:
     void reset() noexcept;
 
 private:
+    /// Of a route that is busy enough to tell.
+    struct shared_route {
+        route_id route;
+        neighbour_estimate others;
+    };
+
     route_scope* find(route_id r) noexcept;
     route_scope const* find(route_id r) const noexcept;
+    shared_route* find_shared(route_id r) const noexcept;
     route_scope& at(route_id r);
     steady_duration wait_after_429(limit_answer const& a, int pauses_in_a_row, bool quota, random_engine& random) const;
     lesson on_429(route_match m, quota_scopes q, limit_answer const& a, random_engine& random);
     /// @return see route_scope::on_overload.
     bool on_overload(route_scope& ill, steady_time until, steady_time now) noexcept;
     void look_at_neighbours(route_scope& s, limit_answer const& a, lesson& out);
-
-    /// Of a route that is busy enough to tell.
-    struct shared_route {
-        route_id route;
-        neighbour_estimate others;
-    };
 
     limit_params const* params_;
     std::vector<route_scope> routes_;

@@ -35,6 +35,9 @@ public:
     /// An answer says that so much is left.
     told on_answer(bucket const& b, std::uint32_t remaining, steady_time now) noexcept;
 
+    /// An answer says nothing of what is left, or not to be believed, and its call took from the bucket all the same.
+    void on_silent_answer() noexcept;
+
     /// The part of the rate that others take, 0 to 1.
     double share() const noexcept { return static_cast<double>(share_); }
     /// An answer came in the last ten minutes.

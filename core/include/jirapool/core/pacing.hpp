@@ -58,6 +58,8 @@ public:
     steady_time next() const noexcept { return next_; }
     /// Between two calls.
     steady_duration interval(limit_params const& p) const noexcept;
+    /// The same, of many calls to come.
+    steady_duration usual_interval(limit_params const& p) const noexcept;
     /// How many calls may leave at once after quiet.
     double burst(limit_params const& p) const noexcept;
 
@@ -68,6 +70,7 @@ private:
     void adapt_pace(std::uint32_t remaining) noexcept;
     void keep_reserve(std::uint32_t remaining) noexcept;
     bool shared() const noexcept;
+    double left_by_others() const noexcept;
     void slow_down(double pace) noexcept;
     void speed_up() noexcept;
 
@@ -88,6 +91,7 @@ private:
     std::uint8_t steady_ : 1 = 0;    // it was seen to be refilled all the time
     std::uint8_t stepped_ : 1 = 0;   // it was seen not to be
     std::uint8_t rose_ : 1 = 0;      // in the window, by more than answers out of order make it
+    std::uint8_t repeats_ : 2 = 0;   // in the window, of the Remaining before
 };
 
 }  // namespace jirapool

@@ -41,7 +41,7 @@ outcome outcome_of(int status) noexcept;
 outcome outcome_of(error_code const& ec) noexcept;
 
 /// Whose fault it is that a call did not bring what was asked.
-enum class fault : std::uint8_t {
+enum class call_fault : std::uint8_t {
     none,            ///< nobody's: Jira answered, be it 404
     caller,          ///< a bad request, a cancellation, a sink or source that failed, or a full queue
     limit,           ///< Jira's limits: its own load, or a neighbour's
@@ -53,9 +53,9 @@ enum class fault : std::uint8_t {
 };
 inline constexpr std::size_t fault_count = 8;
 /// The enumerator's name, as a metric's label has it.
-char const* to_string(fault f) noexcept;
+char const* to_string(call_fault f) noexcept;
 /// Of a call that ended so. `at`: where it was.
-fault fault_of(outcome o, stage at) noexcept;
+call_fault fault_of(outcome o, stage at) noexcept;
 
 /// How many calls ended, by whose fault it was.
 using calls_by_fault = std::array<std::uint64_t, fault_count>;

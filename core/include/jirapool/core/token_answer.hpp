@@ -18,6 +18,9 @@ public:
 
     secret token;
     std::chrono::seconds lifetime{0};
+    /// What the token may, with one space between two ("read:jira-work read:jira-user"): of the answer's `scope`. Empty when it says
+    /// none, or what is no scope (RFC 6749, 3.3) or longer than 4 KiB.
+    std::string scopes;
     refresh_failure failed = refresh_failure::transient;  ///< when not ok()
     std::string reason;  ///< when not ok(): the endpoint's `error` code or our rule. Never a part of the body.
 };

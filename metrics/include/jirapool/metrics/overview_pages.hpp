@@ -2,8 +2,10 @@
 
 #include <jirapool/core/overview.hpp>
 #include <jirapool/core/result.hpp>
+#include <jirapool/metrics/page.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,5 +40,11 @@ result<std::string> connections_json(overview const& o, list_query const& q);
     bad_alloc.
     @par Errors   invalid_argument, field "state": it is no state of a site. */
 result<std::string> sites_json(overview const& o, list_query const& q);
+
+/** The page `/connections`, which gives connections_json of the query's parameters; what is wrong with these is a status 400 and says why.
+    @param o  not null */
+page connections_page(std::shared_ptr<overview const> o);
+/// The page `/sites`, which gives sites_json likewise.
+page sites_page(std::shared_ptr<overview const> o);
 
 }  // namespace jirapool::metrics

@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace jirapool {
@@ -138,6 +140,8 @@ struct overview_params {
     std::size_t max_connections = 128;
 };
 
+class span_listener;
+
 /// Everything that can be tuned, and what a client is told.
 struct client_params {
     /// What is sent as User-Agent. Jira refuses writes from browser-like agents ("Mozilla/…"), so name your product and a contact.
@@ -155,6 +159,12 @@ struct client_params {
     /// A function that is told of events. It is called on a shard's thread, on several at the same time where there are several,
     /// and must not block; what it throws is ignored.
     std::function<void(event const&)> on_event;
+    /// Who is told of each call's and each exchange's start and end, for traces (pool/spans.hpp). Null: nobody, and it costs nothing.
+    std::shared_ptr<span_listener> spans;
+    /// A function that is told what each new access token may, as the token endpoint says it: a connection's id and scopes with spaces
+    /// between them ("read:jira-work write:jira-work"), at most 4 KiB of visible ASCII; empty when it does not say. Nothing of it is
+    /// kept. It is called as on_event is, for OAuth connections alone: nobody tells what an API token may.
+    std::function<void(std::string_view connection, std::string_view scopes)> on_token_scopes;
     /// Whether the executor given to `client` runs one handler at a time already, so that no strand is made.
     bool executor_is_serial = false;
     /// A seed that fixes all jitter, for tests. Without one each shard is seeded by the operating system, differently.
