@@ -172,10 +172,11 @@ TEST_CASE(
     };
     w.add_all();
     pass(w, 5min);
-    for (std::size_t n = 0; n < m.sites; ++n) w.start(n, request::get("/rest/api/3/issue/A-1"), 10s);
-    pass(w, 1min);
-    for (std::size_t n = 0; n < m.sites; ++n) w.start(n, request::get("/rest/api/3/issue/A-1"), 10s);
-    pass(w, 1min);
+    // The first calls of each are answered with 401, which is an answer; those behind them end with credential_refused.
+    for (int i = 0; i < 4; ++i) {
+        for (std::size_t n = 0; n < m.sites; ++n) w.start(n, request::get("/rest/api/3/issue/A-1"), 10s);
+        pass(w, 1min);
+    }
     auto const all = seen(w, *view);
     auto const sites = sum(all, [](auto& s) { return s.sites.size(); });
     auto const connections = sum(all, [](auto& s) { return s.in_trouble.size(); });

@@ -37,7 +37,8 @@ struct cut {
     std::atomic<int> met{0};         ///< the fault took place
     std::atomic<int> seen_after{0};  ///< requests since
 
-    cut(cutting w, bool p, bool r, std::string const* a, std::size_t n) : what(w), post(p), reused(r), answer(a), at(n) {}
+    cut(cutting w, bool p, bool r, std::string const* a, std::size_t n)
+        : what(w), post(p), reused(r), answer(a), at(n) {}
 };
 
 std::deque<cut> all_cuts(cutting what) {

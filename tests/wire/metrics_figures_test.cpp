@@ -80,7 +80,8 @@ TEST_CASE("metrics figures: a scrape's series, size and time, whatever the numbe
         auto const view = jira.overview();
         std::thread runs([&] { io.run(); });
         for (std::size_t n = 0; n < sites; ++n) jira.add(some_connection(n)).value();
-        REQUIRE(eventually([&] { return jira.stats().front()->sites.value() == static_cast<std::int64_t>(sites); }, 120s));
+        REQUIRE(eventually([&] { return jira.stats().front()->sites.value() == static_cast<std::int64_t>(sites); },
+                           120s));
         metrics::collector const numbers(view);
         view->look(10s);  // what is seen the first time was in no cache
         turns loop(io);
@@ -167,8 +168,9 @@ TEST_CASE("metrics figures: after 100,000 mixed calls with faults the counters a
         auto const i = next++;
         if (i >= count) return;
         auto const& c = all[i % all.size()];
-        auto r = i % 10 == 0   ? request::post("/rest/api/3/search/jql").json(R"({"jql":"project = PROJ"})")
-                 : i % 10 == 1 ? request::put("/rest/api/3/issue/PROJ-" + std::to_string(1 + i % 40)).json(R"({"fields":{}})")
+        auto r = i % 10 == 0 ? request::post("/rest/api/3/search/jql").json(R"({"jql":"project = PROJ"})")
+                 : i % 10 == 1
+                     ? request::put("/rest/api/3/issue/PROJ-" + std::to_string(1 + i % 40)).json(R"({"fields":{}})")
                  : i % 10 == 2 ? request::get("/rest/api/3/issue/NOPE-1")
                                : request::get("/rest/api/3/issue/PROJ-" + std::to_string(1 + i % 40));
         c.async_call(std::move(r).timeout(60s).priority(i % 3 == 0 ? priority::background : priority::interactive),

@@ -8,6 +8,8 @@
 
 namespace jirapool::detail {
 
+using namespace std::chrono_literals;
+
 namespace {
 
 /// Keeps what is read, and not the client.
@@ -24,14 +26,22 @@ public:
     std::vector<std::shared_ptr<shard_stats const>> stats() const override { return stats_; }
 
     std::vector<std::shared_ptr<survey const>> look(std::chrono::milliseconds patience) const override {
-        return look(patience, false);
+        std::vector<std::shared_ptr<survey const>> seen;
+        ask(patience, false, [&](survey_board& b, survey_board::ticket t, std::chrono::milliseconds left) {
+            seen.push_back(b.wait(t, left));
+        });
+        return seen;
     }
 
     std::vector<site_snapshot> sites(std::chrono::milliseconds patience) const override {
+        std::vector<std::shared_ptr<std::vector<site_snapshot> const>> parts;
+        parts.reserve(boards_.size());
+        ask(patience, true, [&](survey_board& b, survey_board::ticket t, std::chrono::milliseconds left) {
+            parts.push_back(b.wait_for_all(t, left));
+        });
         std::vector<site_snapshot> all;
-        for (auto const& s : look(patience, true)) {
-            if (s) all.insert(all.end(), s->sites.begin(), s->sites.end());
-        }
+        for (auto const& p : parts)
+            if (p) all.insert(all.end(), p->begin(), p->end());
         std::stable_sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.trouble > b.trouble; });
         return all;
     }
@@ -57,20 +67,22 @@ public:
     std::vector<bound> bounds() const override { return bounds_; }
 
 private:
-    std::vector<std::shared_ptr<survey const>> look(std::chrono::milliseconds patience, bool all) const {
+    /// All are asked before the first one is waited for; who was asked for all sites is waited for in any case.
+    template <class Wait>
+    void ask(std::chrono::milliseconds patience, bool all, Wait const& wait) const {
         std::vector<survey_board::ticket> tickets(boards_.size());
-        // All are asked before the first one is waited for.
         for (std::size_t i = 0; i < boards_.size(); ++i) {
-            if (auto const s = shards_[i].lock()) tickets[i] = s->ask_for_survey(all, clock_->now());
+            auto const s = shards_[i].lock();
+            tickets[i] = s ? s->ask_for_survey(all, clock_->now()) : boards_[i]->ask_in_vain(all);
         }
-        std::vector<std::shared_ptr<survey const>> seen;
-        auto const until = clock_->now() + saturated(patience);
+        auto const until = clock_->now() + std::clamp<std::chrono::milliseconds>(patience, 0ms, longest_patience);
         for (std::size_t i = 0; i < boards_.size(); ++i) {
             auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - clock_->now());
-            seen.push_back(boards_[i]->wait(tickets[i], std::max(left, left.zero())));
+            wait(*boards_[i], tickets[i], std::max(left, left.zero()));
         }
-        return seen;
     }
+
+    static constexpr std::chrono::milliseconds longest_patience = 24h;
 
     std::weak_ptr<engine> const engine_;
     engine_clock const* const clock_;

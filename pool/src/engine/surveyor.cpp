@@ -57,17 +57,23 @@ void keep_first(std::vector<T>& kept, T candidate, std::size_t most, Before befo
 
 survey_board::ticket survey_board::ask(bool all, steady_time now) noexcept {
     std::lock_guard const lock(mutex_);
+    all_ = all_ || all;
+    wait_for_all_ += all ? 1 : 0;
     if (running_ && begun_ > done_) {  // under way: what it saw already may be of before
         again_ = true;
-        all_ = all_ || all;
         return {begun_ + 1, false};
     }
-    all_ = all_ || all;
     if (running_) return {begun_ + 1, false};
     running_ = true;
     asked_ = now;
     waits_ = true;
     return {begun_ + 1, true};
+}
+
+survey_board::ticket survey_board::ask_in_vain(bool all) noexcept {
+    std::lock_guard const lock(mutex_);
+    wait_for_all_ += all ? 1 : 0;
+    return {done_, false};
 }
 
 void survey_board::give_up() noexcept {
@@ -82,6 +88,17 @@ std::shared_ptr<survey const> survey_board::wait(ticket t, std::chrono::millisec
     if (thread_ == std::this_thread::get_id()) return last_;  // it would wait for itself
     news_.wait_for(lock, patience, [&] { return done_ >= t.number || !running_; });
     return last_;
+}
+
+std::shared_ptr<std::vector<site_snapshot> const> survey_board::wait_for_all(ticket t,
+                                                                             std::chrono::milliseconds patience) {
+    std::shared_ptr<std::vector<site_snapshot> const> all;
+    std::unique_lock lock(mutex_);
+    if (thread_ != std::this_thread::get_id())
+        news_.wait_for(lock, patience, [&] { return done_ >= t.number || !running_; });
+    all = all_sites_;
+    if (--wait_for_all_ == 0) all_sites_.reset();
+    return all;
 }
 
 overview::shard_pace survey_board::pace(steady_time now) const noexcept {
@@ -105,8 +122,10 @@ bool survey_board::begin(steady_time now) noexcept {
     return std::exchange(all_, false);
 }
 
-bool survey_board::end(std::shared_ptr<survey const> seen, steady_time now) noexcept {
+bool survey_board::end(std::shared_ptr<survey const> seen, std::shared_ptr<std::vector<site_snapshot> const> all,
+                       steady_time now) noexcept {
     std::lock_guard const lock(mutex_);
+    if (all && wait_for_all_ > 0) all_sites_ = std::move(all);
     if (seen) {
         last_ = std::move(seen);
         ended_ = now;
@@ -126,17 +145,17 @@ bool survey_board::end(std::shared_ptr<survey const> seen, steady_time now) noex
 struct surveyor::seen_site {
     double rank = 0;
     bool troubled = false;
+    std::size_t row = 0;  // in round::all_sites
     std::shared_ptr<site_state> site;
     site_snapshot what;
 };
 
 struct surveyor::round {
-    bool all = false;
     wall_time wall{};
     std::size_t next = 0;
     std::shared_ptr<survey> seen = std::make_shared<survey>();
-    std::vector<seen_site> sites;     // a heap: those in most trouble
-    std::vector<site_snapshot> rest;  // where all are wanted
+    std::vector<seen_site> sites;                           // a heap: those in most trouble
+    std::shared_ptr<std::vector<site_snapshot>> all_sites;  // where all are wanted
     std::size_t troubled_sites = 0;
     std::size_t troubled_connections = 0;
 
@@ -157,7 +176,10 @@ struct surveyor::round {
 };
 
 surveyor::surveyor(shard_context& c, connection_list& l)
-    : context_(c), connections_(l), board_(std::make_shared<survey_board>()) {}
+    : context_(c),
+      connections_(l),
+      board_(std::make_shared<survey_board>()),
+      listed_(c.params->overview.sites.begin(), c.params->overview.sites.end()) {}
 surveyor::~surveyor() { board_->give_up(); }
 
 bool surveyor::go_on() noexcept {
@@ -166,8 +188,13 @@ bool surveyor::go_on() noexcept {
         if (!round_) {
             auto next = std::make_unique<round>();
             next->wall = context_.clock.wall();
-            next->all = board_->begin(now);
+            bool const all = board_->begin(now);
             round_ = std::move(next);
+            if (all) {
+                round_->all_sites = std::make_shared<std::vector<site_snapshot>>();
+                // To move them would take milliseconds.
+                round_->all_sites->reserve(connections_.all().size());
+            }
             if (++number_ == 0) ++number_;
         }
         auto const& all = connections_.all();
@@ -175,7 +202,7 @@ bool surveyor::go_on() noexcept {
         if (round_->next < all.size()) return true;
     } catch (std::bad_alloc const&) {
         round_.reset();
-        return board_->end(nullptr, now);
+        return board_->end(nullptr, nullptr, now);
     }
     return end_round();
 }
@@ -244,12 +271,13 @@ void surveyor::look_at_site(std::shared_ptr<connection_entry> const& e, std::sha
     double rank = rank_of(what);
     bool const troubled = rank >= trouble_from;
     if (troubled) ++r.troubled_sites;
-    if (listed(*e)) rank = 1e18;
+    if (listed_.contains(e->site_key())) rank = 1e18;
     else if (s.track != 0) rank *= loyalty;
-    if (r.all || troubled || rank > trouble_from) what.site = e->site_key();
-    if (r.all) r.rest.push_back(what);
+    if (r.all_sites || rank >= trouble_from) what.site = e->site_key();
+    if (r.all_sites) r.all_sites->push_back(what);
     if (rank < trouble_from) return;
-    keep_first(r.sites, seen_site{rank, troubled, known, std::move(what)}, context_.tracks.most(),
+    auto const row = r.all_sites ? r.all_sites->size() - 1 : 0;
+    keep_first(r.sites, seen_site{rank, troubled, row, known, std::move(what)}, context_.tracks.most(),
                [](auto const& a, auto const& b) { return a.rank > b.rank; });
 }
 
@@ -258,11 +286,6 @@ void surveyor::note_less(site_state const& s, budget_left const& points) {
         auto& q = other.what.quota;
         if (&other.site->current() == &s && (!q || points.left < q->left)) q = points;
     }
-}
-
-bool surveyor::listed(connection_entry const& e) const noexcept {
-    auto const& names = context_.params->overview.sites;
-    return std::find(names.begin(), names.end(), e.site_key()) != names.end();
 }
 
 std::size_t surveyor::most_connections() const noexcept {
@@ -277,10 +300,9 @@ bool surveyor::end_round() noexcept {
         auto& seen = *r->seen;
         seen.at = r->wall;
         seen.calls_of_others = context_.tracks.calls(0);
-        if (r->all) {
-            seen.sites = std::move(r->rest);
-        } else {
-            for (auto& s : r->sites) seen.sites.push_back(std::move(s.what));
+        for (auto& s : r->sites) {
+            if (r->all_sites) (*r->all_sites)[s.row].calls = s.what.calls;
+            seen.sites.push_back(std::move(s.what));
         }
         std::sort(seen.sites.begin(), seen.sites.end(),
                   [](auto const& a, auto const& b) { return rank_of(a) > rank_of(b); });
@@ -293,9 +315,9 @@ bool surveyor::end_round() noexcept {
         auto const told = static_cast<std::size_t>(std::count_if(r->sites.begin(), r->sites.end(),
                                                                  [](auto const& s) { return s.troubled; }));
         seen.untold += r->troubled_sites - told;
-        return board_->end(std::move(r->seen), now);
+        return board_->end(std::move(r->seen), std::move(r->all_sites), now);
     } catch (std::bad_alloc const&) {
-        return board_->end(nullptr, now);
+        return board_->end(nullptr, nullptr, now);
     }
 }
 

@@ -14,7 +14,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 namespace jirapool::detail {
@@ -29,12 +31,16 @@ public:
         std::uint64_t number = 0;  ///< of the survey that is awaited
         bool begins = false;       ///< the caller is to have the shard begin
     };
-    /// `all`: with all sites.
+    /// `all`: with all sites; who asks for them waits with wait_for_all.
     ticket ask(bool all, steady_time now) noexcept;
-    /// The shard cannot be asked: it is gone.
+    /// The shard is gone: what was seen last is there at once.
+    ticket ask_in_vain(bool all) noexcept;
+    /// The shard cannot be asked: whoever waits waits no more.
     void give_up() noexcept;
     /// What was seen last, once that is of the ticket, or patience is over; null: nothing was seen yet.
     std::shared_ptr<survey const> wait(ticket t, std::chrono::milliseconds patience) const;
+    /// All sites, in no order; null: they did not come in time.
+    std::shared_ptr<std::vector<site_snapshot> const> wait_for_all(ticket t, std::chrono::milliseconds patience);
     overview::shard_pace pace(steady_time now) const noexcept;
 
     // For the shard.
@@ -43,12 +49,16 @@ public:
     /// @return whether all sites are wanted.
     bool begin(steady_time now) noexcept;
     /// @return whether the next one is asked for already. Null: there was no memory for it.
-    bool end(std::shared_ptr<survey const> seen, steady_time now) noexcept;
+    bool end(std::shared_ptr<survey const> seen, std::shared_ptr<std::vector<site_snapshot> const> all,
+             steady_time now) noexcept;
 
 private:
     mutable std::mutex mutex_;
     mutable std::condition_variable news_;
     std::shared_ptr<survey const> last_;
+    // There may be a million: whoever waited for them destroys them, and not the shard.
+    std::shared_ptr<std::vector<site_snapshot> const> all_sites_;
+    std::size_t wait_for_all_ = 0;
     std::uint64_t begun_ = 0;  // surveys
     std::uint64_t done_ = 0;
     std::thread::id thread_;  // the shard's, in the last survey
@@ -92,13 +102,13 @@ private:
     bool end_round() noexcept;
     /// Gives tracks to those that were chosen, and takes those of the others.
     void follow(round& r);
-    bool listed(connection_entry const& e) const noexcept;
     std::size_t most_connections() const noexcept;
 
     shard_context& context_;
     connection_list& connections_;
     std::shared_ptr<survey_board> const board_;
     std::unique_ptr<round> round_;
+    std::unordered_set<std::string_view> const listed_;  // of params
     std::vector<std::weak_ptr<site_state>> followed_;
     std::uint16_t number_ = 0;  // of the round, over and over
 };

@@ -47,10 +47,14 @@ TEST_CASE("stats: whose fault an answer or a timeout is") {
     struct {
         stage at;
         call_fault whose;
-    } const rows[] = {
-        {stage::check, call_fault::caller}, {stage::admit, call_fault::limit}, {stage::token, call_fault::token_endpoint},
-        {stage::lease, call_fault::pool},   {stage::write, call_fault::jira},  {stage::first_byte, call_fault::jira},
-        {stage::body, call_fault::jira},    {stage::backoff, call_fault::jira}};
+    } const rows[] = {{stage::check, call_fault::caller},
+                      {stage::admit, call_fault::limit},
+                      {stage::token, call_fault::token_endpoint},
+                      {stage::lease, call_fault::pool},
+                      {stage::write, call_fault::jira},
+                      {stage::first_byte, call_fault::jira},
+                      {stage::body, call_fault::jira},
+                      {stage::backoff, call_fault::jira}};
     for (auto const& row : rows) CHECK(fault_of(outcome::timeout, row.at) == row.whose);
 }
 

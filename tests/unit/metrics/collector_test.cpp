@@ -279,7 +279,8 @@ TEST_CASE("collector: counters never fall and histograms stay whole while a shar
 
 TEST_CASE("collector: without an overview, or with one that is null, there is none") {
     CHECK_THROWS_AS(collector(std::shared_ptr<overview const>()), std::invalid_argument);
-    CHECK_THROWS_AS(collector(std::vector<std::shared_ptr<overview const>>{counted({}), nullptr}), std::invalid_argument);
+    CHECK_THROWS_AS(collector(std::vector<std::shared_ptr<overview const>>{counted({}), nullptr}),
+                    std::invalid_argument);
     collector c(counted({}));
     CHECK_THROWS_AS(c.add_deliveries(nullptr), std::invalid_argument);
 }

@@ -6,8 +6,8 @@
 #include <jirapool/metrics/listener.hpp>
 
 #include "support/catch.hpp"
-#include "told_overview.hpp"
 #include "support/peak_memory.hpp"
+#include "told_overview.hpp"
 
 #include <prometheus/metric_family.h>
 

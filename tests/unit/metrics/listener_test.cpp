@@ -63,14 +63,14 @@ TEST_CASE("listener: it serves the numbers of the moment at /metrics on a port o
 }
 
 TEST_CASE("listener: pages are served beside the metrics") {
-    auto const l = listener::open("127.0.0.1:0",
-                                  {metrics::metrics_page(std::make_shared<collector>(counted({}))),
-                                   {"/sites",
-                                    [](metrics::page_request const& r) {
-                                        return metrics::page_answer{.status = 200,
-                                                                    .content_type = "application/json",
-                                                                    .body = std::string(*r.parameter("state"))};
-                                    }}})
+    auto const l = listener::open("127.0.0.1:0", {metrics::metrics_page(std::make_shared<collector>(counted({}))),
+                                                  {"/sites",
+                                                   [](metrics::page_request const& r) {
+                                                       return metrics::page_answer{
+                                                           .status = 200,
+                                                           .content_type = "application/json",
+                                                           .body = std::string(*r.parameter("state"))};
+                                                   }}})
                        .value();
     CHECK(get(l->port(), "/metrics").find("jirapool_calls_in_flight 0") != std::string::npos);
     CHECK(get(l->port(), "/sites?state=paused").ends_with("\r\n\r\npaused"));

@@ -145,8 +145,9 @@ int top(top_options o) {
             if (!screen) return failed;
         } else {
             // Behind a cleared screen; elsewhere one table behind the other.
-            auto const head = fmt::format("{}{}\n", screen ? "\x1b[H\x1b[2J" : "",
-                                          time_text(std::chrono::floor<wall_time::duration>(std::chrono::system_clock::now())));
+            auto const head = fmt::format(
+                "{}{}\n", screen ? "\x1b[H\x1b[2J" : "",
+                time_text(std::chrono::floor<wall_time::duration>(std::chrono::system_clock::now())));
             if (!tools::print("jirapool", head + *shown)) return failed;
         }
         if (!screen) return ok;

@@ -2,6 +2,7 @@
 
 /// @file @internal A part of the engine's, not for users: it may change with any version.
 
+#include <jirapool/core/budget_left.hpp>
 #include <jirapool/core/rate_headers.hpp>
 #include <jirapool/core/time.hpp>
 
@@ -26,12 +27,6 @@ struct budget_grant {
     steady_time until = steady_time::max();
     bool closed = false;        ///< a 429 closed the budget: also calls that have had their permit do not go
     std::uint64_t version = 0;  ///< budget_source::version when it was given
-};
-
-/// What Jira told of a budget of points.
-struct budget_left {
-    double left = 0;  ///< points
-    double of = 0;    ///< points of the whole hour
 };
 
 /** A budget of calls that several holders share: shards of one process, or processes. Each is given permits ahead by what it

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <jirapool/core/budget.hpp>
+#include <jirapool/core/budget_left.hpp>
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/stats.hpp>
@@ -54,7 +54,7 @@ struct site_snapshot {
 /// What a shard saw when it last looked at all its connections and sites.
 struct survey {
     wall_time at{};
-    std::vector<site_snapshot> sites;             ///< followed ones, or all of them where all were asked for
+    std::vector<site_snapshot> sites;             ///< those that are followed, those in most trouble first
     std::vector<connection_snapshot> in_trouble;  ///< connections that do not work, the worst first, up to a bound
     std::vector<connection_snapshot> expiring;    ///< those that end within 30 days, the soonest first, up to a bound
     std::array<std::size_t, ending_count> endings{};  ///< of all of them; each is counted once
@@ -79,10 +79,10 @@ public:
     virtual std::vector<std::shared_ptr<shard_stats const>> stats() const = 0;
 
     /** Has each shard look at its connections and sites, in pieces of 100 us between its other work, and gives what each saw last.
-        `patience`: how long to wait for that; a shard that takes longer, or whose thread this is, gives what it saw before, or nothing.
-        May throw bad_alloc. */
+        `patience`: how long to wait for that, at most a day; a shard that takes longer, or whose thread this is, gives what it saw before,
+        or null. May throw bad_alloc. */
     virtual std::vector<std::shared_ptr<survey const>> look(std::chrono::milliseconds patience) const = 0;
-    /// The same with all sites, those in most trouble first.
+    /// All sites, those in most trouble first. A shard that takes longer gives none. May throw bad_alloc.
     virtual std::vector<site_snapshot> sites(std::chrono::milliseconds patience) const = 0;
     /// All connections, in the order of their ids. It visits no shard. May throw bad_alloc.
     virtual std::vector<connection_snapshot> connections() const = 0;
@@ -93,6 +93,7 @@ public:
         std::chrono::nanoseconds lag{};
         std::optional<std::chrono::nanoseconds> age;  ///< of the last one; nothing: there was none
     };
+    /// Of each shard.
     virtual std::vector<shard_pace> paces() const = 0;
 
     /// The points of the app that has the least left over all its sites, where Jira told of one.
