@@ -135,24 +135,23 @@ public:
         auto const how = have_answer_ ? outcome_of(response_.status()) : outcome_of(failure_.code());
         auto const where = failure_.stage();  // now: the error of a result is a copy, which takes memory
         if (spans_) spans_->end(have_answer_ ? error_code() : failure_.code(), response_, settling_.exchanges());
-        auto outcome = have_answer_ ? result<response>(std::move(response_)) : result<response>(std::move(failure_));
-        if (followed_) {
-            trace_.add_what_followed(outcome);
-        } else {
+        if (!followed_) {
             trace_.end();
             // A check may be nobody's call: it has a counter of its own.
             if (request_.purpose() == call_purpose::check) stats_.checks[static_cast<std::size_t>(how)].add();
-            else count(how, where, outcome);
+            else count(how, where);
         }
+        auto outcome = have_answer_ ? result<response>(std::move(response_)) : result<response>(std::move(failure_));
+        if (followed_) trace_.add_what_followed(outcome);
         trace_.explain(outcome);
         return outcome;
     }
 
 private:
-    void count(jirapool::outcome how, stage where, result<response> const& ended_with) noexcept {
+    void count(jirapool::outcome how, stage where) noexcept {
         std::string_view trace_id;
         if (trace_.last() - trace_.started() >= always_exemplary || context_.take_exemplar_turn(trace_.last()))
-            trace_id = ended_with ? ended_with->trace_id() : std::string_view(ended_with.error().trace_id());
+            trace_id = have_answer_ ? response_.trace_id() : std::string_view(failure_.trace_id());
         trace_.count({entry_->kind, class_of(match_.route), request_.priority()}, how, where, trace_id);
         site().count(fault_of(how, where));
     }
