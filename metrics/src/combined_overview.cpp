@@ -1,5 +1,7 @@
 #include "combined_overview.hpp"
 
+#include <jirapool/core/urgency.hpp>
+
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
@@ -32,7 +34,8 @@ std::vector<std::shared_ptr<survey const>> combined_overview::look(std::chrono::
 
 std::vector<site_snapshot> combined_overview::sites(std::chrono::milliseconds patience) const {
     auto all = joined([&](overview const& o) { return o.sites(patience); });
-    std::stable_sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.trouble > b.trouble; });
+    std::stable_sort(all.begin(), all.end(),
+                     [](auto const& a, auto const& b) { return urgency_of(a) > urgency_of(b); });
     return all;
 }
 

@@ -1,6 +1,7 @@
 #include <jirapool/metrics/overview_pages.hpp>
 
 #include <jirapool/core/json_text.hpp>
+#include <jirapool/core/urgency.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -200,7 +201,7 @@ result<std::string> sites_json(overview const& o, list_query const& q) {
     std::erase_if(all, [&](site_snapshot const& s) {
         if (q.state == "paused" && !s.paused_until) return true;
         if (q.state == "waiting" && s.waiting == 0) return true;
-        if (q.state == "trouble" && s.trouble < 0.5 && !s.paused_until) return true;
+        if (q.state == "trouble" && urgency_of(s) < urgent_from) return true;
         return !holds(s.site, q.search);
     });
     return list("sites", total, all, q, write_site);

@@ -2,6 +2,7 @@
 #include "engine/surveyor.hpp"
 
 #include <jirapool/core/overview.hpp>
+#include <jirapool/core/urgency.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -42,7 +43,8 @@ public:
         std::vector<site_snapshot> all;
         for (auto const& p : parts)
             if (p) all.insert(all.end(), p->begin(), p->end());
-        std::stable_sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.trouble > b.trouble; });
+        std::stable_sort(all.begin(), all.end(),
+                         [](auto const& a, auto const& b) { return urgency_of(a) > urgency_of(b); });
         return all;
     }
 

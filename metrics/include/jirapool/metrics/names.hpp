@@ -226,7 +226,7 @@ inline constexpr std::array all_series{
     series{"jirapool_survey_age_seconds", series_type::gauge, "seconds", {},
            "Time since the shard that is furthest behind last looked at its connections and sites: how old is what is told of these."},
     series{"jirapool_series_dropped", series_type::gauge, "series", {},
-           "Sites and connections in trouble that are not told one by one, as overview_params has no room: /connections has all."},
+           "Sites in trouble, connections in trouble and those that end soon, which are not told one by one as overview_params has no room: /sites and /connections have all."},
 };
 // clang-format on
 
@@ -239,59 +239,31 @@ struct named_series {
     std::string_view help;                   ///< one line
 };
 
-/// Every series of single shards, sites and connections: of a collector that was given an overview. At most overview_params::max_sites
+/// Every series of single shards, bounds, sites and connections. Of the latter two at most overview_params::max_sites
 /// and max_connections of them.
+// clang-format off: a table
 inline constexpr std::array all_named_series{
-    named_series{"jirapool_shard_lag_seconds",
-                 series_type::gauge,
-                 "seconds",
-                 {"shard"},
-                 "Time that a shard let a question wait last, or lets one wait now: more than a second says that its "
-                 "thread is held up."},
-    named_series{"jirapool_limit",
-                 series_type::gauge,
-                 "1",
-                 {"name"},
-                 "What client_params bound: to be compared with what they bound."},
-    named_series{"jirapool_site_calls_total",
-                 series_type::counter,
-                 "calls",
-                 {"site", "fault"},
-                 "Calls of the sites in most trouble and the listed ones since they are followed, by whose fault "
-                 "failures are; others: all others."},
-    named_series{"jirapool_site_waiting_calls",
-                 series_type::gauge,
-                 "calls",
-                 {"site"},
+    named_series{"jirapool_shard_lag_seconds", series_type::gauge, "seconds", {"shard"},
+                 "Time that a shard let a question wait last, or lets one wait now: more than a second says that its thread is held up."},
+    named_series{"jirapool_limit", series_type::gauge, "1", {"name"},
+                 "The configuration's bounds, such as max_channels (of an origin and shard), max_queue and max_waiting."},
+    named_series{"jirapool_site_calls_total", series_type::counter, "calls", {"site", "fault"},
+                 "Calls of the sites in most trouble and the listed ones since they are followed, by whose fault failures are; other: all others."},
+    named_series{"jirapool_site_waiting_calls", series_type::gauge, "calls", {"site"},
                  "Calls of the site that wait for permits, as its limits are used up."},
-    named_series{"jirapool_site_paused_until_timestamp_seconds",
-                 series_type::gauge,
-                 "seconds",
-                 {"site"},
+    named_series{"jirapool_site_paused_until_timestamp_seconds", series_type::gauge, "seconds", {"site"},
                  "When the last pause of the site or its routes ends; 0: nothing is paused."},
-    named_series{
-        "jirapool_site_neighbour_share_ratio",
-        series_type::gauge,
-        "ratio",
-        {"site"},
-        "What part of the site's busiest route's rate other programs take, an estimate: talk to whoever runs them."},
-    named_series{"jirapool_site_quota_points",
-                 series_type::gauge,
-                 "points",
-                 {"site", "state"},
+    named_series{"jirapool_site_neighbour_share_ratio", series_type::gauge, "ratio", {"site"},
+                 "What part of the site's busiest route's rate other programs take, an estimate: talk to whoever runs them."},
+    named_series{"jirapool_site_quota_points", series_type::gauge, "points", {"site", "state"},
                  "Points of the hour at the site, where Jira tells them: of the app that has the least left."},
-    named_series{
-        "jirapool_connection_trouble_since_timestamp_seconds",
-        series_type::gauge,
-        "seconds",
-        {"connection", "site", "kind", "condition", "cause"},
-        "Connections that do not work, the worst first, and since when: its condition and cause say whose move it is."},
-    named_series{"jirapool_connection_expires_timestamp_seconds",
-                 series_type::gauge,
-                 "seconds",
-                 {"connection"},
+    named_series{"jirapool_connection_trouble_since_timestamp_seconds", series_type::gauge, "seconds",
+                 {"connection", "site", "kind", "condition", "cause"},
+                 "Connections that do not work, limited ones included, and since when: condition and cause say whose move it is."},
+    named_series{"jirapool_connection_expires_timestamp_seconds", series_type::gauge, "seconds", {"connection"},
                  "When the credential of the connection ends, of those that end within 30 days, the soonest first."},
 };
+// clang-format on
 
 /// Lines of a scrape, comments and named series apart. Constant: neither sites nor connections add series.
 inline constexpr std::size_t sample_count = [] {

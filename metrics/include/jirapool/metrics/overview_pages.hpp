@@ -17,7 +17,7 @@ namespace jirapool::metrics {
 struct list_query {
     std::size_t offset = 0;   ///< so many are left out first
     std::size_t limit = 100;  ///< the most that are given, 1 to 1,000
-    /// Of connections a connection_condition's name, or "trouble": those that do not work. Of sites "paused", "waiting" or "trouble".
+    /// Of connections a connection_condition's name, or "trouble": those that do not work, limited ones included. Of sites "paused", "waiting" or "trouble".
     /// Empty: all.
     std::string state;
     /// A part of the id, site or host. Empty: all.
@@ -34,7 +34,8 @@ result<list_query> read_list_query(std::vector<std::pair<std::string, std::strin
     @par Errors   invalid_argument, field "state": it is no condition's name. */
 result<std::string> connections_json(overview const& o, list_query const& q);
 
-/** The sites of a client as JSON, those in most trouble first:
+/** The sites of a client as JSON, those first that somebody should look at soonest, by failed calls, waiting ones, pauses, neighbours and
+    points that run out:
     {"total": 3000, "matched": 12, "offset": 0, "sites": [{"site", "trouble", "waiting", "paused_until", "neighbour_share",
     "quota": {"left", "of"} or null, "calls": {"none": 17, …} or null}]}. It waits for the shards for some 100 ms at the most. May throw
     bad_alloc.
