@@ -67,6 +67,10 @@ public:
 
 private:
     void append(double d) {
+        if (!std::isfinite(d)) {
+            out_.append("null");  // JSON has no word for it
+            return;
+        }
         // Thousandths: of times milliseconds, of shares a tenth of a percent.
         char digits[64];
         auto const rounded = std::round(d * 1000) / 1000;

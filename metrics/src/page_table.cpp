@@ -39,6 +39,13 @@ std::string message(page_answer const& a, std::string_view headers, bool with_bo
     return out;
 }
 
+/// What a page says may be anything. Statuses below 200 end no exchange, and 204 and 304 have no body to say how long it is.
+bool is_http(page_answer const& a) noexcept {
+    bool const has_status = a.status >= 200 && a.status <= 599 && a.status != 204 && a.status != 304;
+    return has_status && std::none_of(a.content_type.begin(), a.content_type.end(),
+                                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
 std::string refusal(int status, bool with_body, std::string_view headers = {}, std::string_view words = {}) {
     page_answer a;
     a.status = status;
@@ -71,6 +78,7 @@ std::string page_table::answer(std::string_view head) {
     if (request->method != "GET" && request->method != "HEAD") return refusal(405, with_body, "Allow: GET, HEAD\r\n");
     try {
         auto a = at->answer(request->page);
+        if (!is_http(a)) return refusal(500, with_body);
         // Whoever keeps answers must know that this one was made for what its client can read.
         std::string headers = "Vary: Accept, Accept-Encoding\r\n";
         if (a.body.size() >= worth_compressing && accepts_gzip(request->accept_encoding)) {

@@ -1,5 +1,7 @@
 #include <jirapool/pool/params.hpp>
 
+#include <jirapool/core/site.hpp>
+
 #include <jirapool/core/error.hpp>
 
 #include <boost/asio/ip/address.hpp>
@@ -73,6 +75,12 @@ char const* why_invalid(client_params const& p) noexcept {
     if (p.overview.max_sites > 4'096) return "overview_params::max_sites must be at most 4096";
     if (p.overview.sites.size() > p.overview.max_sites)
         return "overview_params::sites must not hold more than overview_params::max_sites";
+    for (auto const& s : p.overview.sites) {
+        auto const id = cloud_id::parse(s);
+        auto const host = site_host::parse_url("https://" + s);
+        if (!(id && id->str() == s) && !(host && host->str() == s))
+            return "overview_params::sites must hold cloud IDs and hosts such as acme.atlassian.net, in lower case";
+    }
     if (p.overview.max_connections > 100'000) return "overview_params::max_connections must be at most 100000";
     if (p.user_agent.empty()) return "client_params::user_agent must not be empty";
     if (!header_safe(p.user_agent)) return "client_params::user_agent must not hold control characters";

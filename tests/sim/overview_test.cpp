@@ -202,6 +202,41 @@ TEST_CASE(
     CHECK(joined(w.jira().violations) == "");
 }
 
+TEST_CASE(
+    "overview: all sites that are listed are followed, whichever shards they are on, and the others share the rest") {
+    model_params m;
+    m.sites = 200;
+    client_params p;
+    p.overview.max_sites = 20;
+    {
+        jira_model const names(m, 75);
+        for (std::size_t n = 0; n < 16; ++n) p.overview.sites.push_back(names.config(10 * n).cloud()->str());
+    }
+    REQUIRE(why_invalid(p) == nullptr);
+    engine_world w(m, p, 75, 8);
+    auto const view = detail::make_overview(w.engine_shared());
+    w.jira().script = [&](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
+        if (host == auth_host) return false;
+        answer(r, 500, "{}");
+        return true;
+    };
+    w.add_all();
+    pass(w, 5min);
+    for (std::size_t n = 0; n < m.sites; ++n) w.start(n, request::get("/rest/api/3/issue/A-1"), 10s);
+    pass(w, 1min);
+    std::size_t listed = 0;
+    std::size_t others = 0;
+    for (auto const& s : seen(w, *view))
+        for (auto const& site : s->sites) {
+            REQUIRE(site.calls);
+            auto const& names = p.overview.sites;
+            ++(std::find(names.begin(), names.end(), site.site) != names.end() ? listed : others);
+        }
+    CHECK(listed == 16);
+    CHECK(others == 8);  // four, as far as they can be shared out
+    w.finish();
+}
+
 TEST_CASE("overview: credentials that end are counted by how soon, and the soonest told first") {
     model_params m;
     m.sites = 8;

@@ -4,8 +4,11 @@
 #include <jirapool/core/overview.hpp>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -66,6 +69,28 @@ TEST_CASE("overview: on the client's own thread nothing is waited for") {
     io.run();
     CHECK(first == 0);
     CHECK(later == 1);
+}
+
+TEST_CASE("overview: nothing is waited for on a client's strand either, whichever thread it runs on") {
+    fixture f(small_world());
+    asio::thread_pool pool(3);
+    auto const strand = asio::make_strand(pool);
+    f.params.executor_is_serial = true;
+    client jira(strand, f.params);
+    auto const view = jira.overview();
+    auto const c = jira.add(f.config(f.jira.world().connections()[0].id)).value();
+    for (int i = 0; i < 20; ++i) {
+        std::promise<void> looked;
+        asio::post(strand, [&] {
+            view->look(1h);
+            view->sites(1h);
+            looked.set_value();
+        });
+        REQUIRE(looked.get_future().wait_for(60s) == std::future_status::ready);
+    }
+    CHECK(known(view->look(60s)) == 1);
+    jira.stop();
+    pool.join();
 }
 
 TEST_CASE("overview: clients come and go while other threads look at them") {

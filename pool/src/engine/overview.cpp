@@ -79,7 +79,8 @@ private:
         }
         auto const until = clock_->now() + std::clamp<std::chrono::milliseconds>(patience, 0ms, longest_patience);
         for (std::size_t i = 0; i < boards_.size(); ++i) {
-            auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - clock_->now());
+            auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock_->now());
+            if (auto const s = shards_[i].lock(); s && s->runs_here()) left = left.zero();  // it would wait for itself
             wait(*boards_[i], tickets[i], std::max(left, left.zero()));
         }
     }

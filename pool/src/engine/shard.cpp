@@ -6,8 +6,11 @@
 #include "wait/retry_alarm.hpp"
 #include "wait/spawn.hpp"
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <algorithm>
 #include <condition_variable>
@@ -500,6 +503,29 @@ survey_board::ticket shard::ask_for_survey(bool all, steady_time now) noexcept {
     }
     board_->give_up();
     return t;
+}
+
+namespace {
+
+/// `Executor`: one that can tell.
+template <class... Executor>
+bool runs_in_this_thread(asio::any_io_executor const& ex) noexcept {
+    return ([&] {
+        auto const* const of_kind = ex.target<Executor>();
+        return of_kind != nullptr && of_kind->running_in_this_thread();
+    }() || ...);
+}
+
+}  // namespace
+
+bool shard::runs_here() const noexcept {
+    bool here = false;
+    life_->while_alive([&] {
+        here = runs_in_this_thread<asio::io_context::executor_type, asio::strand<asio::any_io_executor>,
+                                   asio::strand<asio::io_context::executor_type>,
+                                   asio::strand<asio::thread_pool::executor_type>>(context_->executor);
+    });
+    return here;
 }
 
 void shard::survey_piece() noexcept {

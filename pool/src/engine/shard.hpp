@@ -107,6 +107,8 @@ public:
     /// See overview::look. From any thread.
     survey_board::ticket ask_for_survey(bool all, steady_time now) noexcept;
     std::shared_ptr<survey_board> const& surveys() const noexcept { return board_; }
+    /// On its executor, at this moment: who waits here for what it does waits in vain. Where the executor is of Asio's own kinds.
+    bool runs_here() const noexcept;
 
     connection_health& health() noexcept { return health_; }
     /// What an answer of the connection says of it, on whichever shard it is by now. `s`: of the call that it answers.

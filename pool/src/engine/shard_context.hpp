@@ -12,6 +12,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -50,7 +51,7 @@ public:
           budgets(std::move(e.budgets)),
           outages(std::move(e.outages)),
           retries(e.retries),
-          tracks((params->overview.max_sites + e.shards - 1) / e.shards),
+          tracks(params->overview.sites.size() + unlisted_tracks()),
           dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
           clock(*e.clock, std::move(e.alarm)),
@@ -58,6 +59,12 @@ public:
     shard_context(shard_context const&) = delete;
     shard_context& operator=(shard_context const&) = delete;
 
+    /// How many sites it follows that are in no list; those that are may all be here.
+    std::size_t unlisted_tracks() const noexcept {
+        auto const& p = params->overview;
+        auto const unlisted = p.max_sites - p.sites.size();
+        return std::max(unlisted / shards, std::min<std::size_t>(unlisted, 1));
+    }
     /// True, some times a second: a call may be shown as an example. To find its trace id costs as much as all the counting.
     bool take_exemplar_turn(steady_time now) noexcept {
         if (now < next_exemplar_) return false;

@@ -135,6 +135,7 @@ bool survey_board::end(std::shared_ptr<survey const> seen, std::shared_ptr<std::
 struct surveyor::seen_site {
     double rank = 0;
     bool troubled = false;
+    bool listed = false;
     std::size_t row = 0;  // in round::all_sites
     std::shared_ptr<site_state> site;
     site_snapshot what;
@@ -261,13 +262,14 @@ void surveyor::look_at_site(std::shared_ptr<connection_entry> const& e, std::sha
     double rank = urgency_of(what);
     bool const troubled = rank >= urgent_from;
     if (troubled) ++r.troubled_sites;
-    if (listed_.contains(e->site_key())) rank = 1e18;
+    bool const listed = listed_.contains(e->site_key());
+    if (listed) rank = 1e18;
     else if (s.track != 0) rank *= loyalty;
     if (r.all_sites || rank >= urgent_from) what.site = e->site_key();
     if (r.all_sites) r.all_sites->push_back(what);
     if (rank < urgent_from) return;
     auto const row = r.all_sites ? r.all_sites->size() - 1 : 0;
-    keep_first(r.sites, seen_site{rank, troubled, row, known, std::move(what)}, context_.tracks.most(),
+    keep_first(r.sites, seen_site{rank, troubled, listed, row, known, std::move(what)}, context_.tracks.most(),
                [](auto const& a, auto const& b) { return a.rank > b.rank; });
 }
 
@@ -286,6 +288,7 @@ bool surveyor::end_round() noexcept {
     auto const now = context_.clock.now();
     auto const r = std::exchange(round_, nullptr);
     try {
+        leave_room_for_others(*r);
         follow(*r);
         auto& seen = *r->seen;
         seen.at = r->wall;
@@ -311,6 +314,14 @@ bool surveyor::end_round() noexcept {
     } catch (std::bad_alloc const&) {
         return board_->end(nullptr, nullptr, now);
     }
+}
+
+// There is room for all that are listed, though most may be other shards': nobody else has it.
+void surveyor::leave_room_for_others(round& r) {
+    std::sort(r.sites.begin(), r.sites.end(), [](auto const& a, auto const& b) { return a.rank > b.rank; });
+    auto const unlisted = std::find_if(r.sites.begin(), r.sites.end(), [](auto const& s) { return !s.listed; });
+    auto const most = static_cast<std::ptrdiff_t>(context_.unlisted_tracks());
+    if (r.sites.end() - unlisted > most) r.sites.erase(unlisted + most, r.sites.end());
 }
 
 void surveyor::follow(round& r) {

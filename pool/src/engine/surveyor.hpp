@@ -102,6 +102,7 @@ private:
     bool end_round() noexcept;
     /// Gives tracks to those that were chosen, and takes those of the others.
     void follow(round& r);
+    void leave_room_for_others(round& r);
     std::size_t most_connections() const noexcept;
 
     shard_context& context_;

@@ -285,3 +285,23 @@ TEST_CASE("listener: pages and a token's file that cannot be served are refused 
     CHECK(l.error().field() == "bearer_token_file");
     CHECK(l.error().rule() == "cannot be read: No such file or directory");
 }
+
+TEST_CASE("page_table: what a page says that is no HTTP is a status 500") {
+    metrics::page_answer said;
+    page_table t({{"/x", [&](metrics::page_request const&) { return said; }}});
+    std::string const ask = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+    said.body = "hello";
+    for (int const status : {200, 299, 404, 418, 599}) {
+        said.status = status;
+        CHECK(t.answer(ask).starts_with("HTTP/1.1 " + std::to_string(status) + " "));
+    }
+    for (int const status : {-1, 0, 99, 100, 101, 199, 204, 304, 600, 1000}) {
+        said.status = status;
+        CHECK(t.answer(ask).starts_with("HTTP/1.1 500 "));
+    }
+    said.status = 200;
+    said.content_type = "text/plain\r\nX-Evil: 1";
+    auto const evil = t.answer(ask);
+    CHECK(evil.starts_with("HTTP/1.1 500 "));
+    CHECK(evil.find("X-Evil") == evil.npos);
+}

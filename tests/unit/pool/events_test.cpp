@@ -76,3 +76,13 @@ TEST_CASE("events: described, one is a line that says how bad, what, of whom and
     CHECK(line.starts_with("warning handler_threw: a  b c  d ["));
     CHECK(line.ends_with(said.code.message() + "]"));
 }
+
+TEST_CASE("events: described, one stays a line whatever a server said") {
+    event e{event::kind::origin_down,
+            {},
+            "a\r\nb\x7f\xc2\x85"
+            "c\xe2\x80\xa8"
+            "d\xe2\x80\xa9"
+            "e\xc3\xa4\xc2"};
+    CHECK(e.describe() == "warning origin_down: a  b  c d e\xc3\xa4\xc2");
+}

@@ -23,7 +23,8 @@ struct page_request {
     std::optional<std::string_view> parameter(std::string_view name) const noexcept;
 };
 
-/// What a page says to that. The listener compresses it for clients that can read gzip, and leaves the body out for a HEAD.
+/// What a page says to that. A status that is no final answer with a body (200 to 599 but 204 and 304), or a content type with control
+/// characters, makes it a 500. The listener compresses it for clients that can read gzip, and leaves the body out for a HEAD.
 struct page_answer {
     int status = 200;
     std::string content_type = "text/plain; charset=utf-8";
