@@ -34,14 +34,13 @@ std::vector<std::shared_ptr<survey const>> combined_overview::look(std::chrono::
 
 std::vector<site_snapshot> combined_overview::sites(std::chrono::milliseconds patience) const {
     auto all = joined([&](overview const& o) { return o.sites(patience); });
-    std::stable_sort(all.begin(), all.end(),
-                     [](auto const& a, auto const& b) { return urgency_of(a) > urgency_of(b); });
+    std::sort(all.begin(), all.end(), more_urgent);
     return all;
 }
 
 std::vector<connection_snapshot> combined_overview::connections() const {
     auto all = joined([](overview const& o) { return o.connections(); });
-    std::stable_sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.id < b.id; });
+    std::sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.id < b.id; });
     return all;
 }
 

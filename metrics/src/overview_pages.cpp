@@ -188,11 +188,12 @@ result<std::string> connections_json(overview const& o, list_query const& q) {
         if (q.state == "trouble" && badness(c.status.condition) == 0) return true;
         return !holds(c.id, q.search) && !holds(c.site, q.search) && !holds(c.host, q.search);
     });
-    std::stable_sort(all.begin(), all.end(), [](connection_snapshot const& a, connection_snapshot const& b) {
+    std::sort(all.begin(), all.end(), [](connection_snapshot const& a, connection_snapshot const& b) {
         auto const left = badness(a.status.condition);
         auto const right = badness(b.status.condition);
-        // Of those that work the order of their ids stays.
-        return left != right ? left > right : left > 0 && a.status.since < b.status.since;
+        if (left != right) return left > right;
+        if (left > 0 && a.status.since != b.status.since) return a.status.since < b.status.since;
+        return a.id < b.id;
     });
     return list("connections", total, all, q, write_connection);
 }

@@ -72,7 +72,7 @@ private:
 
 TEST_CASE("metrics figures: a scrape's series, size and time, whatever the number of sites", "[.figures]") {
     std::size_t series = 0;
-    for (std::size_t const sites : {10, 10'000, 100'000}) {
+    for (std::size_t const sites : {std::size_t{10}, std::size_t{10'000}, std::size_t{100'000}}) {
         asio::io_context io;
         client_params p;
         p.executor_is_serial = true;

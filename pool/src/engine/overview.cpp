@@ -43,8 +43,7 @@ public:
         std::vector<site_snapshot> all;
         for (auto const& p : parts)
             if (p) all.insert(all.end(), p->begin(), p->end());
-        std::stable_sort(all.begin(), all.end(),
-                         [](auto const& a, auto const& b) { return urgency_of(a) > urgency_of(b); });
+        std::sort(all.begin(), all.end(), more_urgent);
         return all;
     }
 

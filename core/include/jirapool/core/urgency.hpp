@@ -15,6 +15,13 @@ inline double urgency_of(site_snapshot const& s) noexcept {
     return urgency;
 }
 
+/// For a list: equal ones by name.
+inline bool more_urgent(site_snapshot const& a, site_snapshot const& b) noexcept {
+    auto const left = urgency_of(a);
+    auto const right = urgency_of(b);
+    return left != right ? left > right : a.site < b.site;
+}
+
 /// From here on it is in trouble.
 inline constexpr double urgent_from = 0.5;
 
