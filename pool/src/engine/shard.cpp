@@ -493,15 +493,15 @@ void shard::on_call_ended() {
 survey_board::ticket shard::ask_for_survey(bool all, steady_time now) noexcept {
     auto const t = board_->ask(all, now);
     if (!t.begins) return t;
+    bool asked = false;
     try {
-        auto piece_of = [weak = weak_from_this()] {
+        asked = post([weak = weak_from_this()] {
             if (auto const self = weak.lock()) self->survey_piece();
-        };
-        if (post(std::move(piece_of))) return t;
+        });
     } catch (std::bad_alloc const&) {
-        // As if the shard was gone: what was seen before is there.
+        asked = false;  // as if the shard was gone: what was seen before is there
     }
-    board_->give_up();
+    if (!asked) board_->give_up();
     return t;
 }
 
