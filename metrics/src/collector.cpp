@@ -143,7 +143,7 @@ gauge const& channels_in(shard_stats const& s, channel_state state) noexcept {
 
 // How long a scrape waits for the shards to look at what they have: most take less than a millisecond. What takes longer is told by the
 // next scrape.
-constexpr std::chrono::milliseconds patience{20};
+constexpr std::chrono::milliseconds patience{15};
 
 using deliveries = std::vector<std::shared_ptr<delivery_counts const>>;
 using stats = shard_stats const&;

@@ -342,5 +342,6 @@ TEST_CASE("faults: F8 what removed connections leave behind is forgotten, also w
     w.destroy_engine();
     auto const left = before - live_bytes();
     INFO(left);
-    CHECK(left <= 250'000 + sizeof(shard_stats));  // which has its histograms, whatever there was
+    // Without the counters, which have their histograms whatever there was: 246,000 and 4,000 of them once.
+    CHECK(left <= 246'000 + sizeof(shard_stats));
 }

@@ -15,8 +15,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Some 200 ns each, and more than a microsecond where none of it is in a cache: a piece is less than a tenth of a millisecond.
-constexpr std::size_t piece = 48;
+// A connection takes 200 ns, and some microseconds where none of it is in a cache: so a piece ends by the clock, and by number where
+// time stands still, as in the simulator.
+constexpr auto longest_piece = 50us;
+constexpr std::size_t piece = 256;
 
 // Who is followed stays so unless somebody else is in more trouble by this factor: what changes places all the time says nothing.
 constexpr double loyalty = 1.25;
@@ -189,7 +191,11 @@ bool surveyor::go_on() noexcept {
             if (++number_ == 0) ++number_;
         }
         auto const& all = connections_.all();
-        for (std::size_t i = 0; i < piece && round_->next < all.size(); ++i) look_at(all[round_->next++]);
+        auto at = now;
+        for (std::size_t i = 0; i < piece && round_->next < all.size() && at - now < longest_piece; ++i) {
+            look_at(all[round_->next++], at);
+            at = context_.clock.now();
+        }
         if (round_->next < all.size()) return true;
     } catch (std::bad_alloc const&) {
         round_.reset();
@@ -203,9 +209,8 @@ void surveyor::drop() noexcept {
     board_->give_up();
 }
 
-void surveyor::look_at(std::shared_ptr<connection_entry> const& e) {
+void surveyor::look_at(std::shared_ptr<connection_entry> const& e, steady_time now) {
     auto& r = *round_;
-    auto const now = context_.clock.now();
     if (e->token && e->token->fsm.expires() > now) {
         ++r.seen->tokens;
         if (e->token->fsm.stale(now)) ++r.seen->stale_tokens;
@@ -219,7 +224,7 @@ void surveyor::look_at(std::shared_ptr<connection_entry> const& e) {
         keep_first(r.bad_ones, round::bad{bad, f.since(), e}, most_connections(), round::worse);
     }
     look_at_end(e);
-    if (e->state->site) look_at_site(e, e->state->site);
+    if (e->state->site) look_at_site(e, e->state->site, now);
 }
 
 void surveyor::look_at_end(std::shared_ptr<connection_entry> const& e) {
@@ -237,10 +242,10 @@ void surveyor::look_at_end(std::shared_ptr<connection_entry> const& e) {
                [](auto const& a, auto const& b) { return a.at < b.at; });
 }
 
-void surveyor::look_at_site(std::shared_ptr<connection_entry> const& e, std::shared_ptr<site_state> const& known) {
+void surveyor::look_at_site(std::shared_ptr<connection_entry> const& e, std::shared_ptr<site_state> const& known,
+                            steady_time now) {
     auto& r = *round_;
     auto& s = known->current();
-    auto const now = context_.clock.now();
     r.seen->retry_budget_left = std::min({r.seen->retry_budget_left, s.budget.left(context_.params->retries),
                                           e->state->origin->budget().left(context_.params->retries)});
     auto const* const quota = e->token ? e->token->quota_at_site.get() : s.quota.get();

@@ -94,9 +94,10 @@ private:
     struct seen_site;
     struct round;
 
-    void look_at(std::shared_ptr<connection_entry> const& e);
+    void look_at(std::shared_ptr<connection_entry> const& e, steady_time now);
     void look_at_end(std::shared_ptr<connection_entry> const& e);
-    void look_at_site(std::shared_ptr<connection_entry> const& e, std::shared_ptr<site_state> const& known);
+    void look_at_site(std::shared_ptr<connection_entry> const& e, std::shared_ptr<site_state> const& known,
+                      steady_time now);
     /// Another app's points at a site that was seen already.
     void note_less(site_state const& s, budget_left const& points);
     bool end_round() noexcept;

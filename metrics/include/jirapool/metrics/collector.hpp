@@ -21,7 +21,7 @@ namespace jirapool::metrics {
     @endcode
 
     @par Threads   All functions but add_deliveries may be called from any thread. A scrape reads the shards' counters, and has each shard
-                   look at its connections and sites in pieces of 100 us (overview::look), for which it waits for 20 ms at the most: do not
+                   look at its connections and sites in pieces of 100 us (overview::look), for which it waits for 15 ms at the most: do not
                    scrape on a thread that has other work.
     @par Lifetime  A collector owns its share of the counters: it may outlive the client, whose numbers then stay what they were. */
 class collector final : public prometheus::Collectable {
