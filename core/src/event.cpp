@@ -83,7 +83,8 @@ std::string event::describe() const {
         line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
     // Unicode has more that ends lines or moves a cursor: U+0080 to U+009F, and the separators of lines and paragraphs.
     for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-        bool const c1 = line[i] == '\xc2' && line[i + 1] >= '\x80' && line[i + 1] <= '\x9f';
+        auto const next = static_cast<unsigned char>(line[i + 1]);
+        bool const c1 = line[i] == '\xc2' && next >= 0x80 && next <= 0x9f;
         bool const separator = line.compare(i, 3, "\xe2\x80\xa8") == 0 || line.compare(i, 3, "\xe2\x80\xa9") == 0;
         if (c1) line.replace(i, 2, " ");
         if (separator) line.replace(i, 3, " ");

@@ -36,6 +36,15 @@ def played():
     check(r.returncode == 0, r.stdout, r.stderr)
 
 
+@case("alerts: what a text lists has an order")
+def ordered():
+    # The samples of an aggregation come in another order each time. topk and bottomk order them by value.
+    for name, rule in alert_rules().items():
+        for text in rule["annotations"].values():
+            for listed in re.findall(r"\{\{\s*range\s+([^}]*?)\s*\}\}", text):
+                check("sortByLabel" in listed or re.search(r'"(topk|bottomk)\(', listed), name, listed)
+
+
 @case("alerts: each has a case in which it fires and one in which it is quiet from beginning to end")
 def both_cases():
     fires, quiet = set(), set()
