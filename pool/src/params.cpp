@@ -56,6 +56,13 @@ char const* why_invalid(wire_params const& p) noexcept {
     if (p.max_headers < 1) return "wire_params::max_headers must be at least 1";
     if (p.max_body < 1024) return "wire_params::max_body must be at least 1024";
     if (p.max_ratio < 1) return "wire_params::max_ratio must be at least 1";
+    constexpr std::uint32_t largest = 0x7fff'ffff;
+    if (p.http > http_versions::http2) return "wire_params::http must be one of http_versions";
+    if (p.max_streams < 1 || p.max_streams > largest) return "wire_params::max_streams must be 1 to 2147483647";
+    if (p.stream_window < 64u << 10 || p.stream_window > largest)
+        return "wire_params::stream_window must be 65536 to 2147483647";
+    if (p.channel_window < p.stream_window || p.channel_window > largest)
+        return "wire_params::channel_window must be at least stream_window and at most 2147483647";
     return nullptr;
 }
 

@@ -44,7 +44,7 @@ public:
         co_return report;
     }
 
-    void interrupt() noexcept override {
+    void interrupt(response const&) noexcept override {
         interrupted_ = true;
         if (waiting_ != nullptr) waiting_->notify();
     }

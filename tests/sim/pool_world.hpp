@@ -47,7 +47,7 @@ public:
             co_return detail::exchange_report();
         }
         bool alive() noexcept override { return open && world_.now() < usable_until; }
-        void interrupt() noexcept override {}
+        void interrupt(response const&) noexcept override {}
         void rest() noexcept override { ++rests; }
         int rests = 0;
         bool open = true;

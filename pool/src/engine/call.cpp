@@ -506,7 +506,7 @@ private:
             auto const now = context_.clock.now();
             if (now >= last_useful_permit() || !site().limiter.open(match_, quotas(), now)) return;
             hedge_ = std::make_shared<hedge>(shard_.weak_from_this(), shard_.context(), entry_, state_, request_,
-                                             deadline_, lease_.channel(), spans_, settling_.exchanges());
+                                             deadline_, lease_.channel(), response_, spans_, settling_.exchanges());
             hedge_->begin();
         } catch (std::bad_alloc const&) {
             hedge_.reset();

@@ -9,7 +9,7 @@ namespace jirapool::detail {
 
 hedge::hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e,
              std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first,
-             std::shared_ptr<call_spans const> spans, unsigned resends)
+             response const& first_answer, std::shared_ptr<call_spans const> spans, unsigned resends)
     : home_(std::move(home)),
       context_(std::move(c)),
       entry_(std::move(e)),
@@ -19,14 +19,15 @@ hedge::hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::s
       deadline_(deadline),
       spans_(std::move(spans)),
       resends_(resends),
-      first_(&first) {}
+      first_(&first),
+      first_answer_(&first_answer) {}
 
 void hedge::begin() { spawn(context_, context_->clock, context_->executor, run(shared_from_this())); }
 
 void hedge::abandon() noexcept {
     first_ = nullptr;
     waiter_ = nullptr;  // it may be gone: who waits is destroyed with the coroutine that does
-    if (exchanging_) lease_.channel().interrupt();
+    if (exchanging_) lease_.channel().interrupt(answer_);
     else if (ended_) lease_.end(report_);  // nobody took its answer
 }
 
@@ -49,7 +50,7 @@ asio::awaitable<void> hedge::run(std::shared_ptr<hedge> self) {
     self->exchanging_ = false;
     self->ended_ = true;
     if (self->waiter_ != nullptr) self->waiter_->notify();
-    if (self->answered_ && self->first_ != nullptr) self->first_->interrupt();
+    if (self->answered_ && self->first_ != nullptr) self->first_->interrupt(*self->first_answer_);
     if (self->first_ == nullptr) self->lease_.end(self->report_);
 }
 

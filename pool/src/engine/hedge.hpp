@@ -29,7 +29,7 @@ class hedge : public std::enable_shared_from_this<hedge> {
 public:
     hedge(std::weak_ptr<shard> home, std::shared_ptr<shard_context> c, std::shared_ptr<connection_entry> e,
           std::shared_ptr<connection_state> s, request const& r, steady_time deadline, channel& first,
-          std::shared_ptr<call_spans const> spans, unsigned resends);
+          response const& first_answer, std::shared_ptr<call_spans const> spans, unsigned resends);
 
     /// May throw bad_alloc, and has not begun then.
     void begin();
@@ -67,6 +67,7 @@ private:
     unsigned const resends_;                         // that this is: the number of exchanges before it
     exchange_span span_;
     channel* first_;  // null once the call has abandoned this
+    response const* first_answer_;
     wait_point* waiter_ = nullptr;
     lease lease_;
     response answer_;

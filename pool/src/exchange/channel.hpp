@@ -85,6 +85,19 @@ struct exchange_report {
     steady_time first_byte{};  ///< of the answer
 };
 
+class channel;
+
+/// Told what a channel that carries several exchanges at once learns between them.
+class channel_watch {
+public:
+    /// Its capacity is another one, or it takes no more exchanges (`alive`). The one that is told may begin nothing and destroy
+    /// nothing in here.
+    virtual void on_change(channel& c) noexcept = 0;
+
+protected:
+    ~channel_watch() = default;
+};
+
 /** One TLS transport to an origin.
 
     @par Threads   Its shard's. */
@@ -92,19 +105,24 @@ class channel {
 public:
     virtual ~channel() = default;
 
-    /// One exchange at a time. Ends by the input's deadline, on cancellation, and when the shard stops.
+    /// As many at a time as `capacity` says. Ends by the input's deadline, on cancellation, and when the shard stops.
     virtual asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) = 0;
 
-    /// The exchange that is under way, if one is, ends soon and with errc::cancelled unless it ends by itself first.
-    virtual void interrupt() noexcept = 0;
+    /// The exchange whose answer goes there, if it is under way, ends soon and with errc::cancelled unless it ends by itself first.
+    virtual void interrupt(response const& out) noexcept = 0;
 
-    /// Looks, without waiting, whether the idle channel is still open and silent.
+    /// How many exchanges may run at once: what the peer allows and the params do. It may fall below what runs, even to none.
+    virtual std::size_t capacity() const noexcept { return 1; }
+
+    /// Looks, without waiting, whether another exchange may begin once there is room for it. What runs goes on in any case.
     virtual bool alive() noexcept = 0;
 
     /// It was not used for a while: gives back what only exchanges need.
     virtual void rest() noexcept {}
 
     // Kept by the pool.
+    channel_watch* watch = nullptr;
+    std::size_t leases = 0;  ///< that are out
     channel_state state = channel_state::closed;
     steady_time idle_since{};
     steady_time retire_at{};

@@ -474,7 +474,7 @@ private:
     steady_time turn_ends_;
 };
 
-void http1_channel::interrupt() noexcept {
+void http1_channel::interrupt(response const&) noexcept {
     interrupted_ = true;
     socket_->point().notify();
 }

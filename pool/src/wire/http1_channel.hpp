@@ -35,7 +35,7 @@ public:
     ~http1_channel() override;
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override;
-    void interrupt() noexcept override;
+    void interrupt(response const& out) noexcept override;
     bool alive() noexcept override;
     void rest() noexcept override;
 

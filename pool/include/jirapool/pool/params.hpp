@@ -43,10 +43,20 @@ struct pool_params {
     /// The longest wait between dials. A call that comes meanwhile waits at most so long for word of the origin, which is less
     /// than most callers' patience.
     std::chrono::milliseconds dial_backoff_max{5'000};
+    /// Whether a call dials another channel, within max_channels, when all channels carry as many exchanges as they may
+    /// (wire_params::max_streams and what the server allows). Else it waits until one ends. Over HTTP/1.1 it always dials.
+    bool dial_at_stream_limit = true;
     /// The number of dials that begin in a second for what no call waits for, of a runtime, whose shards share them out evenly:
     /// each of thousands of sites that are added at once is asked for its cloud ID, over a channel of its own. Calls' dials count,
     /// and wait for none of these. Greater than 0.
     double background_dials_per_second = 45;
+};
+
+/// The versions of HTTP that may be spoken with an origin.
+enum class http_versions : std::uint8_t {
+    either,  ///< HTTP/2 where the server offers it, else HTTP/1.1
+    http1,   ///< HTTP/1.1 alone
+    http2,   ///< HTTP/2 alone
 };
 
 /// Limits on each step of the wire. The call's own deadline holds over all of them; failure::rule() names the one that was hit.
@@ -99,6 +109,16 @@ struct wire_params {
     std::uint32_t max_ratio = 250;
     /// Whether gzip and brotli are offered. They cost some 10 us for each 10 KB of body: switch them off for a proxy that is near.
     bool compression = true;
+    /// Which versions of HTTP a TLS handshake offers (ALPN, RFC 7301). A server that speaks none of them is not talked to.
+    http_versions http = http_versions::http1;
+    /// The most exchanges that run at once on one channel over HTTP/2; the server's SETTINGS_MAX_CONCURRENT_STREAMS may allow
+    /// fewer. 1 to 2147483647.
+    std::uint32_t max_streams = 256;
+    /// The most bytes of one answer's body that the server may send ahead of what was taken: over HTTP/2 a sink that is slow holds
+    /// as much. 1 MiB brings a page of as much in one round trip. 64 KiB to 2 GiB - 1 (RFC 9113, section 6.9).
+    std::uint32_t stream_window = 1u << 20;
+    /// The same of all answers of one channel together. At least stream_window, at most 2 GiB - 1.
+    std::uint32_t channel_window = 16u << 20;
 };
 
 /// How the state of connections is looked after (connection::status).
