@@ -47,7 +47,7 @@ for group in "$@"; do
         build)
             # Boost.URL is a library of its own, in a package of the same version.
             add g++ cmake ninja-build ccache mold pkg-config git ca-certificates "$boost" "${boost/libboost/libboost-url}" libssl-dev libsimdjson-dev \
-                prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libcli11-dev libfmt-dev
+                prometheus-cpp-dev zlib1g-dev libbrotli-dev libc-ares-dev libnghttp2-dev libcli11-dev libfmt-dev
             ;;
         test)
             # spdlog: an example logs with it (tests/consumer). Chromium judges the page of demo.sh --watch.
