@@ -57,7 +57,7 @@ def healthy():
               "--quota-points", "1000000") as mock:
         with load_tool(mock, mock.connections) as address, Prometheus(address) as prometheus:
             prometheus.until(lambda: (prometheus.number("sum(jirapool_calls_total)") or 0) > 300, 60, "no calls")
-            seen, until = {}, time.monotonic() + 30
+            seen, until = {}, time.monotonic() + 20
             while time.monotonic() < until:
                 seen.update(prometheus.alerts())
                 time.sleep(0.5)

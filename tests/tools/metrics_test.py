@@ -180,7 +180,7 @@ def labels_of(result):
 @case("metrics: Prometheus reads text, OpenMetrics and protobuf, and a quantile of the native histogram is the load tool's within 5 %")
 def scraped():
     with Mock("--sites", "20", "--personal", "10", "--service", "10", "--oauth", "10", "--latency-ms", "80", "--latency-jitter-ms", "120") as mock, \
-            Load(mock, "--rate", "60", "--duration", str(CALLS // 60)) as load:
+            Load(mock, "--rate", "120", "--duration", str(CALLS // 120)) as load:
         witnesses = {"protobuf": Witness(load.address), "openmetrics": Witness(load.address), "text": Witness(load.address, "text/plain")}
         with Prometheus({"protobuf": witnesses["protobuf"].address}, "--enable-feature=native-histograms") as native, \
                 Prometheus({j: witnesses[j].address for j in ("openmetrics", "text")}) as classic:
