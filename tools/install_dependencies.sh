@@ -4,7 +4,7 @@
 #   test       what the tests use besides
 #   watch      Prometheus, for tools/demo.sh --watch
 #   lint       clang 19: clang++, clang-tidy, clang-format
-#   bench      Google Benchmark, valgrind
+#   bench      Google Benchmark, valgrind; nginx, nghttpd and h2load, which HTTP/2 is measured beside
 #   coverage   gcovr
 # As root or through sudo. Does nothing, at once, when everything is there.
 set -euo pipefail
@@ -12,8 +12,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 programs=$root/build/programs
 
-# The prometheus package would start a server on this machine, and Debian 12 has promtool only inside it: the programs are taken out
-# of there into build/programs, where the tests look first.
+# The packages prometheus and nginx would start servers on this machine, and Debian 12 has promtool only inside the first: the programs
+# are taken out of there into build/programs, where the tests look first.
 promtool_from=promtool
 release=
 # shellcheck disable=SC1091
@@ -39,7 +39,8 @@ add() {
         [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
     done
 }
-# A program that the prometheus package has.
+# A program that is taken out of its package.
+package_of() { if [ "$1" = nginx ]; then echo nginx; else echo prometheus; fi; }
 add_program() { [[ " ${programs_wanted[*]-} " == *" $1 "* ]] || programs_wanted+=("$1"); }
 [ $# -gt 0 ] || set -- build test
 for group in "$@"; do
@@ -60,7 +61,10 @@ for group in "$@"; do
             add_program prometheus
             ;;
         lint) add clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev python3 git ;;
-        bench) add libbenchmark-dev valgrind ;;
+        bench)
+            add libbenchmark-dev valgrind nghttp2-client nghttp2-server
+            add_program nginx
+            ;;
         coverage) add gcovr ;;
         *)
             echo "install_dependencies: no group '$group' (there are build, test, watch, lint, bench, coverage)" >&2
@@ -113,13 +117,16 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt install -y --no-install-recommends --no-remove "${missing[@]}"
 fi
 if [ ${#programs_missing[@]} -gt 0 ]; then
-    echo "install_dependencies: taking ${programs_missing[*]} out of the prometheus package"
-    mkdir "$scratch/package"
-    cd "$scratch/package"
-    quietly apt-get -o Acquire::Retries=3 download prometheus
+    echo "install_dependencies: taking ${programs_missing[*]} out of packages"
     mkdir -p "$programs"
     for program in "${programs_missing[@]}"; do
-        dpkg-deb --fsys-tarfile ./*.deb | tar -x -C "$scratch" "./usr/bin/$program"
-        install -m 755 "$scratch/usr/bin/$program" "$programs/$program"
+        package=$scratch/$(package_of "$program")
+        if [ ! -d "$package" ]; then
+            mkdir "$package"
+            cd "$package"
+            quietly apt-get -o Acquire::Retries=3 download "$(package_of "$program")"
+            dpkg-deb -x ./*.deb .
+        fi
+        install -m 755 "$package"/usr/*bin/"$program" "$programs/$program"
     done
 fi

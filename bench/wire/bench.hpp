@@ -1,5 +1,7 @@
 #pragma once
 
+#include <jirapool/pool/params.hpp>
+
 #include <cstdint>
 #include <ctime>
 #include <string>
@@ -13,8 +15,14 @@ struct task {
     std::size_t body = 1024;
     std::size_t calls = 0;
     std::size_t warm_up = 0;  ///< calls before the clock starts: dials, first answers, full caches
+    // For run_ours alone.
+    http_versions http = http_versions::http1;
+    std::size_t at_once = 64;  ///< calls
+    std::size_t max_channels = 64;
 };
 inline constexpr int channels = 64;
+/// The cloud ID of one of as many sites.
+std::string cloud_id(int n);
 inline constexpr char const* host = "api.atlassian.com";
 
 inline double cpu_seconds() {

@@ -108,7 +108,7 @@ private:
 
     asio::io_context io_{1};
     client jira_;
-    std::shared_ptr<shard_stats const> stats_ = jira_.stats().front();
+    std::shared_ptr<shard_stats const> stats_ = detail::stats_access::of(jira_).front();
     std::vector<connection> sites_;
     std::size_t ended_ = 0;
     std::size_t failed_ = 0;

@@ -8,49 +8,13 @@
 
 #include "support/figure.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <string>
 #include <vector>
 
 using namespace jirapool::bench;
-
-namespace {
-
-/// In a process of its own, so that no heap is warm for the next one.
-double measure(double (*run)(task const&), task const& t) {
-    int pipe_ends[2];
-    if (::pipe(pipe_ends) != 0) return -1;
-    pid_t const child = ::fork();
-    if (child == 0) {
-        pin_to(1);
-        double seconds = -1;
-        try {
-            seconds = run(t);
-        } catch (std::exception const& e) {
-            std::fprintf(stderr, "%s\n", e.what());
-        }
-        std::_Exit(::write(pipe_ends[1], &seconds, sizeof seconds) == sizeof seconds && seconds >= 0 ? 0 : 1);
-    }
-    double seconds = -1;
-    ::close(pipe_ends[1]);
-    if (::read(pipe_ends[0], &seconds, sizeof seconds) != sizeof seconds) seconds = -1;
-    ::close(pipe_ends[0]);
-    ::waitpid(child, nullptr, 0);
-    return seconds < 0 ? -1 : seconds / static_cast<double>(t.calls) * 1e6;
-}
-
-double median(std::vector<double> v) {
-    std::sort(v.begin(), v.end());
-    return v[v.size() / 2];
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
     std::size_t const rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 15;

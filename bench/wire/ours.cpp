@@ -7,7 +7,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <cstdio>
 #include <stdexcept>
+#include <vector>
 
 namespace jirapool::bench {
 
@@ -44,18 +46,19 @@ double run(task const& t, bool direct) {
     params.user_agent = "bench/1";
     params.tls.ca_file = t.ca_file;
     params.connect_to.push_back({"", "127.0.0.1", t.port});
-    params.pool.max_channels = channels;
-    params.pool.max_dialing = channels;
+    params.wire.http = t.http;
+    params.pool.max_channels = t.max_channels;
+    params.pool.max_dialing = t.max_channels;
     params.executor_is_serial = true;
     client jira(io, params);
     progress p;
-    for (int i = 0; i < channels; ++i) {
-        char cloud[40];
-        std::snprintf(cloud, sizeof cloud, "11111111-2222-3333-4444-%012d", i);
-        auto const c = jira.add("c" + std::to_string(i),
-                                service_api_token(cloud, secret("0123456789abcdef0123456789abcdef")))
-                           .value();
-        asio::co_spawn(io, call_and_call(c, t, direct, &p, &jira), [&p](std::exception_ptr e) {
+    std::vector<connection> sites;
+    for (int i = 0; i < channels; ++i)
+        sites.push_back(jira.add("c" + std::to_string(i),
+                                 service_api_token(cloud_id(i), secret("0123456789abcdef0123456789abcdef")))
+                            .value());
+    for (std::size_t i = 0; i < t.at_once; ++i) {
+        asio::co_spawn(io, call_and_call(sites[i % sites.size()], t, direct, &p, &jira), [&p](std::exception_ptr e) {
             if (e) p.failed = "ours: exception";
         });
     }
@@ -66,6 +69,12 @@ double run(task const& t, bool direct) {
 }
 
 }  // namespace
+
+std::string cloud_id(int n) {
+    char text[40];
+    std::snprintf(text, sizeof text, "11111111-2222-3333-4444-%012d", n);
+    return text;
+}
 
 double run_ours(task const& t) { return run(t, true); }
 double run_ours_crossing(task const& t) { return run(t, false); }

@@ -9,11 +9,15 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace jirapool::bench {
 
@@ -27,6 +31,33 @@ void write_key(wire_test::identity const& who, std::string const& path) {
 
 }  // namespace
 
+double measure(double (*run)(task const&), task const& t) {
+    int pipe_ends[2];
+    if (::pipe(pipe_ends) != 0) return -1;
+    pid_t const child = ::fork();
+    if (child == 0) {
+        pin_to(1);
+        double seconds = -1;
+        try {
+            seconds = run(t);
+        } catch (std::exception const& e) {
+            std::fprintf(stderr, "%s\n", e.what());
+        }
+        std::_Exit(::write(pipe_ends[1], &seconds, sizeof seconds) == sizeof seconds && seconds >= 0 ? 0 : 1);
+    }
+    double seconds = -1;
+    ::close(pipe_ends[1]);
+    if (::read(pipe_ends[0], &seconds, sizeof seconds) != sizeof seconds) seconds = -1;
+    ::close(pipe_ends[0]);
+    ::waitpid(child, nullptr, 0);
+    return seconds < 0 ? -1 : seconds / static_cast<double>(t.calls) * 1e6;
+}
+
+double median(std::vector<double> v) {
+    std::sort(v.begin(), v.end());
+    return v[v.size() / 2];
+}
+
 void pin_to(int core) {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -34,16 +65,23 @@ void pin_to(int core) {
     sched_setaffinity(0, sizeof set, &set);
 }
 
-server_process::server_process(int core) {
+scratch_identity::scratch_identity() {
     char folder[] = "/tmp/wire_bench_XXXXXX";  // lint: allow
     if (::mkdtemp(folder) == nullptr) throw std::runtime_error("no scratch folder");
     folder_ = folder;
     auto const ca = wire_test::make_certificate({.name = "bench CA", .authority = true});
     auto const leaf = wire_test::make_certificate({.name = "leaf", .alt_names = std::string("DNS:") + host}, &ca);
-    std::ofstream(file("ca.pem")) << ca.pem();
-    std::ofstream(file("leaf.pem")) << leaf.pem();
-    write_key(leaf, file("key.pem"));
+    std::ofstream(ca_file()) << ca.pem();
+    std::ofstream(certificate_file()) << leaf.pem();
+    write_key(leaf, key_file());
+}
 
+scratch_identity::~scratch_identity() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+}
+
+server_process::server_process(int core) {
     sockaddr_in here{};
     here.sin_family = AF_INET;
     here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -57,7 +95,7 @@ server_process::server_process(int core) {
     if (process_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // also when the bench is killed
         if (core >= 0) pin_to(core);
-        serve(listener, file("leaf.pem"), file("key.pem"));
+        serve(listener, identity_.certificate_file(), identity_.key_file());
     }
     ::close(listener);
 }
@@ -65,8 +103,6 @@ server_process::server_process(int core) {
 server_process::~server_process() {
     ::kill(process_, SIGKILL);
     ::waitpid(process_, nullptr, 0);
-    for (auto const* const name : {"ca.pem", "leaf.pem", "key.pem"}) ::unlink(file(name).c_str());
-    ::rmdir(folder_.c_str());
 }
 
 void server_process::kill_connections() const noexcept { ::kill(process_, SIGUSR1); }

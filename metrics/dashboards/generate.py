@@ -167,6 +167,8 @@ ROWS = {
               {"held": "sum(jirapool_tokens{J})", "stale": "sum(jirapool_tokens_stale{J})"}),
         lines("First token to expire", "How long calls go on while the token endpoint is down.",
               {"{{instance}}": "min by (instance) (jirapool_token_soonest_expiry_seconds{J})"}, "s"),
+        lines("Oldest token", "Above nine tenths of a token's life its renewal has failed.",
+              {"{{instance}}": "max by (instance) (jirapool_token_oldest_age_seconds{J})"}, "s"),
         lines("Waits for a token", "At the start they must be; later ones mean that renewal came too late.",
               {"all": "sum(rate(jirapool_token_waits_total{J}[R]))", "before the first token": "sum(rate(jirapool_token_waits_at_start_total{J}[R]))"}, "ops"),
         lines("Answers with 401", "late: for a token that was replaced already.",
@@ -202,6 +204,8 @@ ROWS = {
         lines("Calls that ran out of time", "By the stage they were in.", {"{{stage}}": "sum by (stage) (rate(jirapool_timeouts_total{J}[R]))"}, "ops"),
         lines("Shards' lag", "How long a shard's work waits for its turn. Above half a second something blocks the thread.",
               {"{{instance}} {{shard}}": "max by (instance, shard) (jirapool_shard_lag_seconds{J})"}, "s"),
+        lines("A shard's loop", "How long one round of a shard's work takes at the longest: callers' handlers are in it.",
+              {"{{instance}} {{shard}}": "max by (instance, shard) (jirapool_shard_loop_seconds{J})"}, "s"),
     ],
     "Errors": [
         lines("Calls that failed", "Neither by their caller nor for a credential.",

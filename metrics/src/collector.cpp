@@ -4,6 +4,8 @@
 #include "combined_overview.hpp"
 #include "overview_families.hpp"
 
+#include <jirapool/core/stats.hpp>
+
 #include <prometheus/client_metric.h>
 #include <prometheus/metric_type.h>
 
@@ -150,7 +152,7 @@ using stats = shard_stats const&;
 using at = indexes const&;
 
 std::vector<family> collect(overview const& o, deliveries const& received) {
-    auto const shards = o.stats();
+    auto const shards = jirapool::detail::stats_access::of(o);
     auto const seen = o.look(patience);
     auto const known = numbers_of(o, seen);
     scrape out(shards);
@@ -221,6 +223,7 @@ std::vector<family> collect(overview const& o, deliveries const& received) {
     out.told(row("jirapool_tokens"), [&](at) { return known.tokens; });
     out.told(row("jirapool_tokens_stale"), [&](at) { return known.stale_tokens; });
     out.told(row("jirapool_token_soonest_expiry_seconds"), [&](at) { return known.soonest_expiry; });
+    out.told(row("jirapool_token_oldest_age_seconds"), [&](at) { return known.oldest_token; });
 
     out.numbers(row("jirapool_channels"),
                 [](stats s, at i) -> auto& { return channels_in(s, static_cast<channel_state>(i[0])); });

@@ -25,7 +25,7 @@ auto combined_overview::joined(Get const& get) const {
 }
 
 std::vector<std::shared_ptr<shard_stats const>> combined_overview::stats() const {
-    return joined([](overview const& o) { return o.stats(); });
+    return joined([](overview const& o) { return jirapool::detail::stats_access::of(o); });
 }
 
 std::vector<std::shared_ptr<survey const>> combined_overview::look(std::chrono::milliseconds patience) const {

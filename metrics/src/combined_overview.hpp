@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/core/overview.hpp>
+#include <jirapool/core/stats.hpp>
 
 #include <memory>
 #include <vector>

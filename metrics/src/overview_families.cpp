@@ -112,6 +112,9 @@ void add_named_families(std::vector<family>& to, overview const& o, surveys cons
     out.begin(named_row("jirapool_shard_lag_seconds"));
     std::size_t shard = 0;
     for (auto const& p : o.paces()) out.add({std::to_string(shard++)}, seconds_of(p.lag));
+    out.begin(named_row("jirapool_shard_loop_seconds"));
+    for (std::size_t i = 0; i < seen.size(); ++i)
+        if (seen[i]) out.add({std::to_string(i)}, seconds_of(seen[i]->loop_time));
     out.begin(named_row("jirapool_limit"));
     for (auto const& b : o.bounds()) out.add({b.name}, b.value);
     add_sites(out, seen);
@@ -128,6 +131,7 @@ overview_numbers numbers_of(overview const& o, surveys const& seen) {
         n.tokens += static_cast<double>(s->tokens);
         n.stale_tokens += static_cast<double>(s->stale_tokens);
         if (s->soonest_expiry) n.soonest_expiry = std::min(n.soonest_expiry, seconds_of(*s->soonest_expiry));
+        if (s->oldest_token) n.oldest_token = std::max(n.oldest_token, seconds_of(*s->oldest_token));
         n.dropped += static_cast<double>(s->untold);
     }
     if (auto const quota = o.app_quota()) {

@@ -22,6 +22,7 @@ struct overview_numbers {
     double tokens = 0;
     double stale_tokens = 0;
     double soonest_expiry = std::numeric_limits<double>::infinity();
+    double oldest_token = 0;
     double survey_age = 0;
     double dropped = 0;
 };

@@ -1,3 +1,4 @@
+#include <jirapool/core/stats.hpp>
 #include <jirapool/pool/client.hpp>
 
 #include "engine/call_entry.hpp"
@@ -90,6 +91,8 @@ bool connections::reset_limits(std::string_view id) { return engine_->reset_limi
 std::optional<connection> connections::find(std::string_view id) const { return engine_->find(id); }
 std::size_t connections::size() const { return engine_->size(); }
 std::vector<connection> connections::list() const { return engine_->list(); }
+client_totals connections::totals() const { return detail::total_of(engine_->stats()); }
+
 std::vector<std::shared_ptr<shard_stats const>> connections::stats() const { return engine_->stats(); }
 std::shared_ptr<overview const> connections::overview() const { return detail::make_overview(engine_); }
 void connections::stop() noexcept { engine_->stop(); }

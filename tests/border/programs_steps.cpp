@@ -104,7 +104,7 @@ bool look(world& w, step const& s) {
     auto const h = w.host_at(s.with[0]);
     if (!h) return false;
     (void)(*h)->find("nobody");
-    return (*h)->size() <= w.around.connections() && !(*h)->stats().empty();
+    return (*h)->size() <= w.around.connections() && (*h)->totals().share_429() <= 1;
 }
 
 bool drop_handle(world& w, step const& s) {

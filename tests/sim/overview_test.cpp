@@ -87,6 +87,9 @@ TEST_CASE("overview: of 3,000 connections it names those whose credential is ref
         REQUIRE(s->soonest_expiry);
         CHECK(*s->soonest_expiry > 0s);
         CHECK(*s->soonest_expiry < 1h);
+        REQUIRE(s->oldest_token);
+        CHECK(*s->oldest_token > 0s);
+        CHECK(*s->oldest_token < 1h);
     }
 
     std::set<std::string> refused;
@@ -281,7 +284,55 @@ TEST_CASE("overview: it outlives its client, and tells what was known last") {
     CHECK(after[0]->tokens == 20);
     CHECK(view->connections().empty());
     CHECK(view->sites(0ms).size() <= 20);
-    CHECK(view->stats().size() == 1);
+    CHECK(detail::stats_access::of(*view).size() == 1);
     REQUIRE(view->paces().size() == 1);
     CHECK(view->paces()[0].age);
+}
+
+TEST_CASE("overview: a site with several connections is one site") {
+    model_params m;
+    m.sites = 3;
+    engine_world w(m, {}, 76);
+    auto const view = detail::make_overview(w.engine_shared());
+    w.jira().script = [&](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
+        if (host == auth_host) return false;
+        answer(r, 500, "{}");
+        return true;
+    };
+    w.add_all();
+    std::vector<connection> more;
+    for (int i = 0; i < 5; ++i) {
+        auto const cloud = w.jira().config(0).cloud()->str();
+        more.push_back(w.engine()
+                           .add(make_connection_config("more-" + std::to_string(i),
+                                                       service_api_token(cloud, secret("key")), {})
+                                    .value())
+                           .value());
+    }
+    pass(w, 1min);
+    for (std::size_t n = 0; n < m.sites; ++n) w.start(n, request::get("/rest/api/3/issue/A-1"), 10s);
+    pass(w, 1min);
+    auto const all = seen(w, *view);
+    REQUIRE(all.size() == 1);
+    CHECK(all[0]->sites.size() == 3);
+    CHECK(all[0]->untold == 0);
+    more.clear();
+    w.finish();
+}
+
+TEST_CASE("overview: the oldest token's age is told") {
+    model_params m;
+    m.sites = 4;
+    engine_world w(m, {}, 77);
+    auto const view = detail::make_overview(w.engine_shared());
+    w.add_all();
+    pass(w, 10min);
+    w.replace_secret(0);
+    w.start(0, request::get("/rest/api/3/issue/A-1"), 10s);
+    pass(w, 1min);
+    auto const all = seen(w, *view);
+    REQUIRE(all[0]->oldest_token);
+    CHECK(*all[0]->oldest_token >= 10min);
+    CHECK(*all[0]->oldest_token <= 11min);
+    w.finish();
 }

@@ -268,6 +268,16 @@ def pages():
                     check(e.code == 400 and re.match(r"(limit|state|offset): must be ", e.read().decode()), wrong)
         gone = run([CLI, "top", load.address])
         check(gone.returncode == 3 and load.address in gone.stderr, gone)
+    token = write("token", "open-sesame\n")
+    with Mock("--sites", "1", "--personal", "1", "--service", "0", "--oauth", "0") as mock, Load(mock, "--rate", "5", "--duration", "60", "--metrics-token-file", token) as load:
+        without = run([CLI, "top", load.address])
+        check(without.returncode == 3 and "401" in without.stderr, without)
+        wrong = run([CLI, "top", load.address, "--token-file", write("wrong", "open-barley")])
+        check(wrong.returncode == 3 and "401" in wrong.stderr and "barley" not in wrong.stderr, wrong)
+        none = run([CLI, "top", load.address, "--token-file", token + ".gone"])
+        check(none.returncode == 3 and "--token-file" in none.stderr and "No such file" in none.stderr, none)
+        shown = run([CLI, "top", load.address, "--token-file", token])
+        check(shown.returncode == 0 and "1 connections" in shown.stdout, shown)
     for address in ("127.0.0.1", "127.0.0.1:0", "localhost:1:2"):
         refused = run([CLI, "top", address])
         check(refused.returncode == 2 and "ADDR:PORT" in refused.stderr, address, refused)

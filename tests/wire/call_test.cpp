@@ -110,7 +110,7 @@ TEST_CASE("call: its deadline ends it, wherever it is, and says where that was")
     CHECK(r.error().code() == errc::timeout);
     CHECK(r.error().stage() == stage::first_byte);
     CHECK_FALSE(r.error().maybe_processed());
-    auto const& timeouts = jira.stats().front()->timeouts;
+    auto const& timeouts = detail::stats_access::of(jira).front()->timeouts;
     for (std::size_t i = 0; i < stage_count; ++i)
         CHECK(timeouts[i].value() == (i == static_cast<std::size_t>(stage::first_byte) ? 1 : 0));
     CHECK(std::chrono::steady_clock::now() - begun < 10s);
@@ -304,12 +304,7 @@ TEST_CASE("sites: a personal token's site and its cloud ID turn out to be one, a
         REQUIRE(r.has_value());
         CHECK(r->status() == 200);
     }
-    auto const sites = [&] {
-        std::int64_t n = 0;
-        for (auto const& s : jira.stats()) n += s->sites.value();
-        return n;
-    };
-    CHECK(eventually([&] { return sites() == 8; }));
+    CHECK(eventually([&] { return jira.totals().sites == 8; }));
     CHECK(f.jira.snapshot().isolation_violations == 0);
 }
 

@@ -10,11 +10,7 @@ using namespace jirapool::wire_test;
 
 namespace {
 
-std::uint64_t channels_opened(connections const& jira) {
-    std::uint64_t n = 0;
-    for (auto const& s : jira.stats()) n += total(s->channels_opened);
-    return n;
-}
+std::uint64_t channels_opened(connections const& jira) { return jira.totals().channels_opened; }
 
 enum class cutting { close, close_notify, reset, stall };
 constexpr std::array cuttings = {cutting::close, cutting::close_notify, cutting::reset, cutting::stall};

@@ -14,9 +14,7 @@ namespace {
 act says_nothing() { return says_and_stalls({}); }
 
 std::uint64_t hedges(connections const& c) {
-    std::uint64_t n = 0;
-    for (auto const& s : c.stats()) n += s->resends[static_cast<std::size_t>(resend_reason::hedge)].value();
-    return n;
+    return c.totals().resends[static_cast<std::size_t>(resend_reason::hedge)];
 }
 
 request read() { return request::get("/rest/api/3/myself").timeout(20s); }

@@ -14,11 +14,7 @@ using jirapool::test::gzipped;
 
 namespace {
 
-std::uint64_t channels_opened(connections const& jira) {
-    std::uint64_t n = 0;
-    for (auto const& s : jira.stats()) n += total(s->channels_opened);
-    return n;
-}
+std::uint64_t channels_opened(connections const& jira) { return jira.totals().channels_opened; }
 
 /// The gateway, the token endpoint and a site in one: one answer for each target that begins so, and what was asked for.
 class edge {

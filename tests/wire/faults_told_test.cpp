@@ -39,11 +39,7 @@ struct heard {
     }
 };
 
-std::int64_t refused_credentials(connections const& c) {
-    std::int64_t n = 0;
-    for (auto const& s : c.stats()) n += total(s->credentials_refused);
-    return n;
-}
+std::int64_t refused_credentials(connections const& c) { return c.totals().credentials_refused; }
 
 result<bool> deleted(connection c) {
     asio::io_context io;

@@ -2,6 +2,7 @@
 
 #include "support/catch.hpp"
 
+#include <jirapool/core/stats.hpp>
 #include <jirapool/mock/server.hpp>
 #include <jirapool/pool/runtime.hpp>
 
@@ -119,7 +120,7 @@ bool eventually(Condition condition, std::chrono::milliseconds limit = 10s) {
 
 inline std::uint64_t sum(connections const& c, counter shard_stats::* member) {
     std::uint64_t n = 0;
-    for (auto const& s : c.stats()) n += ((*s).*member).value();
+    for (auto const& s : detail::stats_access::of(c)) n += ((*s).*member).value();
     return n;
 }
 

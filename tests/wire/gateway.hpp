@@ -125,7 +125,7 @@ inline request download() { return request::get("/rest/api/3/attachment/content/
 
 inline std::uint64_t closed(connections const& c, close_reason why) {
     std::uint64_t n = 0;
-    for (auto const& s : c.stats()) n += s->channels_closed[static_cast<std::size_t>(why)].value();
+    for (auto const& s : detail::stats_access::of(c)) n += s->channels_closed[static_cast<std::size_t>(why)].value();
     return n;
 }
 

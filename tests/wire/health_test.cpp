@@ -312,7 +312,7 @@ TEST_CASE("health: connections come and go by state in the gauges") {
     runtime jira(2, f.params);
     auto const total = [&](condition c) {
         std::int64_t n = 0;
-        for (auto const& s : jira.stats())
+        for (auto const& s : detail::stats_access::of(jira))
             for (auto const& kind : s->conditions) n += kind[static_cast<std::size_t>(c)].value();
         return n;
     };

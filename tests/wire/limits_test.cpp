@@ -97,7 +97,7 @@ TEST_CASE("limits: site-URL and cloud-ID connections of one site share its limit
         all.push_back(jira.add(fixture::config_of(f.jira.world(), c)).value());
     REQUIRE(eventually([&] {
         std::int64_t sites = 0, personal = 0;
-        for (auto const& s : jira.stats()) {
+        for (auto const& s : detail::stats_access::of(jira)) {
             sites += s->sites.value();
             personal += s->connections[0].value();
         }

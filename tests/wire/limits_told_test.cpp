@@ -88,7 +88,7 @@ struct household {
         for (auto const& c : w.connections())
             if (c.kind == mock::connection_kind::service && kind == mock::connection_kind::personal)
                 others.push_back(jira.add(f.config(c.id)).value());
-        REQUIRE(eventually([&] { return jira.stats().front()->sites.value() == 2; }));
+        REQUIRE(eventually([&] { return jira.totals().sites == 2; }));
         // Each has its token and a channel.
         for (auto const* const c : {&me, &neighbour})
             REQUIRE(call(**c, request::get("/rest/api/3/myself")).value().status() == 200);

@@ -123,7 +123,7 @@ public:
 
     /// Nothing that the call held is left.
     void check_clean(int channels = 1) {
-        auto const s = client_->stats().front();
+        auto const s = detail::stats_access::of(*client_).front();
         // A dial may still be under way for a call that did not wait for it, or a token.
         while (s->channels_dialing.value() + s->channels_active.value() > 0 && step()) {
         }
@@ -295,7 +295,7 @@ std::vector<registry_step> registry_steps() {
         {"replace service", true, [](stepped_client& c) { c.jira().replace(service_config("other")).value(); }, true},
         {"remove", true, [](stepped_client& c) { c.jira().remove("c"); }, false},
         {"find", true, [](stepped_client& c) { c.jira().find("c"); }, true},
-        {"stats", true, [](stepped_client& c) { c.jira().stats(); }, true},
+        {"totals", true, [](stepped_client& c) { c.jira().totals(); }, true},
         {"drain", true, drains, true},
         {"stop", true, [](stepped_client& c) { c.jira().stop(); }, true}};
 }

@@ -120,12 +120,12 @@ public:
 
     std::uint64_t exchanges() const {
         std::uint64_t n = 0;
-        for (auto const& c : jira.stats()[0]->token_refreshes) n += c.value();
+        for (auto const& c : detail::stats_access::of(jira)[0]->token_refreshes) n += c.value();
         return n;
     }
     std::uint64_t closed() const {
         std::uint64_t n = 0;
-        for (auto const& c : jira.stats()[0]->channels_closed) n += c.value();
+        for (auto const& c : detail::stats_access::of(jira)[0]->channels_closed) n += c.value();
         return n;
     }
 

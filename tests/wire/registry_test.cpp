@@ -127,16 +127,11 @@ bool works(connections const& jira, std::string const& id) {
 
 std::uint64_t exchanges(connections const& jira) {
     std::uint64_t n = 0;
-    for (auto const& s : jira.stats())
-        for (auto const& c : s->token_refreshes) n += c.value();
+    for (auto const c : jira.totals().token_refreshes) n += c;
     return n;
 }
 
-std::uint64_t dials(connections const& jira) {
-    std::uint64_t n = 0;
-    for (auto const& s : jira.stats()) n += total(s->channels_opened);
-    return n;
-}
+std::uint64_t dials(connections const& jira) { return jira.totals().channels_opened; }
 
 }  // namespace
 

@@ -686,7 +686,7 @@ TEST_CASE("streaming: the time in a slow source is not the server's, but the cal
         CHECK(r.error().code() == errc::timeout);
         CHECK(r.error().stage() == stage::write);
         CHECK(r.error().maybe_processed());
-        CHECK(client.stats().front()->timeouts[static_cast<std::size_t>(stage::write)].value() == 1);
+        CHECK(detail::stats_access::of(client).front()->timeouts[static_cast<std::size_t>(stage::write)].value() == 1);
     }
     SECTION("and it ends with the client") {
         runtime client(1, jira.params);

@@ -73,7 +73,7 @@ TEST_CASE("tokens: a wrong client secret fails calls at once, once asked, and sh
         CHECK(r.error().describe().find("not-the-secret") == std::string::npos);
     }
     CHECK(f.jira.snapshot().token_exchanges == 1);
-    CHECK(total(jira.stats().front()->credentials_refused) == 1);
+    CHECK(jira.totals().credentials_refused == 1);
     auto const events = log.all();
     REQUIRE(events.size() == 1);
     CHECK(events.front().what == event::kind::credential_refused);

@@ -146,6 +146,7 @@ struct surveyor::seen_site {
 struct surveyor::round {
     wall_time wall{};
     std::size_t next = 0;
+    steady_time left{};  // the end of the last piece
     std::shared_ptr<survey> seen = std::make_shared<survey>();
     std::vector<seen_site> sites;                           // a heap: those in most trouble
     std::shared_ptr<std::vector<site_snapshot>> all_sites;  // where all are wanted
@@ -176,32 +177,36 @@ surveyor::surveyor(shard_context& c, connection_list& l)
 surveyor::~surveyor() { board_->give_up(); }
 
 bool surveyor::go_on() noexcept {
+    auto const& all = connections_.all();
     auto const now = context_.clock.now();
+    if (round_) {
+        round_->seen->loop_time = std::max(round_->seen->loop_time, now - round_->left);
+        if (round_->next >= all.size()) return end_round();  // a turn of its own
+    }
     try {
         if (!round_) {
             auto next = std::make_unique<round>();
             next->wall = context_.clock.wall();
-            bool const all = board_->begin(now);
+            bool const of_all = board_->begin(now);
             round_ = std::move(next);
-            if (all) {
+            if (of_all) {
                 round_->all_sites = std::make_shared<std::vector<site_snapshot>>();
                 // To move them would take milliseconds.
-                round_->all_sites->reserve(connections_.all().size());
+                round_->all_sites->reserve(all.size());
             }
             if (++number_ == 0) ++number_;
         }
-        auto const& all = connections_.all();
         auto at = now;
         for (std::size_t i = 0; i < piece && round_->next < all.size() && at - now < longest_piece; ++i) {
             look_at(all[round_->next++], at);
             at = context_.clock.now();
         }
-        if (round_->next < all.size()) return true;
+        round_->left = at;
+        return true;
     } catch (std::bad_alloc const&) {
         round_.reset();
         return board_->end(nullptr, nullptr, now);
     }
-    return end_round();
 }
 
 void surveyor::drop() noexcept {
@@ -216,6 +221,8 @@ void surveyor::look_at(std::shared_ptr<connection_entry> const& e, steady_time n
         if (e->token->fsm.stale(now)) ++r.seen->stale_tokens;
         auto const left = std::chrono::floor<std::chrono::seconds>(e->token->fsm.expires() - now);
         r.seen->soonest_expiry = std::min(r.seen->soonest_expiry.value_or(left), left);
+        auto const age = std::chrono::floor<std::chrono::seconds>(now - e->token->fsm.issued());
+        r.seen->oldest_token = std::max(r.seen->oldest_token.value_or(age), age);
     }
     auto const f = e->health.load();
     auto const bad = badness(f.condition());

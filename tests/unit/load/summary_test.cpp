@@ -110,25 +110,3 @@ TEST_CASE("summary: a run without calls divides by nothing") {
         CHECK(std::isfinite(value));
     }
 }
-
-TEST_CASE("client_counters: a difference leaves out what was before, and waits for first tokens are apart") {
-    auto const shard = std::make_shared<shard_stats>();
-    std::vector<std::shared_ptr<shard_stats const>> const shards{shard, std::make_shared<shard_stats>()};
-    shard->token_waits.add(5);
-    shard->token_waits_at_start.add(5);
-    auto const start = read_counters(shards);
-    shard->token_waits.add(3);
-    shard->token_waits_at_start.add(1);
-    shard->answered_401.add();
-    shard->limited[static_cast<std::size_t>(limit_reason::burst)].add(2);
-    shard->answers[static_cast<std::size_t>(answer_class::limited)].add(2);
-    shard->answers[static_cast<std::size_t>(answer_class::delivered)].add(6);
-    auto const d = read_counters(shards) - start;
-    CHECK(start.token_waits == 0);
-    CHECK(start.token_waits_at_start == 5);
-    CHECK(d.token_waits == 2);
-    CHECK(d.token_waits_at_start == 1);
-    CHECK(d.answered_401 == 1);
-    CHECK(d.answered_429 == 2);
-    CHECK(close_to(d.share_429(), 0.25));
-}

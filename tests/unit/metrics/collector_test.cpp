@@ -52,7 +52,7 @@ std::set<std::string_view> const not_counted = {
     "jirapool_build_info",     "jirapool_credentials_expiring",         "jirapool_retry_budget_left_ratio",
     "jirapool_tokens",         "jirapool_ratelimit_paused_sites",       "jirapool_app_quota_points",
     "jirapool_tokens_stale",   "jirapool_token_soonest_expiry_seconds", "jirapool_webhook_deliveries_total",
-    "jirapool_series_dropped", "jirapool_survey_age_seconds",
+    "jirapool_series_dropped", "jirapool_survey_age_seconds",           "jirapool_token_oldest_age_seconds",
 };
 
 /// What a series shows when nothing was counted or seen.
@@ -321,6 +321,8 @@ std::shared_ptr<survey> some_survey(std::string const& site, std::uint64_t calls
     s->tokens = 7;
     s->stale_tokens = 2;
     s->soonest_expiry = site == "a" ? 30s : 20s;
+    s->oldest_token = site == "a" ? 70s : 40s;
+    s->loop_time = site == "a" ? 3ms : 1ms;
     s->untold = 6;
     return s;
 }
@@ -351,12 +353,15 @@ TEST_CASE("collector: what the shards saw, summed, and each followed site and co
         {"jirapool_tokens", 14},
         {"jirapool_tokens_stale", 4},
         {"jirapool_token_soonest_expiry_seconds", 20},
+        {"jirapool_token_oldest_age_seconds", 70},
         {R"(jirapool_webhook_deliveries_total{result="repeated"})", 2},
         {R"(jirapool_webhook_deliveries_total{result="handled"})", 0},
         {"jirapool_survey_age_seconds", 2},
         {"jirapool_series_dropped", 12},
         {R"(jirapool_shard_lag_seconds{shard="0"})", 0.25},
         {R"(jirapool_shard_lag_seconds{shard="1"})", 0.001},
+        {R"(jirapool_shard_loop_seconds{shard="0"})", 0.003},
+        {R"(jirapool_shard_loop_seconds{shard="2"})", 0.001},
         {R"(jirapool_limit{name="max_channels"})", 256},
         {R"(jirapool_site_calls_total{site="a",fault="limit"})", 3},
         {R"(jirapool_site_calls_total{site="a",fault="none"})", 0},

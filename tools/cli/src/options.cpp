@@ -163,6 +163,8 @@ void add_top(CLI::App& cli, subcommands& sub, raw_options& raw) {
     sub.top->add_option("--rows", raw.top.rows, "The most rows of each table")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
+    sub.top->add_option("--token-file", raw.top.token_file, "File with the bearer token that the endpoint asks for")
+        ->type_name("PATH");
     sub.top->add_flag("--once", raw.top.once, "Look once, as when the output is no terminal");
 }
 

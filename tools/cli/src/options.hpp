@@ -95,7 +95,8 @@ struct listen_options {
 struct top_options {
     tools::endpoint at;
     std::chrono::milliseconds every{2'000};
-    std::size_t rows = 20;  ///< of each table
+    std::size_t rows = 20;   ///< of each table
+    std::string token_file;  ///< with the word that the endpoint asks for; empty: it asks for none
     bool once = false;
 };
 

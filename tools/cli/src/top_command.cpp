@@ -2,6 +2,8 @@
 #include "exit_status.hpp"
 #include "report_parts.hpp"
 
+#include <jirapool/core/connections_file.hpp>
+#include <jirapool/core/secret.hpp>
 #include <jirapool/tools/http_get.hpp>
 #include <jirapool/tools/process.hpp>
 #include <jirapool/tools/text.hpp>
@@ -118,9 +120,16 @@ std::string sites_table(dom::element const& page, double now) {
 /// One look at both pages.
 result<std::string> table(top_options const& o) {
     auto const query = fmt::format("?state=trouble&limit={}", o.rows);
-    auto const connections = tools::http_get(o.at, "/connections" + query, patience);
+    secret token;
+    if (!o.token_file.empty()) {
+        // Each time: it may be another one by now.
+        auto read = system_secrets().from_file(o.token_file);
+        if (!read) return failure(read.error()).with_field("--token-file");
+        token = std::move(*read);
+    }
+    auto const connections = tools::http_get(o.at, "/connections" + query, patience, token);
     if (!connections) return connections.error();
-    auto const sites = tools::http_get(o.at, "/sites" + query, patience);
+    auto const sites = tools::http_get(o.at, "/sites" + query, patience, token);
     if (!sites) return sites.error();
     dom::parser first;
     dom::parser second;

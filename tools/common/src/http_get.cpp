@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <string_view>
 
 namespace jirapool::tools {
 namespace {
@@ -74,9 +75,21 @@ std::size_t announced_size(std::string const& answer) {
     return length > max_answer ? std::string::npos : head_end + 4 + length;
 }
 
+result<void> send_all(int fd, std::string_view data, clock::time_point deadline) {
+    while (!data.empty()) {
+        auto const n = ::send(fd, data.data(), data.size(), MSG_NOSIGNAL);
+        if (n >= 0) data.remove_prefix(static_cast<std::size_t>(n));
+        else if (errno == EAGAIN || errno == EINTR) {
+            if (!wait_for(fd, POLLOUT, deadline)) return failure(errc::timeout);
+        } else return system_failure(errc::channel_lost);
+    }
+    return {};
+}
+
 }  // namespace
 
-result<std::string> http_get(endpoint const& at, std::string const& target, std::chrono::milliseconds timeout) {
+result<std::string> http_get(endpoint const& at, std::string const& target, std::chrono::milliseconds timeout,
+                             secret const& bearer) {
     auto const deadline = clock::now() + timeout;
     bool const v6 = at.address.find(':') != std::string::npos;
     sockaddr_storage to{};
@@ -106,14 +119,17 @@ result<std::string> http_get(endpoint const& at, std::string const& target, std:
     }
 
     std::string const host = (v6 ? '[' + at.address + ']' : at.address) + ':' + std::to_string(at.port);
-    std::string const request = "GET " + target + " HTTP/1.0\r\nHost: " + host + "\r\nConnection: close\r\n\r\n";
-    for (std::size_t sent = 0; sent < request.size();) {
-        auto const n = ::send(s.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-        if (n >= 0) sent += static_cast<std::size_t>(n);
-        else if (errno == EAGAIN || errno == EINTR) {
-            if (!wait_for(s.get(), POLLOUT, deadline)) return failure(errc::timeout);
-        } else return system_failure(errc::channel_lost);
+    std::string request = "GET " + target + " HTTP/1.0\r\nHost: " + host + "\r\nConnection: close\r\n";
+    if (!bearer.empty()) {
+        constexpr std::string_view field = "Authorization: Bearer ";
+        // At once: a string that grows would leave the token behind in the memory that it gave up.
+        request.reserve(request.size() + field.size() + bearer.reveal().size() + 4);
+        request.append(field).append(bearer.reveal()).append("\r\n");
     }
+    request.append("\r\n");
+    auto const sent = send_all(s.get(), request, deadline);
+    wipe(request);
+    if (!sent) return sent.error();
 
     std::string answer;
     std::size_t expected = std::string::npos;

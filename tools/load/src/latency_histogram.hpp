@@ -1,6 +1,6 @@
 #pragma once
 
-#include <jirapool/core/stats.hpp>
+#include <jirapool/core/histogram.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -59,9 +59,14 @@ void add_options(CLI::App& cli, options& o, raw_options& raw) {
         ->group(wire);
 
     char const* const output = "Output";
-    cli.add_option("--metrics", o.metrics_address, "Serve /metrics for Prometheus while it runs; port 0: any free one")
+    auto* const metrics = cli.add_option("--metrics", o.metrics_address,
+                                         "Serve /metrics for Prometheus while it runs; port 0: any free one");
+    metrics->take_last()->type_name("ADDR:PORT")->group(output);
+    cli.add_option("--metrics-token-file", o.metrics_token_file,
+                   "File with the bearer token that who reads the metrics must send")
+        ->needs(metrics)
         ->take_last()
-        ->type_name("ADDR:PORT")
+        ->type_name("FILE")
         ->group(output);
     cli.add_option("--json", o.json_file,
                    "Write the summary as JSON; -: to standard output, the text to standard error")

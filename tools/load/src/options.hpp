@@ -33,6 +33,7 @@ struct options {
     std::string ca_file;
 
     std::string metrics_address;
+    std::string metrics_token_file;
     /// "-": standard output.
     std::string json_file;
     std::optional<tools::endpoint> mock_stats;

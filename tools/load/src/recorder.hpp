@@ -3,9 +3,9 @@
 #include "latency_histogram.hpp"
 #include "mix.hpp"
 
+#include <jirapool/core/outcome.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/stats.hpp>
 
 #include <array>
 #include <chrono>

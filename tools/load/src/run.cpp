@@ -1,6 +1,6 @@
 #include "run.hpp"
 
-#include "client_counters.hpp"
+#include <jirapool/core/client_totals.hpp>
 #include "pacer.hpp"
 #include "progress.hpp"
 #include "recorder.hpp"
@@ -274,9 +274,11 @@ private:
         auto const view = runtime_->overview();
         auto opened = metrics::listener::open(o_.metrics_address,
                                               {metrics::metrics_page(std::make_shared<metrics::collector>(view)),
-                                               metrics::connections_page(view), metrics::sites_page(view)});
+                                               metrics::connections_page(view), metrics::sites_page(view)},
+                                              {o_.metrics_token_file});
         if (!opened) {
-            say("--metrics: {}", opened.error().describe());
+            auto const why = opened.error();
+            say("--metrics{}: {}", why.field() == "bearer_token_file" ? "-token-file" : "", why.describe());
             return false;
         }
         metrics_ = std::move(*opened);
@@ -284,25 +286,19 @@ private:
         return true;
     }
 
-    client_counters counters() const { return read_counters(runtime_->stats()); }
+    client_totals counters() const { return runtime_->totals(); }
 
-    static std::uint64_t refreshes_ok(client_counters const& c) noexcept {
+    static std::uint64_t refreshes_ok(client_totals const& c) noexcept {
         return c.token_refreshes[static_cast<std::size_t>(refresh_result::ok)];
     }
 
     /// Channels that are being dialled or serve a call, here one of the library's own.
-    std::int64_t busy_channels() const {
-        std::int64_t n = 0;
-        for (auto const& shard : runtime_->stats())
-            n += shard->channels_dialing.value() + shard->channels_active.value();
-        return n;
+    std::uint64_t busy_channels() const {
+        auto const t = runtime_->totals();
+        return t.channels_dialing + t.channels_active;
     }
 
-    std::uint64_t credentials_refused() const {
-        std::int64_t n = 0;
-        for (auto const& shard : runtime_->stats()) n += total(shard->credentials_refused);
-        return static_cast<std::uint64_t>(std::max(n, std::int64_t{0}));
-    }
+    std::uint64_t credentials_refused() const { return runtime_->totals().credentials_refused; }
 
     /// Until each OAuth credential has its first token or is refused for good, and then until the start-up's other traffic has
     /// ended as well.
@@ -468,7 +464,7 @@ private:
     stop_signals& signals_;
     progress_line line_;
     summary summary_;
-    client_counters start_;
+    client_totals start_;
     load_clock::time_point shown_at_;
     load_clock::time_point show_next_;
     std::uint64_t shown_sent_ = 0;

@@ -132,7 +132,7 @@ void emit_plan(Sink& out, run_plan const& p) {
 }
 
 template <class Sink>
-void emit_client(Sink& out, client_counters const& c) {
+void emit_client(Sink& out, client_totals const& c) {
     out.open("client");
     emit_by(out, "token_refreshes", c.token_refreshes, refresh_result{});
     out.put("token_waits", c.token_waits);

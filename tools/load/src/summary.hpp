@@ -1,6 +1,6 @@
 #pragma once
 
-#include "client_counters.hpp"
+#include <jirapool/core/client_totals.hpp>
 #include "latency_histogram.hpp"
 #include "mix.hpp"
 #include "mock_view.hpp"
@@ -81,7 +81,7 @@ struct summary {
 
     double warm_up_s = 0;
     std::uint64_t warm_up_refreshes = 0;
-    client_counters client;
+    client_totals client;
     /// Of the whole process, and of its generator alone.
     double cpu_s = 0;
     double generator_cpu_s = 0;

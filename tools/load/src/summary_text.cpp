@@ -63,7 +63,7 @@ void table(std::string& out, summary const& s, std::string_view title, time_figu
 }
 
 void client_lines(std::string& out, summary const& s) {
-    client_counters const& c = s.client;
+    client_totals const& c = s.client;
     std::uint64_t closed = 0;
     for (auto const n : c.channels_closed) closed += n;
     using enum refresh_result;

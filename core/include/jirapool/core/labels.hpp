@@ -115,4 +115,41 @@ inline constexpr std::size_t channel_state_count = 4;
 /// The enumerator's name, as a metric's label has it.
 char const* to_string(channel_state s) noexcept;
 
+/// Why a channel ended.
+enum class close_reason : std::uint8_t {
+    idle_timeout,  ///< unused for too long
+    lifetime,      ///< old enough
+    peer_closed,   ///< the server closed it while idle
+    keep_alive,    ///< idle for as long as the server announced (`Keep-Alive: timeout`): before it closes it
+    announced,     ///< the answer said `Connection: close`
+    abandoned,     ///< its call ended in the middle: cancelled, timed out, or failed by its sink or source
+    broken,        ///< reset, cut off, or not valid HTTP
+    stopped,       ///< the client stops
+};
+inline constexpr std::size_t close_reason_count = 8;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(close_reason r) noexcept;
+
+/// What a dial is for. Whoever's turn it is gets the channel, all the same.
+enum class dial_purpose : std::uint8_t {
+    waiting,  ///< calls wait
+    replace,  ///< a channel that is used nears the end of its lifetime
+    prewarm,  ///< pool_params::min_idle
+};
+inline constexpr std::size_t dial_purpose_count = 3;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(dial_purpose p) noexcept;
+
+/// Steps of a dial.
+enum class dial_stage : std::uint8_t { resolve, connect, tls };
+inline constexpr std::size_t dial_stage_count = 3;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(dial_stage s) noexcept;
+
+/// How an exchange of a credential for an access token ended.
+enum class refresh_result : std::uint8_t { ok, transient, permanent };
+inline constexpr std::size_t refresh_result_count = 3;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(refresh_result r) noexcept;
+
 }  // namespace jirapool

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <jirapool/core/budget_left.hpp>
+#include <jirapool/core/client_totals.hpp>
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
-#include <jirapool/core/stats.hpp>
+#include <jirapool/core/outcome.hpp>
 #include <jirapool/core/time.hpp>
 
 #include <array>
@@ -16,6 +17,11 @@
 #include <vector>
 
 namespace jirapool {
+
+struct shard_stats;
+namespace detail {
+struct stats_access;
+}
 
 /// A connection as it is at one moment. It holds no secret.
 struct connection_snapshot {
@@ -64,6 +70,9 @@ struct survey {
     std::size_t tokens = 0;                              ///< OAuth connections that hold a token
     std::size_t stale_tokens = 0;                        ///< of them past nine tenths of its life
     std::optional<std::chrono::seconds> soonest_expiry;  ///< of those tokens
+    std::optional<std::chrono::seconds> oldest_token;    ///< the age of the one that was asked for first
+    /// The longest that a piece of this survey waited for its turn: what the shard's loop takes for all else that is due.
+    std::chrono::nanoseconds loop_time{};
     std::size_t untold = 0;  ///< sites and connections in trouble for which the bounds had no place
 };
 
@@ -75,10 +84,10 @@ class overview {
 public:
     virtual ~overview() = default;
 
-    /// The counters of each shard.
-    virtual std::vector<std::shared_ptr<shard_stats const>> stats() const = 0;
+    /// What the client counted, and what there is. May throw bad_alloc.
+    client_totals totals() const;
 
-    /** Has each shard look at its connections and sites, in pieces of 100 us between its other work, and gives what each saw last.
+    /** Has each shard look at its connections and sites, in pieces of some 50 us between its other work, and gives what each saw last.
         `patience`: how long to wait for that, at most a day; a shard that takes longer, or whose thread this is, gives what it saw before,
         or null. May throw bad_alloc. */
     virtual std::vector<std::shared_ptr<survey const>> look(std::chrono::milliseconds patience) const = 0;
@@ -106,6 +115,11 @@ public:
     };
     /// The configuration's bounds: client_params as numbers.
     virtual std::vector<bound> bounds() const = 0;
+
+private:
+    friend struct detail::stats_access;
+    /// The counters of each shard, alive and readable for as long as somebody holds them.
+    virtual std::vector<std::shared_ptr<shard_stats const>> stats() const = 0;
 };
 
 }  // namespace jirapool

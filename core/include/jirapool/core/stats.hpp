@@ -1,5 +1,8 @@
 #pragma once
 
+/// @file @internal The engine's counters, not for users, who have client_totals and metrics: they may change with any version.
+
+#include <jirapool/core/client_totals.hpp>
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/counter.hpp>
@@ -7,95 +10,16 @@
 #include <jirapool/core/event.hpp>
 #include <jirapool/core/histogram.hpp>
 #include <jirapool/core/labels.hpp>
+#include <jirapool/core/outcome.hpp>
 #include <jirapool/core/request.hpp>
-#include <jirapool/core/result.hpp>
-#include <jirapool/core/time.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace jirapool {
-
-/// How a call ended, as a metric's label: the answer's class, or the kind of error.
-enum class outcome : std::uint8_t {
-    success,         ///< 2xx
-    redirect,        ///< 3xx
-    client_error,    ///< 4xx but 429
-    limited,         ///< 429 delivered, or limited_past_deadline
-    server_error,    ///< 5xx
-    timeout,         ///< errc::timeout
-    cancelled,       ///< errc::cancelled
-    refused,         ///< before anything was sent: bad request, queue full, stopping, connection removed
-    credential,      ///< it is refused, or Jira ignores it: its owner must act
-    token_endpoint,  ///< it gave no access token in time
-    wire,            ///< no channel, or one that was cut off or brought no valid answer
-    failed,          ///< the caller's own sink or source, or lack of memory
-};
-inline constexpr std::size_t outcome_count = 12;
-/// The enumerator's name, as a metric's label has it.
-char const* to_string(outcome o) noexcept;
-/// What a call's answer of that status is.
-outcome outcome_of(int status) noexcept;
-/// What a call that ended with that error is.
-outcome outcome_of(error_code const& ec) noexcept;
-
-/// Whose fault it is that a call did not bring what was asked.
-enum class call_fault : std::uint8_t {
-    none,            ///< nobody's: Jira answered, be it 404
-    caller,          ///< a bad request, a cancellation, a sink or source that failed, or a full queue
-    limit,           ///< Jira's limits: its own load, or a neighbour's
-    credential,      ///< its owner's: it is refused, or Jira ignores it
-    network,         ///< no channel, or one that was cut off
-    jira,            ///< Jira failed, or was too slow
-    token_endpoint,  ///< it gave no access token in time
-    pool,            ///< no channel was free in time: ours
-};
-inline constexpr std::size_t fault_count = 8;
-/// The enumerator's name, as a metric's label has it.
-char const* to_string(call_fault f) noexcept;
-/// Of a call that ended so. `at`: where it was.
-call_fault fault_of(outcome o, stage at) noexcept;
-
-/// How many calls ended, by whose fault it was.
-using calls_by_fault = std::array<std::uint64_t, fault_count>;
-
-/// Why a channel ended.
-enum class close_reason : std::uint8_t {
-    idle_timeout,  ///< unused for too long
-    lifetime,      ///< old enough
-    peer_closed,   ///< the server closed it while idle
-    keep_alive,    ///< idle for as long as the server announced (`Keep-Alive: timeout`): before it closes it
-    announced,     ///< the answer said `Connection: close`
-    abandoned,     ///< its call ended in the middle: cancelled, timed out, or failed by its sink or source
-    broken,        ///< reset, cut off, or not valid HTTP
-    stopped,       ///< the client stops
-};
-inline constexpr std::size_t close_reason_count = 8;
-/// The enumerator's name, as a metric's label has it.
-char const* to_string(close_reason r) noexcept;
-
-/// What a dial is for. Whoever's turn it is gets the channel, all the same.
-enum class dial_purpose : std::uint8_t {
-    waiting,  ///< calls wait
-    replace,  ///< a channel that is used nears the end of its lifetime
-    prewarm,  ///< pool_params::min_idle
-};
-inline constexpr std::size_t dial_purpose_count = 3;
-/// The enumerator's name, as a metric's label has it.
-char const* to_string(dial_purpose p) noexcept;
-
-/// Steps of a dial.
-enum class dial_stage : std::uint8_t { resolve, connect, tls };
-inline constexpr std::size_t dial_stage_count = 3;
-/// The enumerator's name, as a metric's label has it.
-char const* to_string(dial_stage s) noexcept;
-
-/// How an exchange of a credential for an access token ended.
-enum class refresh_result : std::uint8_t { ok, transient, permanent };
-inline constexpr std::size_t refresh_result_count = 3;
-/// The enumerator's name, as a metric's label has it.
-char const* to_string(refresh_result r) noexcept;
 
 /** Everything that one shard counts, all in base units; `metrics` turns it into series when scraped.
 
@@ -170,5 +94,20 @@ struct shard_stats {
     by<by<gauge, connection_condition_count>, connection_kind_count>
         conditions;  ///< whether they work: see connection_status
 };
+
+namespace detail {
+
+/// How the library's other parts, its tools and tests get at the counters of a client: `stats` of `connections` and `overview` is theirs.
+struct stats_access {
+    template <class Client>
+    static std::vector<std::shared_ptr<shard_stats const>> of(Client const& c) {
+        return c.stats();
+    }
+};
+
+/// Of all shards together.
+client_totals total_of(std::vector<std::shared_ptr<shard_stats const>> const& shards) noexcept;
+
+}  // namespace detail
 
 }  // namespace jirapool

@@ -164,6 +164,8 @@ public:
     std::uint16_t failures() const noexcept { return failures_; }
     /// Expiry as the endpoint named it; steady_time::min() when there is no token.
     steady_time expires() const noexcept { return expires_; }
+    /// When it was asked for.
+    steady_time issued() const noexcept { return issued_; }
     /// It is held past nine tenths of its life, though it was to be renewed before.
     bool stale(steady_time now) const noexcept { return expires_ - now < (expires_ - issued_) / 10; }
 

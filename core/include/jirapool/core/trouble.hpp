@@ -4,7 +4,6 @@
 
 #include <jirapool/core/time.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>

@@ -3,11 +3,14 @@
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/delivery_counts.hpp>
+#include <jirapool/core/error.hpp>
+#include <jirapool/core/event.hpp>
+#include <jirapool/core/histogram.hpp>
 #include <jirapool/core/labels.hpp>
+#include <jirapool/core/outcome.hpp>
 #include <jirapool/core/overview.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/stats.hpp>
 
 #include <array>
 #include <cstddef>
@@ -198,6 +201,8 @@ inline constexpr std::array all_series{
            "Of them those past nine tenths of its life, which should have been renewed: look at the token endpoint."},
     series{"jirapool_token_soonest_expiry_seconds", series_type::gauge, "seconds", {},
            "Time until the first of the held access tokens expires; +Inf when none is held."},
+    series{"jirapool_token_oldest_age_seconds", series_type::gauge, "seconds", {},
+           "Age of the oldest access token that is held and has not expired; 0 when none is. Above its lifetime's nine tenths renewal fails."},
 
     series{"jirapool_channels", series_type::gauge, "channels", {labels::channel_state},
            "Channels (TLS connections) to origins, by state."},
@@ -245,6 +250,8 @@ struct named_series {
 inline constexpr std::array all_named_series{
     named_series{"jirapool_shard_lag_seconds", series_type::gauge, "seconds", {"shard"},
                  "Time that a shard let a question wait last, or lets one wait now: more than a second says that its thread is held up."},
+    named_series{"jirapool_shard_loop_seconds", series_type::gauge, "seconds", {"shard"},
+                 "Longest that a piece of the shard's last survey waited for its turn: how long one round of the shard's other work takes."},
     named_series{"jirapool_limit", series_type::gauge, "1", {"name"},
                  "The configuration's bounds, such as max_channels (of an origin and shard), max_queue and max_waiting."},
     named_series{"jirapool_site_calls_total", series_type::counter, "calls", {"site", "fault"},

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <jirapool/core/client_totals.hpp>
 #include <jirapool/core/connection_config.hpp>
 #include <jirapool/core/connection_status.hpp>
 #include <jirapool/core/request.hpp>
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/result.hpp>
-#include <jirapool/core/stats.hpp>
 #include <jirapool/pool/params.hpp>
 #include <jirapool/pool/streams.hpp>
 
@@ -33,10 +33,12 @@ namespace asio = boost::asio;
 class connection;
 class connections_watch;
 class overview;
+struct shard_stats;
 
 namespace detail {
 
 class engine;
+struct stats_access;
 struct connection_entry;
 
 /// What Asio is told to take for the executor of a handler that has none of its own.
@@ -305,10 +307,10 @@ public:
     /// A handle to each connection, in the order of their ids. What they tell of it holds no secret. Throws std::bad_alloc.
     std::vector<connection> list() const;
 
-    /// The counters of each shard, alive and readable for as long as somebody holds them.
-    std::vector<std::shared_ptr<shard_stats const>> stats() const;
+    /// What the client counted so far, and what there is. Throws std::bad_alloc.
+    client_totals totals() const;
 
-    /// What the client tells of itself (jirapool/core/overview.hpp): its counters, its sites and connections, those in trouble. It may
+    /// What the client tells of itself (jirapool/core/overview.hpp): its totals, its sites and connections, those in trouble. It may
     /// outlive the client.
     /// Throws std::bad_alloc.
     std::shared_ptr<jirapool::overview const> overview() const;
@@ -344,7 +346,9 @@ protected:
 
 private:
     friend class connections_watch;
+    friend struct detail::stats_access;
 
+    std::vector<std::shared_ptr<shard_stats const>> stats() const;
     static asio::awaitable<bool> await_drain(std::shared_ptr<detail::engine> e, std::chrono::milliseconds patience);
 };
 

@@ -1,0 +1,215 @@
+// CPU of one call of 1 KB over TLS 1.3: the engine over HTTP/1.1 with 64 channels, and over HTTP/2 with 256 calls at once on one
+// channel, against nginx, which does not index the fields of its answers, and against nghttpd, which does; beside h2load, which does
+// nothing but HTTP/2. The server has one core, the client the other.
+//   http2_bench [ROUNDS [CALLS]]
+// Needs nginx, nghttpd and h2load. Figures are medians; of ratios those of each round.
+#include "server_process.hpp"
+
+#include "support/figure.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace jirapool::bench;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t body_size = 1024;
+
+/// A program, by its words.
+pid_t start(std::vector<std::string> words, int core, bool silent) {
+    std::vector<char*> arguments;
+    for (auto& w : words) arguments.push_back(w.data());
+    arguments.push_back(nullptr);
+    pid_t const child = ::fork();
+    if (child != 0) return child;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pin_to(core);
+    if (silent) {
+        if (std::freopen("/dev/null", "w", stdout) == nullptr || std::freopen("/dev/null", "w", stderr) == nullptr)
+            std::_Exit(127);
+    }
+    ::execvp(arguments.front(), arguments.data());
+    std::_Exit(127);
+}
+
+sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    a.sin_port = htons(port);
+    return a;
+}
+
+std::uint16_t free_port() {
+    auto here = loopback(0);
+    socklen_t size = sizeof here;
+    int const s = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (::bind(s, reinterpret_cast<sockaddr*>(&here), size) != 0 ||
+        ::getsockname(s, reinterpret_cast<sockaddr*>(&here), &size) != 0)
+        throw std::runtime_error("no port is free");
+    ::close(s);
+    return ntohs(here.sin_port);
+}
+
+void wait_until_it_listens(std::uint16_t port, char const* who) {
+    for (int i = 0; i < 500; ++i) {
+        auto const there = loopback(port);
+        int const s = ::socket(AF_INET, SOCK_STREAM, 0);
+        bool const listens = ::connect(s, reinterpret_cast<sockaddr const*>(&there), sizeof there) == 0;
+        ::close(s);
+        if (listens) return;
+        ::usleep(10'000);
+    }
+    throw std::runtime_error(std::string(who) + " does not listen: is it installed?");
+}
+
+/// What both servers serve: for each site the answer to who one is.
+fs::path documents(fs::path const& folder) {
+    auto const root = folder / "htdocs";
+    std::string text;
+    while (text.size() < body_size) text += R"({"id":"10001","key":"PROJ-1","fields":{"summary":"words"}},)";
+    text.resize(body_size);
+    for (int n = 0; n < channels; ++n) {
+        auto const place = root / "ex/jira" / cloud_id(n) / "rest/api/3";
+        fs::create_directories(place);
+        std::ofstream(place / "myself") << text;
+    }
+    return root;
+}
+
+/// A server of somebody else's, until this ends.
+class foreign_server {
+public:
+    foreign_server(std::vector<std::string> words, std::uint16_t port) : port_(port), name_(words.front()) {
+        process_ = start(std::move(words), 0, true);
+        wait_until_it_listens(port_, name_.c_str());
+    }
+    ~foreign_server() {
+        ::kill(process_, SIGTERM);
+        ::waitpid(process_, nullptr, 0);
+    }
+    foreign_server(foreign_server const&) = delete;
+    foreign_server& operator=(foreign_server const&) = delete;
+    std::uint16_t port() const noexcept { return port_; }
+
+private:
+    std::uint16_t port_;
+    std::string name_;
+    pid_t process_ = -1;
+};
+
+std::vector<std::string> nginx(scratch_identity const& id, fs::path const& root, std::uint16_t port) {
+    auto const folder = id.folder();
+    auto const configuration = folder + "/nginx.conf";
+    std::ofstream(configuration)
+        << "daemon off; master_process off; worker_processes 1; pid " << folder << "/nginx.pid; error_log " << folder
+        << "/error.log;\nevents { worker_connections 1024; }\nhttp {\n  access_log off; default_type "
+           "application/json; server_tokens off; keepalive_requests 1000000000; keepalive_timeout 600s;\n"
+           "  open_file_cache max=200; http2_max_concurrent_streams 256;\n"
+        << "  client_body_temp_path " << folder << "/a; proxy_temp_path " << folder << "/b; fastcgi_temp_path "
+        << folder << "/c; uwsgi_temp_path " << folder << "/d; scgi_temp_path " << folder << "/e;\n"
+        << "  server { listen 127.0.0.1:" << port << " ssl http2; ssl_certificate " << id.certificate_file()
+        << "; ssl_certificate_key " << id.key_file() << "; ssl_protocols TLSv1.3; root " << root.string() << ";\n"
+        << "    add_header Atl-Traceid 0123456789abcdef0123456789abcdef; add_header X-RateLimit-Limit 5000; "
+           "add_header X-RateLimit-Remaining 4999;\n"
+           "    add_header X-Arequestid 2f4f1f1e2c7ad8c5a3a5b0a3b1c0a9d8; add_header X-Content-Type-Options nosniff;\n"
+           "    add_header Strict-Transport-Security \"max-age=63072000; includeSubDomains; preload\"; } }\n";
+    return {"nginx", "-p", folder, "-e", folder + "/error.log", "-c", configuration};
+}
+
+std::vector<std::string> nghttpd(scratch_identity const& id, fs::path const& root, std::uint16_t port) {
+    return {"nghttpd", "-a",  "127.0.0.1",          "-d",          root.string(),
+            "-m",      "256", std::to_string(port), id.key_file(), id.certificate_file()};
+}
+
+/// Microseconds of CPU a request: of two numbers of requests the difference, without what it takes to begin.
+double h2load(std::uint16_t port, std::size_t requests) {
+    auto const cpu = [&](std::size_t n) {
+        auto const url = "https://127.0.0.1:" + std::to_string(port) + "/ex/jira/" + cloud_id(0) + "/rest/api/3/myself";
+        pid_t const child = start({"h2load", "-n", std::to_string(n), "-c", "1", "-m", "256", "-t", "1", url}, 1, true);
+        rusage used{};
+        int status = 0;
+        if (::wait4(child, &status, 0, &used) != child || status != 0) throw std::runtime_error("h2load failed");
+        auto const seconds = [](timeval const& t) {
+            return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+        };
+        return seconds(used.ru_utime) + seconds(used.ru_stime);
+    };
+    auto const few = requests / 10;
+    return (cpu(requests) - cpu(few)) / static_cast<double>(requests - few) * 1e6;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    std::size_t const rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 9;
+    std::size_t const calls = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 50'000;
+
+    scratch_identity const identity;
+    auto const root = documents(identity.folder());
+    auto const first = free_port();
+    foreign_server const plain(nginx(identity, root, first), first);
+    auto const second = free_port();
+    foreign_server const indexing(nghttpd(identity, root, second), second);
+
+    task one;
+    one.port = plain.port();
+    one.ca_file = identity.ca_file();
+    one.body = body_size;
+    one.calls = calls;
+    one.warm_up = 5'000;
+    task two = one;
+    two.http = jirapool::http_versions::http2;
+    two.at_once = 256;
+    two.max_channels = 1;
+    task indexed = two;
+    indexed.port = indexing.port();
+
+    std::vector<double> http1, http2, http2_indexed, load, load_indexed;
+    std::vector<double> of_http1, of_http1_indexed, of_load, of_load_indexed;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        http1.push_back(measure(run_ours, one));
+        http2.push_back(measure(run_ours, two));
+        load.push_back(h2load(plain.port(), 4 * calls));
+        http2_indexed.push_back(measure(run_ours, indexed));
+        load_indexed.push_back(h2load(indexing.port(), 4 * calls));
+        for (auto const* const took : {&http1, &http2, &http2_indexed})
+            if (took->back() < 0) return 1;
+        of_http1.push_back(http2.back() / http1.back());
+        of_http1_indexed.push_back(http2_indexed.back() / http1.back());
+        of_load.push_back(http2.back() / load.back());
+        of_load_indexed.push_back(http2_indexed.back() / load_indexed.back());
+    }
+    auto const show = [](char const* name, std::vector<double> const& all) {
+        std::printf("%s %.2f\n", name, median(all));
+        jirapool::support::figure(name, median(all));
+    };
+    show("http1_us", http1);
+    show("http2_us", http2);
+    show("http2_indexed_us", http2_indexed);
+    show("h2load_us", load);
+    show("h2load_indexed_us", load_indexed);
+    show("http2_of_http1", of_http1);
+    show("http2_indexed_of_http1", of_http1_indexed);
+    show("http2_of_h2load", of_load);
+    show("http2_indexed_of_h2load", of_load_indexed);
+    return 0;
+} catch (std::exception const& e) {
+    std::fprintf(stderr, "http2_bench: %s\n", e.what());
+    return 1;
+}
