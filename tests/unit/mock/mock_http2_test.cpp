@@ -5,9 +5,14 @@
 #include "text.hpp"
 #include "unit/mock/http2_client.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -483,6 +488,60 @@ TEST_CASE("mock http2: GOAWAY below a request touches neither it nor those above
     CHECK(r.s.snapshot().requests == 2);
     CHECK(r.s.snapshot().streams_untouched == 3);
     CHECK(r.s.snapshot().goaways == 1);
+}
+
+TEST_CASE("mock http2: GOAWAYs under load lose no write and repeat none, for a client that resends what is untouched") {
+    constexpr std::size_t writes = 1000;
+    constexpr std::size_t at_once = 16;
+    params p;
+    p.limit_issue_writes = false;
+    running r(std::move(p));
+    std::size_t const before = r.s.issue_count(0);
+    http2_fault_request each;
+    each.step.what = http2_fault::goaway_untouched;
+    each.every = 10;
+    r.s.play(each);
+    fields const mine = credential(r.s);
+    std::string const issue = R"({"fields":{"project":{"key":"PROJ"},"summary":"x","issuetype":{"name":"Bug"}}})";
+    std::deque<std::size_t> left;
+    for (std::size_t i = 0; i < writes; ++i) left.push_back(i);
+    std::size_t goaways = 0;
+    while (!left.empty()) {
+        http2_client c(r.s, host);
+        REQUIRE(c.is_connected());
+        std::map<std::uint32_t, std::size_t> sent;
+        std::string all;
+        for (; !left.empty() && sent.size() < at_once; left.pop_front()) {
+            std::uint32_t const stream = c.next_stream();
+            sent[stream] = left.front();
+            auto more = mine;
+            more.emplace_back("x-mock-request-id", std::to_string(left.front()));
+            more.emplace_back("content-type", "application/json");
+            all += c.head(stream, "POST", "/rest/api/3/issue", more, false);
+            all += c.make(c.data, c.end_stream, stream, issue);
+        }
+        c.send(all);
+        for (auto const& [stream, number] : sent) {
+            if (!c.goaways.empty() && stream > c.goaways.back().last) {
+                left.push_back(number);
+            } else if (c.wait_for(stream).status == 0) {
+                REQUIRE(!c.goaways.empty());
+                REQUIRE(stream > c.goaways.back().last);
+                left.push_back(number);
+            } else {
+                REQUIRE(c.answer_of(stream).status == 201);
+            }
+        }
+        goaways += c.goaways.size();
+    }
+    CHECK(goaways >= writes / 10);
+    CHECK(r.s.issue_count(0) - before == writes);
+    stats const seen = r.s.snapshot();
+    CHECK(seen.ids_acted_on == writes);
+    CHECK(seen.ids_acted_on_again == 0);
+    CHECK(seen.requests == writes);
+    CHECK(seen.goaways >= goaways);
+    CHECK(seen.streams_untouched >= goaways);
 }
 
 TEST_CASE("mock http2: an intercept leaves a request alone too, and says so of no request that was touched before") {
