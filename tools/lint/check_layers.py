@@ -35,6 +35,7 @@ RULES = [
     (r"pool/src/jira/", r"(?:wait|exchange|wire|engine|events|files|registry)/.*", "pool's rooms: webhooks use public headers only"),
     (r"pool/src/registry/", r"(?:exchange|wire|events|files|jira)/.*", "pool's rooms: the registry stands on engine and wait"),
     (r"pool/src/(?!wire/http2_)", r"nghttp2/.*", "only the http2 channel names nghttp2"),
+    (r"tools/mock/(?!src/http2_session)", r"nghttp2/.*", "only the mock's HTTP/2 session names nghttp2"),
     (r"metrics/", r"jirapool/(?!core/|pool/|metrics/).*", "metrics includes pool and core"),
     (r"tools/mock/", r"jirapool/(?!mock/|tools/process\.hpp).*", "the mock shares no code with the library"),
     (r"tools/(?!mock/)|bench/peers/", r"prometheus/.*", "only metrics names prometheus"),

@@ -22,8 +22,12 @@ public:
         if (problem.empty()) is_up = true;
         return problem;
     }
+    void play_now(http2_step const& s) override { played.push_back(s); }
+    void set_http2(http2_settings s) override { http2 = s; }
 
     bool is_up = true;
+    std::vector<http2_step> played;
+    http2_settings http2;
     std::string problem;
 };
 
@@ -144,6 +148,63 @@ TEST_CASE("mock admin: scenes are listed one a line, played by name and ended") 
     CHECK(status_of_myself(a, second) == 403);
     CHECK(outcome(order(a, "DELETE /scenes")) == "done");
     CHECK(status_of_myself(a, second) == 200);
+}
+
+TEST_CASE("mock admin: faults of HTTP/2 are listed one a line, played by name and ended") {
+    app a(small());
+    std::string const list = order(a, "GET /http2_faults").body;
+    CHECK(list.starts_with(
+        R"([{"name":"refuse","does":"REFUSED_STREAM: the request is not touched","now":false,"playing":0},)"
+        "\n"));
+    CHECK(std::count(list.begin(), list.end(), '\n') == static_cast<std::ptrdiff_t>(http2_fault_count));
+    CHECK(outcome(order(a, "POST /http2_fault?name=reset&code=11&every=2&times=1")) == "done");
+    CHECK(outcome(order(a, "POST /http2_fault?name=slow_body&size=7&count=9&wait_ms=5")) == "done");
+    CHECK(has(order(a, "GET /http2_faults").body, R"("name":"reset","does":"RST_STREAM with a code in place of the )"
+                                                  R"(answer","now":false,"playing":1})"));
+    auto const first = a.http2_script().next();
+    REQUIRE(first);
+    CHECK(first->what == http2_fault::slow_body);
+    CHECK(first->size == 7);
+    CHECK(first->count == 9);
+    CHECK(first->wait == 5ms);
+    auto const second = a.http2_script().next();
+    REQUIRE(second);
+    CHECK(second->what == http2_fault::reset);
+    CHECK(second->code == http2_error::enhance_your_calm);
+    CHECK(outcome(order(a, "DELETE /http2_faults")) == "done");
+    CHECK_FALSE(a.http2_script().next());
+}
+
+TEST_CASE("mock admin: open HTTP/2 connections are told faults and settings") {
+    app a(small());
+    port_stub port;
+    CHECK(outcome(order(a, port, "POST /http2_fault_now?name=goaway_error&code=2")) == "done");
+    REQUIRE(port.played.size() == 1);
+    CHECK(port.played[0].what == http2_fault::goaway_error);
+    CHECK(port.played[0].code == http2_error::internal_error);
+    CHECK(outcome(order(a, port,
+                        "POST /http2?max_concurrent_streams=1&initial_window=2&header_table=3&max_frame=16385&"
+                        "index_headers=0")) == "done");
+    CHECK(port.http2.max_concurrent_streams == 1);
+    CHECK(port.http2.initial_window == 2);
+    CHECK(port.http2.header_table == 3);
+    CHECK(port.http2.max_frame == 16'385);
+    CHECK_FALSE(port.http2.index_headers);
+}
+
+TEST_CASE("mock admin: a fault of HTTP/2 that cannot be played is refused with the field and its rule") {
+    app a(small());
+    auto const refused = [&](std::string const& line) { return outcome(order(a, "POST /http2" + line)); };
+    CHECK(refused("_fault?name=x") == "400 name: must be a fault's, as GET /http2_faults lists them\n");
+    CHECK(refused("_fault?name=refuse&every=0") == "400 every: must be a whole number from 1 to 1000000000\n");
+    CHECK(refused("_fault?name=reset&code=14") == "400 code: must be a whole number from 0 to 13\n");
+    CHECK(refused("_fault?name=padding&size=256") == "400 http2_step::size must be at most 255 for padding\n");
+    CHECK(refused("_fault?name=slow_body&wait_ms=0") == "400 http2_step::wait must be 1 ms to 10 min\n");
+    CHECK(refused("_fault_now?name=padding&size=1") == "400 http2_step::what needs a request\n");
+    CHECK(refused("_fault_now?name=goaway&times=1") == "400 times: there is no such field here\n");
+    CHECK(refused("?initial_window=2147483648") == "400 http2_settings::initial_window must be at most 2147483647\n");
+    CHECK(refused("?max_frame=1") == "400 http2_settings::max_frame must be 16,384 to 16,777,215\n");
+    CHECK(outcome(order(a, "DELETE /http2_faults?x=1")) == "400 x: there is no such field here\n");
 }
 
 TEST_CASE("mock admin: a scene that cannot be played is refused with the field and its rule") {

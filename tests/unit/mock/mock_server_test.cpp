@@ -3,6 +3,7 @@
 #include <jirapool/mock/server.hpp>
 
 #include "text.hpp"
+#include "unit/mock/any_client.hpp"
 #include "unit/mock/tls_client.hpp"
 
 #include <sys/stat.h>
@@ -31,6 +32,8 @@ std::string get(std::string const& target, std::string const& more = {}) {
     return "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + more + "\r\n";
 }
 std::string const tenant_info = get("/_edge/tenant_info");
+std::string const tenant_path = "/_edge/tenant_info";
+std::string const myself = "/rest/api/3/myself";
 
 int plain_socket() {
     int const socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -85,8 +88,10 @@ std::string order(server const& s, std::string const& line, std::string const& h
     return c.read();
 }
 
-std::string authorization(connection_info const& c) {
-    return "Authorization: Basic " + base64(c.email + ':' + c.secret) + "\r\n";
+http_version any_version() { return GENERATE(http_version::http1_1, http_version::http2); }
+
+any_client::fields credential(connection_info const& c) {
+    return {{"authorization", "Basic " + base64(c.email + ':' + c.secret)}};
 }
 
 TEST_CASE("mock server: answers over TLS that its own authority vouches for, and keeps the connection") {
@@ -95,11 +100,10 @@ TEST_CASE("mock server: answers over TLS that its own authority vouches for, and
     s.start();
     CHECK(s.port() != 0);
     CHECK(s.admin_port() != 0);
-    client c(s, host);
+    any_client c(s, host, any_version());
     REQUIRE(c.is_connected());
-    CHECK(c.ask(tenant_info).find(s.world().sites()[0].cloud_id) != std::string::npos);
-    std::string const mine = get("/rest/api/3/myself", authorization(*s.world().find("personal-0001")));
-    CHECK(c.ask(mine).starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(c.ask("GET", tenant_path).body.find(s.world().sites()[0].cloud_id) != std::string::npos);
+    CHECK(c.ask("GET", myself, credential(*s.world().find("personal-0001"))).status == 200);
     stats const seen = s.snapshot();
     CHECK(seen.requests == 2);
     CHECK(seen.connections_open == 1);
@@ -138,14 +142,15 @@ TEST_CASE("mock server: stops with connections open and starts again on the same
     s.start();
     unsigned short const port = s.port();
     unsigned short const admin_port = s.admin_port();
-    client idle(s, host);
-    client waiting(s, host);
+    http_version const version = any_version();
+    any_client idle(s, host, version);
+    any_client waiting(s, host, version);
     s.set_intercept([](request_view const&) {
         scripted_reply r;
         r.never_answer = true;
         return std::optional(r);
     });
-    waiting.send(tenant_info);
+    waiting.send("GET", tenant_path);
     client half(s, host);
     half.send("GET / HT");
     s.stop();
@@ -158,7 +163,7 @@ TEST_CASE("mock server: stops with connections open and starts again on the same
     s.start();
     CHECK(s.port() == port);
     CHECK(s.admin_port() == admin_port);
-    CHECK(client(s, host).ask(tenant_info).starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(any_client(s, host, version).ask("GET", tenant_path).status == 200);
 }
 
 TEST_CASE("mock server: a port in use is named") {
@@ -234,14 +239,15 @@ TEST_CASE("mock server: scripted answers are cut, reset or left out as scripted"
 TEST_CASE("mock server: every connection can be closed at once") {
     server s{params()};
     s.start();
-    client first(s, host);
-    first.ask(tenant_info);
-    client second(s, host);
-    second.ask(tenant_info);
+    http_version const version = any_version();
+    any_client first(s, host, version);
+    first.ask("GET", tenant_path);
+    any_client second(s, host, version);
+    second.ask("GET", tenant_path);
     s.close_connections(true);
-    CHECK(first.is_ended());
-    CHECK(second.is_ended());
-    CHECK(client(s, host).is_connected());
+    CHECK(first.is_ended_behind_answer());
+    CHECK(second.is_ended_behind_answer());
+    CHECK(any_client(s, host, version).is_connected());
 }
 
 TEST_CASE("mock server: goes away for its clients and comes back on the same port with the same world") {
@@ -250,10 +256,11 @@ TEST_CASE("mock server: goes away for its clients and comes back on the same por
     server s{p};
     s.start();
     unsigned short const port = s.port();
-    client idle(s, host);
-    idle.ask(tenant_info);
-    client other(s, host);
-    other.ask(tenant_info);
+    http_version const version = any_version();
+    any_client idle(s, host, version);
+    idle.ask("GET", tenant_path);
+    any_client other(s, host, version);
+    other.ask("GET", tenant_path);
     client half(s, host);
     half.send("GET / HT");
     admin_client begun(s);
@@ -261,8 +268,8 @@ TEST_CASE("mock server: goes away for its clients and comes back on the same por
     // Connections are accepted in the order they came, so that one is there by now.
     order(s, "GET /stats");
     s.down();
-    CHECK(idle.is_ended());
-    CHECK(other.is_ended());
+    CHECK(idle.is_ended_behind_answer());
+    CHECK(other.is_ended_behind_answer());
     CHECK(half.is_ended());
     CHECK_THROWS(client(s, host));
     CHECK_THROWS(client(s, host));
@@ -274,7 +281,7 @@ TEST_CASE("mock server: goes away for its clients and comes back on the same por
     s.up();
     s.up();
     CHECK(s.port() == port);
-    CHECK(client(s, host).ask(tenant_info).find(s.world().sites()[0].cloud_id) != std::string::npos);
+    CHECK(any_client(s, host, version).ask("GET", tenant_path).status == 200);
     CHECK(s.snapshot().requests == 3);
 }
 
@@ -311,6 +318,7 @@ TEST_CASE("mock server: going down and coming back while clients come and go") {
     p.threads = 2;
     server s{p};
     s.start();
+    http_version const version = any_version();
     std::atomic<bool> is_over{false};
     std::atomic<int> answered{0};
     std::vector<std::thread> threads;
@@ -318,8 +326,8 @@ TEST_CASE("mock server: going down and coming back while clients come and go") {
         threads.emplace_back([&] {
             while (!is_over) {
                 try {
-                    client c(s, host);
-                    while (c.ask(tenant_info).starts_with("HTTP/1.1 200 OK\r\n")) ++answered;
+                    any_client c(s, host, version);
+                    while (c.ask("GET", tenant_path).status == 200) ++answered;
                 } catch (std::runtime_error const&) {
                     // No connection: it is down, and the thread that brings it up shall have its turn.
                     std::this_thread::yield();
@@ -346,10 +354,11 @@ TEST_CASE("mock server: the admin port takes the API port down and up, and reads
     p.threads = 2;
     server s{p};
     s.start();
-    client open(s, host);
-    open.ask(tenant_info);
+    http_version const version = any_version();
+    any_client open(s, host, version);
+    open.ask("GET", tenant_path);
     CHECK(order(s, "POST /down").starts_with("HTTP/1.1 204 No Content\r\n"));
-    CHECK(open.is_ended());
+    CHECK(open.is_ended_behind_answer());
     CHECK_THROWS(client(s, host));
     CHECK(order(s, "POST /up").starts_with("HTTP/1.1 204 No Content\r\n"));
 
@@ -358,7 +367,7 @@ TEST_CASE("mock server: the admin port takes the API port down and up, and reads
     // In two parts, so that the body comes after the head.
     CHECK(order(s, "POST /replace?connection=personal-0001", "Content-Length: 4000\r\n", c.secret)
               .starts_with("HTTP/1.1 204 No Content\r\n"));
-    CHECK(client(s, host).ask(get("/rest/api/3/myself", authorization(c))).starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(any_client(s, host, version).ask("GET", myself, credential(c)).status == 200);
     CHECK(order(s, "POST /replace?connection=personal-0001", "Content-Length: 8193\r\n", std::string(8193, 'x'))
               .starts_with("HTTP/1.1 413 Payload Too Large\r\n"));
 }
@@ -366,14 +375,14 @@ TEST_CASE("mock server: the admin port takes the API port down and up, and reads
 TEST_CASE("mock server: scenes, revoked credentials and lowered limits reach its clients") {
     server s{params()};
     s.start();
-    client c(s, host);
-    std::string const mine = get("/rest/api/3/myself", authorization(*s.world().find("personal-0001")));
+    any_client c(s, host, any_version());
+    auto const mine = credential(*s.world().find("personal-0001"));
     scene_request r;
     r.what = scene::limited_retry_after_date;
     r.times = 1;
     s.play(r);
     CHECK(s.playing_count() == 1);
-    CHECK(c.ask(mine).starts_with("HTTP/1.1 429 Too Many Requests\r\n"));
+    CHECK(c.ask("GET", myself, mine).status == 429);
     CHECK(s.playing_count() == 0);
     r.times.reset();
     s.play(r);
@@ -381,11 +390,11 @@ TEST_CASE("mock server: scenes, revoked credentials and lowered limits reach its
     site_limits lower;
     lower.burst_scale = 0.05;
     s.set_limits(0, lower);
-    CHECK(c.ask(mine).find("X-RateLimit-Limit: 5\r\n") != std::string::npos);
+    CHECK(c.ask("GET", myself, mine).field("x-ratelimit-limit") == "5");
     s.revoke(0);
-    CHECK(c.ask(mine).starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+    CHECK(c.ask("GET", myself, mine).status == 401);
     s.replace_secret(0, s.world().connections()[0].secret);
-    CHECK(c.ask(mine).starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(c.ask("GET", myself, mine).status == 200);
     r.site = 99;
     CHECK_THROWS_AS(s.play(r), std::invalid_argument);
     lower.burst_scale = 0;
@@ -469,14 +478,15 @@ TEST_CASE("mock server: many clients on many threads get an answer each") {
     s.start();
     constexpr int clients = 8;
     constexpr int requests = 50;
-    std::string const mine = get("/rest/api/3/myself", authorization(*s.world().find("personal-0001")));
+    http_version const version = any_version();
+    auto const mine = credential(*s.world().find("personal-0001"));
     std::vector<int> good(clients);
     std::vector<std::thread> threads;
     for (int i = 0; i < clients; ++i) {
         threads.emplace_back([&, i] {
-            client c(s, host);
+            any_client c(s, host, version);
             for (int k = 0; k < requests; ++k) {
-                if (c.ask(mine).starts_with("HTTP/1.1 200 OK\r\n")) ++good[static_cast<std::size_t>(i)];
+                if (c.ask("GET", myself, mine).status == 200) ++good[static_cast<std::size_t>(i)];
                 if (k % 10 == 0) s.snapshot();
             }
         });

@@ -18,15 +18,19 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace jirapool::mock {
 
 /// A blocking TLS client, as simple as can be; every read ends after 10 s.
 class client {
 public:
-    client(server const& s, std::string const& host, SSL_SESSION* resumed = nullptr)
-        : client(s.port(), s.ca_pem(), host, resumed) {}
-    client(unsigned short port, std::string const& ca_pem, std::string const& host, SSL_SESSION* resumed = nullptr) {
+    /// `alpn`: what is offered, in the order that is preferred; empty: nothing.
+    client(server const& s, std::string const& host, SSL_SESSION* resumed = nullptr,
+           std::vector<std::string> const& alpn = {})
+        : client(s.port(), s.ca_pem(), host, resumed, alpn) {}
+    client(unsigned short port, std::string const& ca_pem, std::string const& host, SSL_SESSION* resumed = nullptr,
+           std::vector<std::string> const& alpn = {}) {
         // OpenSSL writes, alerts too, to sockets that the mock has closed, and does not ask to be spared the signal.
         std::signal(SIGPIPE, SIG_IGN);
         context_.reset(SSL_CTX_new(TLS_client_method()));
@@ -48,6 +52,12 @@ public:
         SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
         SSL_set1_host(ssl_.get(), host.c_str());
         if (resumed) SSL_set_session(ssl_.get(), resumed);
+        std::string offered;
+        for (std::string const& name : alpn) offered += static_cast<char>(name.size()) + name;
+        if (!offered.empty()) {
+            SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<unsigned char const*>(offered.data()),
+                                static_cast<unsigned>(offered.size()));
+        }
         is_connected_ = SSL_connect(ssl_.get()) == 1;
     }
     ~client() {
@@ -63,7 +73,27 @@ public:
     bool was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
     std::shared_ptr<SSL_SESSION> session() const { return {SSL_get1_session(ssl_.get()), SSL_SESSION_free}; }
 
+    /// Empty: ALPN chose nothing.
+    std::string alpn() const {
+        unsigned char const* name = nullptr;
+        unsigned size = 0;
+        SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+        return {reinterpret_cast<char const*>(name), size};
+    }
+
     void send(std::string const& text) { SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())); }
+    /// So many bytes; fewer if the connection ends.
+    std::string read(std::size_t size) {
+        std::string bytes(size, '\0');
+        std::size_t have = 0;
+        while (have < size) {
+            int const n = SSL_read(ssl_.get(), bytes.data() + have, static_cast<int>(size - have));
+            if (n <= 0) break;
+            have += static_cast<std::size_t>(n);
+        }
+        bytes.resize(have);
+        return bytes;
+    }
     /// One answer with Content-Length, or without a body; shorter if the connection ends.
     std::string read_answer() {
         std::string text;

@@ -1,8 +1,10 @@
 #include "admin.hpp"
 
 #include "admin_fields.hpp"
+#include "http2_faults.hpp"
 #include "text.hpp"
 
+#include <jirapool/mock/http2.hpp>
 #include <jirapool/mock/params.hpp>
 #include <jirapool/mock/scenes.hpp>
 #include <jirapool/mock/stats.hpp>
@@ -72,6 +74,17 @@ void append_scenes(app& a, std::string& out) {
     out += "]\n";
 }
 
+void append_http2_faults(app& a, std::string& out) {
+    auto const playing = a.http2_script().count_playing();
+    out = "[";
+    for (http2_fault_info const& f : list_http2_faults()) {
+        fmt::format_to(std::back_inserter(out), R"({}{{"name":"{}","does":"{}","now":{},"playing":{}}})",
+                       out.size() > 1 ? ",\n" : "", f.name, f.does, f.is_of_connection,
+                       playing[static_cast<std::size_t>(f.what)]);
+    }
+    out += "]\n";
+}
+
 /// Text for people. `line` without its end.
 void say(reply& out, int status, std::string_view line) {
     out.status = status;
@@ -132,6 +145,59 @@ void play_scene(change const& c) {
     c.done();
 }
 
+/// The fault that the query names, with its figures.
+http2_step read_step(admin_fields& fields) {
+    http2_step s;
+    auto const what = find_http2_fault(fields.text("name").value_or(std::string()));
+    if (!what) fields.refuse("name", "must be a fault's, as GET /http2_faults lists them");
+    s.what = what.value_or(http2_fault::refuse);
+    if (auto const n = fields.whole("code", 0, http2_error_count - 1)) s.code = static_cast<http2_error>(*n);
+    // What is too large for the fault, why_invalid says.
+    constexpr std::uint64_t most = 1'000'000'000;
+    if (auto const n = fields.whole("count", 0, most)) s.count = static_cast<std::uint32_t>(*n);
+    if (auto const n = fields.whole("size", 0, most)) s.size = static_cast<std::uint32_t>(*n);
+    if (auto const n = fields.whole("wait_ms", 0, most)) s.wait = milliseconds{*n};
+    return s;
+}
+
+void play_http2_fault(change const& c) {
+    admin_fields fields(c.query, {"name", "code", "count", "size", "wait_ms", "every", "times"});
+    http2_fault_request r;
+    r.step = read_step(fields);
+    r.every = fields.whole("every", 1, 1'000'000'000).value_or(1);
+    r.times = fields.whole("times", 1, 1'000'000'000);
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    if (char const* const problem = c.a.http2_script().play(r)) return c.refuse(problem);
+    c.done();
+}
+
+void play_http2_fault_now(change const& c) {
+    admin_fields fields(c.query, {"name", "code", "count", "size", "wait_ms"});
+    http2_step const s = read_step(fields);
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    if (char const* const problem = why_unplayable_now(s)) return c.refuse(problem);
+    c.port.play_now(s);
+    c.done();
+}
+
+void change_http2(change const& c) {
+    admin_fields fields(c.query,
+                        {"max_concurrent_streams", "initial_window", "header_table", "max_frame", "index_headers"});
+    http2_settings s = c.a.settings().get_http2();
+    auto const whole = [&](std::string_view name, std::uint32_t& to) {
+        if (auto const n = fields.whole(name, 0, 0xffff'ffffu)) to = static_cast<std::uint32_t>(*n);
+    };
+    whole("max_concurrent_streams", s.max_concurrent_streams);
+    whole("initial_window", s.initial_window);
+    whole("header_table", s.header_table);
+    whole("max_frame", s.max_frame);
+    if (auto const n = fields.whole("index_headers", 0, 1)) s.index_headers = *n == 1;
+    if (!fields.problem().empty()) return c.refuse(fields.problem());
+    if (char const* const problem = why_invalid(s)) return c.refuse(problem);
+    c.port.set_http2(s);
+    c.done();
+}
+
 bool has_no_fields(change const& c) {
     admin_fields const fields(c.query, {});
     if (!fields.problem().empty()) c.refuse(fields.problem());
@@ -141,6 +207,12 @@ bool has_no_fields(change const& c) {
 void end_scenes(change const& c) {
     if (!has_no_fields(c)) return;
     c.a.stage().end_all();
+    c.done();
+}
+
+void end_http2_faults(change const& c) {
+    if (!has_no_fields(c)) return;
+    c.a.http2_script().end_all();
     c.done();
 }
 
@@ -259,6 +331,10 @@ constexpr command commands[] = {
     {"POST /faults", change_faults, "POST /faults?latency_ms=100"},
     {"POST /scene", play_scene, "POST /scene?name=anonymous&site=site-0001.atlassian.net&times=3"},
     {"DELETE /scenes", end_scenes, "DELETE /scenes"},
+    {"POST /http2_fault", play_http2_fault, "POST /http2_fault?name=goaway_untouched&every=100"},
+    {"POST /http2_fault_now", play_http2_fault_now, "POST /http2_fault_now?name=goaway"},
+    {"DELETE /http2_faults", end_http2_faults, "DELETE /http2_faults"},
+    {"POST /http2", change_http2, "POST /http2?max_concurrent_streams=1"},
     {"POST /revoke", revoke, "POST /revoke?connection=personal-0001"},
     {"POST /revoke_tokens", revoke_tokens, "POST /revoke_tokens?connection=oauth-0001"},
     {"POST /replace", replace_secret, "POST /replace?connection=personal-0001 with the secret as body"},
@@ -271,7 +347,8 @@ constexpr command commands[] = {
 };
 
 std::string usage() {
-    std::string text = "GET /stats\nGET /buckets\nGET /connections\nGET /scenes\nGET /deliveries\nPOST /reset";
+    std::string text =
+        "GET /stats\nGET /buckets\nGET /connections\nGET /scenes\nGET /http2_faults\nGET /deliveries\nPOST /reset";
     for (command const& c : commands) {
         text += '\n';
         text += c.usage;
@@ -324,6 +401,8 @@ reply answer_admin(app& a, api_port& port, outbox& mail, std::string_view head, 
         append_connections(a, out.body);
     } else if (target == "GET /scenes") {
         append_scenes(a, out.body);
+    } else if (target == "GET /http2_faults") {
+        append_http2_faults(a, out.body);
     } else if (target == "GET /deliveries") {
         out.body = to_json(a.deliveries().snapshot());
     } else if (target == "POST /reset") {

@@ -5,6 +5,8 @@
 #include "deliveries.hpp"
 #include "reply.hpp"
 
+#include <jirapool/mock/http2.hpp>
+
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -12,7 +14,7 @@
 
 namespace jirapool::mock {
 
-/// The port that clients of the API connect to, as the admin port may take it down. Called on the thread that serves the admin port.
+/// The port that clients of the API connect to, as the admin port may take it down or tell its connections something. Called on the thread that serves the admin port.
 class api_port {
 public:
     virtual ~api_port() = default;
@@ -20,6 +22,10 @@ public:
     virtual void take_down() = 0;
     /// The same port again. Empty, or why it cannot be listened on. Does nothing while it is up.
     virtual std::string bring_up() = 0;
+    /// Does it to the open HTTP/2 connections, soon.
+    virtual void play_now(http2_step const& s) = 0;
+    /// Of connections that are opened from now on, and of the open ones soon.
+    virtual void set_http2(http2_settings s) = 0;
 };
 
 /// Of a request's body; it holds no more than a secret.

@@ -1,5 +1,7 @@
 #include "app.hpp"
 
+#include "compress.hpp"
+#include "http2_faults.hpp"
 #include "injection.hpp"
 #include "scenes.hpp"
 
@@ -48,12 +50,15 @@ reply app::handle(request_view const& r, instant now) {
     reply out;
     if (current.intercept) out.scripted = ask(*current.intercept, r);
     bool const was_intercepted = out.scripted.has_value();
+    // Nothing is known of a request that is left alone.
+    if (was_intercepted && out.scripted->http2 && leaves_untouched(out.scripted->http2->what)) return out;
     if (was_intercepted) {
         out.delay = out.scripted->delay;
     } else {
         out = answer(v);
         inject_delay_and_close(v, out);
     }
+    if (out.compress) compress(out, r.header("accept-encoding"));
     out.exchange = std::move(mark);
     tally_.count(v, was_intercepted ? out.scripted->status : out.status, was_intercepted);
     return out;

@@ -4,6 +4,7 @@
 #include "clock.hpp"
 #include "deliveries.hpp"
 #include "edge.hpp"
+#include "http2_script.hpp"
 #include "jira_api.hpp"
 #include "reply.hpp"
 #include "settings.hpp"
@@ -44,6 +45,7 @@ public:
     mock::auth& auth() noexcept { return auth_; }
     mock::tally& tally() noexcept { return tally_; }
     mock::stage& stage() noexcept { return stage_; }
+    mock::http2_script& http2_script() noexcept { return http2_script_; }
     mock::deliveries& deliveries() noexcept { return deliveries_; }
     jira_api& jira() noexcept { return jira_; }
     site_state const& site(std::size_t index) const { return sites_.at(index); }
@@ -66,6 +68,7 @@ private:
     jira_api jira_;
     mock::tally tally_;
     mock::stage stage_;
+    mock::http2_script http2_script_;
     mock::deliveries deliveries_;
     std::atomic<std::uint64_t> requests_{0};
 };

@@ -21,6 +21,7 @@ using namespace jirapool::mock;
 
 struct options {
     params server;
+    std::string http = "either";
     long long token_lifetime_s = 3600;
     double idle_timeout_s = 60;
     long long latency_ms = 0;
@@ -42,6 +43,9 @@ void add_options(CLI::App& cli, options& o) {
     add(where, "--port", p.port, "TLS port; 0: any free one");
     add(where, "--admin-port", p.admin_port, "Plain HTTP port on 127.0.0.1 for /stats; 0: any free one");
     add(where, "--threads", p.threads, "Threads, each with its own event loop");
+
+    add(where, "--http", o.http, "What TLS clients may speak: either, 1.1 or 2; ALPN chooses")
+        ->check(CLI::IsMember({"either", "1.1", "2"}));
 
     char const* const what = "What there is";
     add(what, "--sites", p.sites, "Sites, site-0001.atlassian.net and so on");
@@ -71,6 +75,13 @@ void add_options(CLI::App& cli, options& o) {
     add(limits, "--quota-points", p.quota_points, "Points per site and hour; 0: no quota");
     cli.add_flag("--quota-oauth-only", p.quota_oauth_only, "API tokens spend no points")->group(limits);
 
+    add(limits, "--max-body", p.max_body_bytes, "The longest body of a request, bytes");
+    add(limits, "--max-concurrent-streams", p.http2.max_concurrent_streams, "Streams of an HTTP/2 connection");
+    add(limits, "--initial-window", p.http2.initial_window, "Bytes of an HTTP/2 request's body under way");
+    cli.add_flag("--index-headers,!--no-index-headers", p.http2.index_headers,
+                 "Index the header fields of HTTP/2 answers that repeat (on by default)")
+        ->group(limits);
+
     char const* const wrong = "What goes wrong";
     add(wrong, "--latency-ms", o.latency_ms, "Before each API answer");
     add(wrong, "--latency-jitter-ms", o.latency_jitter_ms, "Up to this much more");
@@ -99,6 +110,7 @@ void take_over(options& o) {
     if (o.token_lifetime_s < 1 || o.token_lifetime_s > 365LL * 86'400) {
         throw std::invalid_argument("--token-lifetime must be 1 s to a year");
     }
+    p.http = o.http == "2" ? http_versions::http2 : o.http == "1.1" ? http_versions::http1_1 : http_versions::either;
     p.token_lifetime = std::chrono::seconds{o.token_lifetime_s};
     p.idle_timeout = std::max(milliseconds{1}, milliseconds{static_cast<long long>(o.idle_timeout_s * 1000)});
     p.faulty.latency = milliseconds{o.latency_ms};

@@ -60,6 +60,10 @@ char const* why_invalid(params const& p) noexcept {
         return "params::burst_capacity must be above 0, at most 3600 s";
     }
     if (!is_fraction(p.foreign_load)) return "params::foreign_load must be 0 to 1";
+    if (p.max_body_bytes < 1 || p.max_body_bytes > std::size_t{1} << 30) {
+        return "params::max_body_bytes must be 1 to 1 GiB";
+    }
+    if (char const* const problem = why_invalid(p.http2)) return problem;
     if (p.idle_timeout <= milliseconds{0} || p.idle_timeout > std::chrono::hours{24}) {
         return "params::idle_timeout must be above 0, at most a day";
     }

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <iterator>
 
 namespace jirapool::mock {
@@ -21,30 +23,8 @@ std::string const& date_of(wall_time now) {
     return text;
 }
 
-bool has_no_body(int status) noexcept { return status == 204 || status == 304 || status < 200; }
-
-void render_scripted(scripted_reply const& s, bool head, bool keep_alive, wall_time now, std::string& out) {
-    if (s.raw) {
-        out += *s.raw;
-        return;
-    }
-    bool has_length = false;
-    bool has_date = false;
-    bool has_connection = false;
-    fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", s.status, reason_phrase(s.status));
-    for (auto const& [name, value] : s.headers) {
-        has_length = has_length || same_name(name, "content-length") || same_name(name, "transfer-encoding");
-        has_date = has_date || same_name(name, "date");
-        has_connection = has_connection || same_name(name, "connection");
-        fmt::format_to(std::back_inserter(out), "{}: {}\r\n", name, value);
-    }
-    if (!has_date) fmt::format_to(std::back_inserter(out), "Date: {}\r\n", date_of(now));
-    if (!has_length && !has_no_body(s.status)) {
-        fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", s.body.size());
-    }
-    if (!has_connection && !keep_alive) out += "Connection: close\r\n";
-    out += "\r\n";
-    if (!head) out += s.body;
+bool has_field(scripted_reply const& s, std::string_view name) noexcept {
+    return std::any_of(s.headers.begin(), s.headers.end(), [name](auto const& h) { return same_name(h.first, name); });
 }
 
 }  // namespace
@@ -78,33 +58,55 @@ std::string_view reason_phrase(int status) noexcept {
     }
 }
 
-void render(reply const& r, bool head, bool keep_alive, wall_time now, std::string& out) {
+int status_of(reply const& r) noexcept { return r.scripted ? r.scripted->status : r.status; }
+
+bool has_no_body(int status) noexcept { return status == 204 || status == 304 || status < 200; }
+
+std::string_view body_of(reply const& r) noexcept { return r.scripted ? r.scripted->body : r.body; }
+
+bool needs_length(reply const& r) noexcept {
+    if (has_no_body(status_of(r))) return false;
+    if (!r.scripted) return !r.chunked;
+    return !has_field(*r.scripted, "content-length") && !has_field(*r.scripted, "transfer-encoding");
+}
+
+void append_fields(reply const& r, wall_time now, std::string& out) {
+    auto const to = std::back_inserter(out);
     if (r.scripted) {
-        render_scripted(*r.scripted, head, keep_alive, now, out);
+        for (auto const& [name, value] : r.scripted->headers) fmt::format_to(to, "{}: {}\r\n", name, value);
+        if (!has_field(*r.scripted, "date")) fmt::format_to(to, "Date: {}\r\n", date_of(now));
         return;
     }
-    out.reserve(out.size() + r.headers.size() + r.body.size() + 256);
-    auto const to = std::back_inserter(out);
-    fmt::format_to(to, "HTTP/1.1 {} {}\r\nDate: {}\r\nServer: AtlassianEdge\r\n", r.status, reason_phrase(r.status),
-                   date_of(now));
+    fmt::format_to(to, "Date: {}\r\nServer: AtlassianEdge\r\n", date_of(now));
     if (!r.content_type.empty()) fmt::format_to(to, "Content-Type: {}\r\n", r.content_type);
     out += r.headers;
-    bool const no_body = has_no_body(r.status);
-    if (r.chunked && !no_body) {
-        out += "Transfer-Encoding: chunked\r\n";
-    } else if (!no_body) {
-        fmt::format_to(to, "Content-Length: {}\r\n", r.body.size());
+}
+
+void render(reply const& r, bool head, bool keep_alive, wall_time now, std::string& out) {
+    if (r.scripted && r.scripted->raw) {
+        out += *r.scripted->raw;
+        return;
     }
-    if (!keep_alive) out += "Connection: close\r\n";
+    int const status = status_of(r);
+    std::string_view const body = body_of(r);
+    bool const is_chunked = !r.scripted && r.chunked && !has_no_body(status);
+    out.reserve(out.size() + r.headers.size() + body.size() + 256);
+    auto const to = std::back_inserter(out);
+    fmt::format_to(to, "HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+    append_fields(r, now, out);
+    if (is_chunked) out += "Transfer-Encoding: chunked\r\n";
+    if (needs_length(r)) fmt::format_to(to, "Content-Length: {}\r\n", body.size());
+    if (!keep_alive && !(r.scripted && has_field(*r.scripted, "connection"))) out += "Connection: close\r\n";
     out += "\r\n";
-    if (head || no_body) return;
-    if (!r.chunked) {
-        out += r.body;
+    // A script's body is sent whatever its status permits.
+    if (head || (!r.scripted && has_no_body(status))) return;
+    if (!is_chunked) {
+        out += body;
         return;
     }
     constexpr std::size_t chunk_size = 4096;
-    for (std::size_t at = 0; at < r.body.size(); at += chunk_size) {
-        std::string_view const chunk = std::string_view(r.body).substr(at, chunk_size);
+    for (std::size_t at = 0; at < body.size(); at += chunk_size) {
+        std::string_view const chunk = body.substr(at, chunk_size);
         fmt::format_to(to, "{:x}\r\n{}\r\n", chunk.size(), chunk);
     }
     out += "0\r\n\r\n";

@@ -22,7 +22,7 @@ public:
     std::string_view content_type;
     std::string body;
     bool chunked = false;
-    /// To be compressed if the request allows it.
+    /// To be compressed if the request allows it: app does so.
     bool compress = false;
     std::chrono::milliseconds delay{0};
     /// The connection is closed afterwards although the answer does not say so.
@@ -35,7 +35,17 @@ public:
 
 std::string_view reason_phrase(int status) noexcept;
 
-/** The bytes of an answer, appended to `out`.
+// An answer apart from the version of HTTP that it goes by.
+
+int status_of(reply const& r) noexcept;
+bool has_no_body(int status) noexcept;
+std::string_view body_of(reply const& r) noexcept;
+/// Its body's length is to be told, since neither chunks nor a script's own fields tell it.
+bool needs_length(reply const& r) noexcept;
+/// Appends all header lines, each with its "\r\n", but for those that frame the answer in HTTP/1.1: a script's own are among them.
+void append_fields(reply const& r, wall_time now, std::string& out);
+
+/** The bytes of an answer in HTTP/1.1, appended to `out`.
 
     `head`: the request was HEAD. `keep_alive`: whether the connection stays open as far as the answer says. */
 void render(reply const& r, bool head, bool keep_alive, wall_time now, std::string& out);

@@ -8,6 +8,7 @@
 #include "clock.hpp"
 #include "courier.hpp"
 #include "deliveries.hpp"
+#include "http2_faults.hpp"
 #include "session.hpp"
 #include "tls.hpp"
 #include "worker.hpp"
@@ -74,7 +75,7 @@ public:
     explicit impl(params p)
         : application(checked(std::move(p))),
           certs(make_certificates_from_file(application.params().ca_file, read_clock().wall)),
-          tls(make_tls(certs)),
+          tls(make_tls(certs, application.params().http)),
           port(application.params().port),
           admin_port(application.params().admin_port) {}
     ~impl() override { stop(); }
@@ -142,10 +143,7 @@ public:
     }
 
     void close_connections(bool reset) {
-        std::lock_guard const lock(reachable_mutex);
-        for (worker* const w : reachable) {
-            asio::post(w->io, [host = w, reset] { host->abort_guests(reset); });
-        }
+        on_workers([reset](worker& w) { w.abort_guests(reset); });
     }
 
     void down() {
@@ -160,6 +158,13 @@ public:
     }
 
     void take_down() override { close_api_port(nullptr); }
+    void play_now(http2_step const& s) override {
+        on_workers([s](worker& w) { w.play_now(s); });
+    }
+    void set_http2(http2_settings s) override {
+        application.settings().set_http2(s);
+        on_workers([](worker& w) { w.tell_http2_settings(); });
+    }
 
     std::string bring_up() override {
         if (is_up) return {};
@@ -188,6 +193,13 @@ public:
 private:
     /// Lives as long as something is left to be done.
     using done_mark = std::shared_ptr<void>;
+
+    /// Runs `f` on each worker's thread, soon.
+    template <class F>
+    void on_workers(F f) {
+        std::lock_guard const lock(reachable_mutex);
+        for (worker* const w : reachable) asio::post(w->io, [host = w, f] { f(*host); });
+    }
 
     /// Runs `f` there, and returns when nobody holds its mark any more. Does nothing when not running.
     template <class F>
@@ -298,6 +310,22 @@ void server::set_faults(faults f) {
 void server::set_intercept(intercept_function f) { impl_->application.settings().set_intercept(std::move(f)); }
 void server::play(scene_request const& r) {
     if (char const* const problem = impl_->application.stage().play(r)) throw std::invalid_argument(problem);
+}
+void server::play(http2_fault_request const& r) {
+    if (char const* const problem = impl_->application.http2_script().play(r)) throw std::invalid_argument(problem);
+}
+void server::play_now(http2_step const& s) {
+    if (char const* const problem = why_unplayable_now(s)) throw std::invalid_argument(problem);
+    impl_->play_now(s);
+}
+void server::end_http2_faults() { impl_->application.http2_script().end_all(); }
+http2_settings server::get_http2() const { return impl_->application.settings().get_http2(); }
+void server::set_http2(http2_settings s) {
+    if (char const* const problem = why_invalid(s)) throw std::invalid_argument(problem);
+    impl_->set_http2(s);
+}
+std::uint64_t server::times_acted_on(std::string_view request_id) const {
+    return impl_->application.tally().times_acted_on(request_id);
 }
 delivery_stats server::deliver(delivery_request const& r) {
     if (char const* const problem = why_invalid(r)) throw std::invalid_argument(problem);

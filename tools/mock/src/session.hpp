@@ -8,8 +8,8 @@
 
 namespace jirapool::mock {
 
-/** One TLS connection from its handshake to its end, as `host` runs it: a request, its answer, the next request. What an answer
-    says is app's. `number` counts the server's connections from 1. */
+/** One TLS connection from its handshake to its end, as `host` runs it, by the version of HTTP that ALPN chose. `number` counts the
+    server's connections from 1. */
 asio::awaitable<void> serve(worker* host, tcp::socket socket, std::uint64_t number);
 
 }  // namespace jirapool::mock

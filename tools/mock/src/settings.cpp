@@ -12,7 +12,8 @@ std::shared_ptr<intercept_function const> shared(intercept_function f) {
 
 }  // namespace
 
-settings::settings(mock::params p) : params_(std::move(p)), current_{params_.faulty, shared(params_.intercept)} {}
+settings::settings(mock::params p)
+    : params_(std::move(p)), current_{params_.faulty, shared(params_.intercept)}, http2_(params_.http2) {}
 
 settings::current settings::in_force() const {
     std::shared_lock const lock(mutex_);
@@ -36,6 +37,16 @@ void settings::set_intercept(intercept_function f) {
         current_.intercept.swap(next);
     }
     // The old one ends here, outside the lock: what it owns may be anything.
+}
+
+http2_settings settings::get_http2() const {
+    std::shared_lock const lock(mutex_);
+    return http2_;
+}
+
+void settings::set_http2(http2_settings s) {
+    std::lock_guard const lock(mutex_);
+    http2_ = s;
 }
 
 }  // namespace jirapool::mock

@@ -8,7 +8,7 @@
 
 namespace jirapool::mock {
 
-/** What holds as long as the mock lives (params), and what may change while it runs: faults and the intercept.
+/** What holds as long as the mock lives (params), and what may change while it runs: faults, the intercept and HTTP/2's settings.
 
     Secrets and revoked tokens change too, but are auth's.
 
@@ -31,11 +31,14 @@ public:
     faults get_faults() const;
     void set_faults(faults f);
     void set_intercept(intercept_function f);
+    http2_settings get_http2() const;
+    void set_http2(http2_settings s);
 
 private:
     mock::params const params_;
     mutable std::shared_mutex mutex_;
     current current_;
+    http2_settings http2_;
 };
 
 }  // namespace jirapool::mock

@@ -71,7 +71,22 @@ std::string to_json(stats const& s) {
     connections.member("handshakes", s.handshakes);
     connections.member("handshakes_resumed", s.handshakes_resumed);
     connections.member("handshakes_failed", s.handshakes_failed);
+    connections.member("http1", s.connections_http1);
+    connections.member("http2", s.connections_http2);
     connections.end();
+
+    all.key("http2");
+    object_writer http2(out);
+    http2.member("streams", s.streams);
+    http2.member("streams_max_open", s.streams_max_open);
+    http2.member("streams_untouched", s.streams_untouched);
+    http2.member("goaways", s.goaways);
+    http2.member("resets_sent", s.resets_sent);
+    http2.member("resets_received", s.resets_received);
+    http2.map("faults", s.http2_faults);
+    http2.end();
+    all.member("ids_acted_on", s.ids_acted_on);
+    all.member("ids_acted_on_again", s.ids_acted_on_again);
 
     all.key("tokens");
     object_writer tokens(out);

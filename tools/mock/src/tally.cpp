@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace jirapool::mock {
@@ -12,12 +13,26 @@ void exchange_mark::end() noexcept {
     if (tally* const owner = std::exchange(owner_, nullptr)) owner->exchange_ended(connection_);
 }
 
+namespace {
+
+/// What a test marks a request with, to see how often it was acted on.
+constexpr std::string_view request_id_header = "x-mock-request-id";
+/// A client that marks without end must not take the memory.
+constexpr std::size_t max_request_ids = 1'000'000;
+
+}  // namespace
+
 tally::tally(world const& w) : world_(w), connections_(w.connections().size()) {}
 
 void tally::count(visit const& v, int status, bool was_intercepted) {
+    std::string const id(v.r.header(request_id_header));
     std::lock_guard const lock(mutex_);
     stats& t = totals_;
     ++t.requests;
+    if (!id.empty() && (by_request_id_.size() < max_request_ids || by_request_id_.contains(id))) {
+        if (++by_request_id_[id] == 1) ++t.ids_acted_on;
+        else ++t.ids_acted_on_again;
+    }
     switch (v.where.kind) {
     case host_kind::site: ++t.site_requests; break;
     case host_kind::gateway: ++t.gateway_requests; break;
@@ -80,8 +95,9 @@ void tally::connection_closed() {
     --totals_.connections_open;
 }
 
-void tally::handshake_done(bool resumed) {
+void tally::handshake_done(bool resumed, bool is_http2) {
     std::lock_guard const lock(mutex_);
+    ++(is_http2 ? totals_.connections_http2 : totals_.connections_http1);
     ++totals_.handshakes;
     if (resumed) ++totals_.handshakes_resumed;
 }
@@ -96,8 +112,46 @@ void tally::injected_close() {
     ++totals_.injected_closes;
 }
 
+void tally::stream_opened(std::size_t open) {
+    std::lock_guard const lock(mutex_);
+    ++totals_.streams;
+    totals_.streams_max_open = std::max<std::uint64_t>(totals_.streams_max_open, open);
+}
+
+void tally::stream_untouched() {
+    std::lock_guard const lock(mutex_);
+    ++totals_.streams_untouched;
+}
+
+void tally::goaway_sent() {
+    std::lock_guard const lock(mutex_);
+    ++totals_.goaways;
+}
+
+void tally::reset_sent() {
+    std::lock_guard const lock(mutex_);
+    ++totals_.resets_sent;
+}
+
+void tally::reset_received() {
+    std::lock_guard const lock(mutex_);
+    ++totals_.resets_received;
+}
+
+void tally::http2_fault_met(http2_fault f) {
+    std::lock_guard const lock(mutex_);
+    ++by_http2_fault_[static_cast<std::size_t>(f)];
+}
+
+std::uint64_t tally::times_acted_on(std::string_view request_id) const {
+    std::lock_guard const lock(mutex_);
+    auto const it = by_request_id_.find(std::string(request_id));
+    return it == by_request_id_.end() ? 0 : it->second;
+}
+
 stats tally::snapshot() const {
     stats s;
+    std::array<std::uint64_t, http2_fault_count> by_http2_fault{};
     std::array<std::uint64_t, 600> by_status{};
     std::array<std::uint64_t, route_count> by_route{};
     {
@@ -105,6 +159,7 @@ stats tally::snapshot() const {
         s = totals_;
         by_status = by_status_;
         by_route = by_route_;
+        by_http2_fault = by_http2_fault_;
         s.connections = connections_;
     }
     for (std::size_t i = 0; i < by_status.size(); ++i) {
@@ -112,6 +167,10 @@ stats tally::snapshot() const {
     }
     for (std::size_t i = 0; i < by_route.size(); ++i) {
         if (by_route[i] != 0) s.by_route[std::string(route_name(static_cast<route>(i)))] = by_route[i];
+    }
+    for (std::size_t i = 0; i < by_http2_fault.size(); ++i) {
+        if (by_http2_fault[i] != 0)
+            s.http2_faults[std::string(to_string(static_cast<http2_fault>(i)))] = by_http2_fault[i];
     }
     s.unauthorized = by_status[401];
     for (auto const& [reason, n] : s.limited) s.limited_total += n;
@@ -137,6 +196,8 @@ void tally::reset() {
     totals_.connections_open = totals_.connections_max_open = open;
     by_status_.fill(0);
     by_route_.fill(0);
+    by_http2_fault_.fill(0);
+    by_request_id_.clear();
     for (connection_stats& c : connections_) {
         std::uint32_t const in_flight = c.in_flight;
         c = connection_stats();

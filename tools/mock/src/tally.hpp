@@ -4,6 +4,7 @@
 #include "route.hpp"
 #include "visit.hpp"
 
+#include <jirapool/mock/http2.hpp>
 #include <jirapool/mock/stats.hpp>
 #include <jirapool/mock/world.hpp>
 
@@ -11,6 +12,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace jirapool::mock {
@@ -32,9 +36,19 @@ public:
 
     void connection_opened();
     void connection_closed();
-    void handshake_done(bool resumed);
+    void handshake_done(bool resumed, bool is_http2);
     void handshake_failed();
     void injected_close();
+
+    /// `open`: how many the connection has now.
+    void stream_opened(std::size_t open);
+    void stream_untouched();
+    void goaway_sent();
+    void reset_sent();
+    void reset_received();
+    void http2_fault_met(http2_fault f);
+
+    std::uint64_t times_acted_on(std::string_view request_id) const;
 
     /// All but the buckets' part.
     stats snapshot() const;
@@ -48,6 +62,8 @@ private:
     stats totals_;
     std::array<std::uint64_t, 600> by_status_{};
     std::array<std::uint64_t, route_count> by_route_{};
+    std::array<std::uint64_t, http2_fault_count> by_http2_fault_{};
+    std::unordered_map<std::string, std::uint64_t> by_request_id_;
     std::vector<connection_stats> connections_;
 };
 

@@ -162,6 +162,11 @@ std::string lower(std::string_view text) {
     return out;
 }
 
+std::string host_of_authority(std::string_view authority) {
+    // No IPv6 literal is a host of ours, so the first colon begins the port.
+    return lower(authority.substr(0, authority.find(':')));
+}
+
 std::string iso8601(wall_time t) {
     civil_time const c = civil(t);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", c.year, c.month, c.day, c.hour, c.minute, c.second);

@@ -27,6 +27,8 @@ std::optional<std::uint64_t> to_number(std::string_view digits) noexcept;
 bool same_name(std::string_view a, std::string_view b) noexcept;
 bool starts_with_name(std::string_view text, std::string_view prefix) noexcept;
 std::string lower(std::string_view text);
+/// "Site.atlassian.net:443" is "site.atlassian.net".
+std::string host_of_authority(std::string_view authority);
 
 /// "2026-01-01T01:01:01Z".
 std::string iso8601(wall_time t);

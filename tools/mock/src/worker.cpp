@@ -34,6 +34,14 @@ void worker::abort_api_guests(bool reset) {
     }
 }
 
+void worker::play_now(http2_step const& s) {
+    for (guest* const g : guests) g->play_now(s);
+}
+
+void worker::tell_http2_settings() {
+    for (guest* const g : guests) g->on_http2_settings();
+}
+
 void close_socket(tcp::socket& socket, bool reset) {
     error_code ignored;
     if (reset) socket.set_option(asio::socket_base::linger(true, 0), ignored);

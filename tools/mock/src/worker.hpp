@@ -3,6 +3,8 @@
 #include "app.hpp"
 #include "clock.hpp"
 
+#include <jirapool/mock/http2.hpp>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -41,6 +43,8 @@ struct worker {
     void abort_guests(bool reset);
     /// Those of the admin port stay.
     void abort_api_guests(bool reset);
+    void play_now(http2_step const& s);
+    void tell_http2_settings();
 
     app& application;
     asio::ssl::context& tls;
@@ -65,6 +69,9 @@ public:
     virtual void abort(bool reset) = 0;
     virtual void on_deadline() = 0;
     virtual bool is_of_admin_port() const noexcept { return false; }
+    // Of HTTP/2 connections.
+    virtual void play_now(http2_step const&) {}
+    virtual void on_http2_settings() {}
     steady_time deadline() const noexcept { return deadline_; }
 
 protected:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <jirapool/mock/http2.hpp>
 #include <jirapool/mock/scripted.hpp>
 
 #include <chrono>
@@ -48,6 +49,10 @@ struct params {
     /** The certificate authority, key and all, is kept in this file, so that a later server is trusted by the same clients. It is made
         with mode 0600 if it is not there. Empty: the authority is new with each server. */
     std::string ca_file;
+    http_versions http = http_versions::either;
+    http2_settings http2;
+    /// Longer bodies of requests get 413. 1 to 1 GiB.
+    std::size_t max_body_bytes = std::size_t{10} << 20;
 
     /// 1 to 1,000,000.
     std::size_t sites = 4;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <jirapool/mock/http2.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +31,7 @@ public:
     std::string_view method;
     /// Path and query as sent.
     std::string_view target;
-    /// The Host header without its port.
+    /// The Host header, or `:authority`, without its port.
     std::string_view host;
     /// The name asked for in the TLS handshake; empty if none.
     std::string_view sni;
@@ -38,6 +40,8 @@ public:
     std::uint64_t connection = 0;
     /// Counts the requests of this TCP connection from 1: above 1, the connection was reused.
     std::uint64_t request = 0;
+    /// The stream of an HTTP/2 request; 0: it came by HTTP/1.1.
+    std::uint32_t stream = 0;
     header_lookup const* headers = nullptr;
 };
 
@@ -53,16 +57,19 @@ public:
     std::string body;
     /// Before the first byte.
     std::chrono::milliseconds delay{0};
-    /// Sent as it is in place of an HTTP answer (even if empty).
+    /// Sent as it is in place of an HTTP answer (even if empty). Over HTTP/2: whole frames, of request_view::stream or another.
     std::optional<std::string> raw;
-    /// Sends only so many bytes of the answer, then closes.
+    /// Sends only so many bytes of the answer, as it is in HTTP/1.1, then closes. Over HTTP/2: as much of the body, or a part of
+    /// the head.
     std::optional<std::size_t> close_after_bytes;
-    /// Closes the connection after the answer, without announcing it.
+    /// Closes the connection after the answer, without announcing it. Over HTTP/2 too: with all streams that it has.
     bool close = false;
     /// However it is closed: by a TCP reset, not in good order.
     bool reset = false;
-    /// Sends nothing and keeps the connection open until the client closes it (at most 10 min).
+    /// Sends nothing and keeps the connection open until the client closes it (at most 10 min). Over HTTP/2 other streams are answered.
     bool never_answer = false;
+    /// What goes wrong with this answer, if it goes over HTTP/2.
+    std::optional<http2_step> http2;
 };
 
 /** Called for each request before anything else; nullopt lets the mock answer.

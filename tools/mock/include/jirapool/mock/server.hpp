@@ -1,6 +1,7 @@
 #pragma once
 
 #include <jirapool/mock/deliveries.hpp>
+#include <jirapool/mock/http2.hpp>
 #include <jirapool/mock/params.hpp>
 #include <jirapool/mock/scenes.hpp>
 #include <jirapool/mock/scripted.hpp>
@@ -8,6 +9,7 @@
 #include <jirapool/mock/world.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,6 +68,21 @@ public:
     void end_scenes();
     /// Those that were begun and not played to their end.
     std::size_t playing_count() const;
+
+    /** Does it to HTTP/2 requests from now on. Of several that could meet a request, the one does that was begun first. What a
+        request's scripted_reply says comes in its place. At most 1000 play at a time.
+
+        Throws std::invalid_argument with why_invalid's text. */
+    void play(http2_fault_request const& r);
+    /// Does it to all open HTTP/2 connections, soon. Throws std::invalid_argument with why_invalid's text, or when the fault needs
+    /// a request.
+    void play_now(http2_step const& s);
+    void end_http2_faults();
+    http2_settings get_http2() const;
+    /// Connections are told that are open. Throws std::invalid_argument with why_invalid's text.
+    void set_http2(http2_settings s);
+    /// How often a request was acted on that had this `x-mock-request-id`, by either version of HTTP.
+    std::uint64_t times_acted_on(std::string_view request_id) const;
 
     /** Begins to deliver events to the site's enabled webhooks, and returns what will come of it: nothing pending when there is no such
         webhook. `deliveries` tells how far it is. What is not delivered when the server is stopped is given up.

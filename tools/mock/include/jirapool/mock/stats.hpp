@@ -80,6 +80,27 @@ struct stats {
     std::uint64_t handshakes = 0;
     std::uint64_t handshakes_resumed = 0;
     std::uint64_t handshakes_failed = 0;
+    /// Handshakes by what ALPN chose.
+    std::uint64_t connections_http1 = 0;
+    std::uint64_t connections_http2 = 0;
+
+    /// Requests that came by HTTP/2, whatever became of them.
+    std::uint64_t streams = 0;
+    /// The most that one connection ever had open.
+    std::uint64_t streams_max_open = 0;
+    /// Of these, told to be untouched: refused, or above the last stream of a GOAWAY.
+    std::uint64_t streams_untouched = 0;
+    std::uint64_t goaways = 0;
+    std::uint64_t resets_sent = 0;
+    std::uint64_t resets_received = 0;
+    /// Requests that a fault met, by its name.
+    std::map<std::string, std::uint64_t> http2_faults;
+
+    /// Different values of `x-mock-request-id` that requests had which were acted on: answered by the mock or an intercept, whether or
+    /// not the answer arrived. At most 1,000,000 are known apart.
+    std::uint64_t ids_acted_on = 0;
+    /// How often one was acted on that had been already.
+    std::uint64_t ids_acted_on_again = 0;
 
     /// Over all OAuth credentials of the world, those that never asked among them.
     std::uint64_t refreshes = 0;
