@@ -296,7 +296,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
 }
 
 void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
-    if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
+    if (h.tenant_quota || tenant_quota_is_near(h) || h.reason == limit_reason::tenant_quota) {
         auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
