@@ -134,7 +134,8 @@ void quota_scopes::take(steady_time now) const noexcept {
 }
 
 void quota_scopes::on_answer(rate_headers const& said, steady_time now, wall_time server) const noexcept {
-    if (at_site) at_site->on_answer(said.tenant_quota ? &*said.tenant_quota : nullptr, said.near_limit, now, server);
+    if (at_site)
+        at_site->on_answer(said.tenant_quota ? &*said.tenant_quota : nullptr, tenant_quota_is_near(said), now, server);
     if (over_sites && said.global_quota) over_sites->on_answer(*said.global_quota, now, server);
 }
 

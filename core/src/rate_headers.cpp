@@ -650,4 +650,20 @@ rate_headers of_account_alone(rate_headers const& h, int status) noexcept {
     return alone;
 }
 
+bool tenant_quota_is_near(rate_headers const& h) noexcept {
+    if (!h.near_limit) return false;
+    switch (h.reason) {
+    case limit_reason::tenant_quota: return true;
+    case limit_reason::global_quota:
+    case limit_reason::account_cost:
+    case limit_reason::account_calls:
+    case limit_reason::other_product: return h.tenant_quota.has_value();
+    case limit_reason::none:
+    case limit_reason::burst:
+    case limit_reason::issue_write:
+    case limit_reason::unknown: break;
+    }
+    return h.tenant_quota || !h.global_quota;
+}
+
 }  // namespace jirapool

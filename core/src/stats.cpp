@@ -143,6 +143,15 @@ char const* to_string(dial_stage s) noexcept {
     return "unknown";
 }
 
+char const* to_string(connection_change c) noexcept {
+    switch (c) {
+    case connection_change::added: return "added";
+    case connection_change::replaced: return "replaced";
+    case connection_change::removed: return "removed";
+    }
+    return "unknown";
+}
+
 char const* to_string(refresh_result r) noexcept {
     switch (r) {
     case refresh_result::ok: return "ok";

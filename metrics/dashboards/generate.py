@@ -94,6 +94,8 @@ ROWS = {
         lines("Calls by priority", "When something is short, interactive calls go first: background ones fail or wait before them.",
               {"{{priority}} {{outcome}}": "sum by (priority, outcome) (rate(jirapool_calls_by_priority_total{J}[R])) > 0"}, "ops"),
         lines("Connections by kind", "As configured.", {"{{kind}}": "sum by (kind) (jirapool_connections{J})"}, stacked=True),
+        lines("Connections changed", "By the program: added, removed, or replaced by one with another secret, account or option.",
+              {"{{change}}": "sum by (change) (increase(jirapool_connection_changes_total{J}[R]))"}),
         lines("Events", "What the service's event listener was told, by kind.",
               {"{{kind}}": "sum by (kind) (rate(jirapool_events_total{J}[R])) > 0"}, "ops"),
         lines("Webhooks received", "Refused: not signed by the secret, or not readable. Repeated: known already.",

@@ -160,6 +160,8 @@ std::vector<family> collect(overview const& o, deliveries const& received) {
 
     out.numbers(row("jirapool_sites"), [](stats s, at) -> auto& { return s.sites; });
     out.numbers(row("jirapool_connections"), [](stats s, at i) -> auto& { return s.connections[i[0]]; });
+    out.numbers(row("jirapool_connection_changes_total"),
+                [](stats s, at i) -> auto& { return s.connection_changes[i[0]][i[1]]; });
     out.numbers(row("jirapool_connection_conditions"), [](stats s, at i) -> auto& { return s.conditions[i[0]][i[1]]; });
     out.numbers(row("jirapool_credentials_refused"),
                 [](stats s, at i) -> auto& { return s.credentials_refused[i[0]]; });

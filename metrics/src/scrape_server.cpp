@@ -41,6 +41,13 @@ public:
     /// The memory that its answer takes until it is sent.
     std::size_t answer_size() const noexcept { return out_.size(); }
 
+    /// It gets no more of its answer, and its memory is free.
+    void let_go() noexcept {
+        socket_ = descriptor();
+        free_answer();
+    }
+    bool is_let_go() const noexcept { return socket_.get() < 0; }
+
     /// Does what can be done without waiting. @return whether there is more to come.
     bool go_on(page_table& pages) {
         if (answered_ && out_.empty()) return still_reads();
@@ -75,10 +82,13 @@ private:
             if (n < 0) return is_passing(errno);
             sent_ += static_cast<std::size_t>(n);
         }
-        out_ = {};
+        free_answer();
         ::shutdown(socket_.get(), SHUT_WR);
         return still_reads();
     }
+
+    /// An assigned empty string would keep its memory, for as long as the client takes to close.
+    void free_answer() noexcept { std::string().swap(out_); }
 
     // To close on what the client still says would reset the connection, and might take the answer from it. A piece a turn, so
     // that one who says more and more has no longer turn than others.
@@ -160,13 +170,17 @@ void scrape_server::serve() {
         auto const after = clock::now();
         std::size_t kept = 0;
         for (std::size_t i = 0; i < clients_.size(); ++i) {
-            bool const stays = polled_[i + 2].revents == 0 || clients_[i].go_on(pages_);
-            if (!stays || clients_[i].until() <= after) continue;
+            if (polled_[i + 2].revents != 0) {
+                if (!clients_[i].go_on(pages_)) clients_[i].let_go();
+                // Behind each answer: many may be asked for in one turn.
+                keep_within_bounds();
+            }
+            if (clients_[i].is_let_go() || clients_[i].until() <= after) continue;
             if (kept != i) clients_[kept] = std::move(clients_[i]);
             ++kept;
         }
         clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(kept), clients_.end());
-        keep_within_bounds();
+        forget_those_let_go();
         accepts = !accepts || polled_[1].revents == 0 || take_new();
     }
 }
@@ -184,8 +198,9 @@ bool scrape_server::take_new() {
         if (clients_.size() == bounds_.clients) clients_.erase(clients_.begin());
         clients_.emplace_back(std::move(socket), clock::now() + bounds_.time);
         // It may have asked already: then it is answered before the next one may displace it.
-        if (!clients_.back().go_on(pages_)) clients_.pop_back();
+        if (!clients_.back().go_on(pages_)) clients_.back().let_go();
         keep_within_bounds();
+        forget_those_let_go();
     }
     return true;
 }
@@ -194,12 +209,16 @@ bool scrape_server::take_new() {
 void scrape_server::keep_within_bounds() {
     std::size_t sum = 0;
     for (auto const& c : clients_) sum += c.answer_size();
-    for (auto c = clients_.begin(); c != clients_.end() && sum > bounds_.answers;) {
-        auto const size = c->answer_size();
-        if (size == sum) return;  // the last one
+    for (auto& c : clients_) {
+        auto const size = c.answer_size();
+        if (sum <= bounds_.answers || size == sum) return;
         sum -= size;
-        c = size == 0 ? c + 1 : clients_.erase(c);
+        if (size != 0) c.let_go();
     }
+}
+
+void scrape_server::forget_those_let_go() {
+    std::erase_if(clients_, [](client const& c) { return c.is_let_go(); });
 }
 
 }  // namespace jirapool::metrics

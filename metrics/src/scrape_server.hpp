@@ -53,6 +53,7 @@ private:
     void serve();
     bool take_new();
     void keep_within_bounds();
+    void forget_those_let_go();
 
     descriptor listening_;
     descriptor wake_;

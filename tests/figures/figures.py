@@ -481,6 +481,8 @@ def metrics(m):
     for script in ("metrics", "alerts", "dashboard", "incidents"):
         m.run([f"tests/tools/{script}_test.py", "build/release"], status=f"tools_{script}_status")
         m.show()
+    sys.stderr.write(m.run(["tests/tools/metrics_drill.py", "build/release"], status="metrics_drill_status"))
+    m.show()
     benched = m.run(["build/release/bench/counting_bench", "--benchmark_min_time=0.2"], status="bench_status")
     for name, nanoseconds in re.findall(r"^(count_call) +([\d.]+) ns", benched, re.MULTILINE):
         m.put(f"{name}_ns", float(nanoseconds))

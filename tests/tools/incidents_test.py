@@ -128,6 +128,8 @@ def whole():
             # Only an OAuth credential is of an app that points are counted for.
             mock.admin("POST", f"/scene?name=limited_quota_global&connection={mock.first('clientSecret')}&seconds=15&times=3")
             expect(prometheus, {"JirapoolAppQuotaRunsOut": {"severity": "critical"}})
+            # That quota is over all sites; of one at a site nothing was said.
+            check(not prometheus.values("jirapool_site_quota_points"), "points of a site")
             mock.admin("POST", "/scene?name=limited_burst&seconds=60&times=300")
             expect(prometheus, {"JirapoolManySitesPaused": {"job": "jira"}})
 

@@ -54,6 +54,16 @@ def check(condition, *about):
         raise AssertionError(" | ".join(str(a) for a in about))
 
 
+def wait_for(what, ask, seconds=60):
+    limit = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        check(time.monotonic() < limit, f"{what} did not come in {seconds} s")
+        time.sleep(0.1)
+
+
 def run(args, timeout=60, **kw):
     kw.setdefault("stdin", subprocess.DEVNULL)
     kw.setdefault("stdout", subprocess.PIPE)

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <sys/stat.h>
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -133,6 +134,16 @@ std::uint64_t exchanges(connections const& jira) {
 
 std::uint64_t dials(connections const& jira) { return jira.totals().channels_opened; }
 
+/// How many connections were added, replaced and removed.
+using changes_counted = std::array<std::uint64_t, connection_change_count>;
+changes_counted changes(connections const& jira) {
+    changes_counted n{};
+    for (auto const& s : detail::stats_access::of(jira))
+        for (auto const& of_kind : s->connection_changes)
+            for (std::size_t c = 0; c < n.size(); ++c) n[c] += of_kind[c].value();
+    return n;
+}
+
 }  // namespace
 
 TEST_CASE("registry: connections come, go and change with their file, and the others keep their channels and tokens") {
@@ -183,6 +194,7 @@ TEST_CASE("registry: connections come, go and change with their file, and the ot
     CHECK(call(old, request::get("/rest/api/3/myself")).error().code() == errc::connection_removed);
     CHECK(works(jira, all[0].id));
     CHECK(jira.find(all[0].id)->kind() == connection_kind::service_api_token);
+    CHECK(eventually([&] { return changes(jira) == changes_counted{6, 1, 5}; }, 10s));
 }
 
 TEST_CASE("registry: a file that cannot be used changes nothing, and says why") {

@@ -75,7 +75,7 @@ result<connection> engine::add(connection_config c) {
     auto const place = registry_.insert(entry).first;
     bool posted = false;
     try {
-        posted = shards_->shards[home]->post([s = shards_->shards[home], entry] { s->begin_with(entry); });
+        posted = shards_->shards[home]->post([s = shards_->shards[home], entry] { s->add(entry); });
     } catch (std::bad_alloc const&) {
         registry_.erase(place);
         throw;

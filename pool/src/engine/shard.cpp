@@ -244,6 +244,15 @@ void shard::forget_unused() noexcept {
     removed_ = 0;
 }
 
+void shard::count(connection_entry const& e, connection_change c) noexcept {
+    stats_->connection_changes[static_cast<std::size_t>(e.kind)][static_cast<std::size_t>(c)].add();
+}
+
+void shard::add(std::shared_ptr<connection_entry> const& e) noexcept {
+    count(*e, connection_change::added);
+    begin_with(e);
+}
+
 bool shard::begin_with(std::shared_ptr<connection_entry> const& e) noexcept {
     // None: it is removed, or on its way to another shard.
     if (e->removed || context_->clock.stopped() || !e->state || e->state->site) return true;
@@ -296,7 +305,7 @@ quota_scopes shard::quotas_of(connection_entry const& e, connection_state const&
 }
 
 void shard::learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h) {
-    if (h.tenant_quota || h.near_limit || h.reason == limit_reason::tenant_quota) {
+    if (h.tenant_quota || tenant_quota_is_near(h) || h.reason == limit_reason::tenant_quota) {
         auto& quota = e.token ? e.token->quota_at_site : s.site->current().quota;
         if (!quota) quota = std::make_unique<points_quota>();
     }
@@ -419,6 +428,7 @@ void shard::tell_health_elsewhere(std::shared_ptr<connection_entry> const& e, st
 
 void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<connection_state> s) {
     if (e->removed || !e->state) return;
+    count(*e, connection_change::replaced);
     s->secret_number = static_cast<std::uint8_t>(e->state->secret_number + 1);
     if (!e->state->site) {
         e->state = std::move(s);
@@ -437,6 +447,7 @@ void shard::replace(std::shared_ptr<connection_entry> const& e, std::shared_ptr<
 }
 
 void shard::remove(std::shared_ptr<connection_entry> const& e) {
+    count(*e, connection_change::removed);
     if (!e->state || !e->state->site) {
         e->state.reset();
         return;

@@ -60,6 +60,8 @@ public:
     /// A coroutine on `ex` runs where this does.
     bool runs_on(asio::any_io_executor const& ex) const noexcept;
 
+    /// A new connection, of which this is the first home.
+    void add(std::shared_ptr<connection_entry> const& e) noexcept;
     /// Begins with a connection that has its state, but no site yet. False: there was no memory, and it is as it was; its next
     /// call tries again.
     bool begin_with(std::shared_ptr<connection_entry> const& e) noexcept;
@@ -132,6 +134,7 @@ private:
     ~shard();
     friend std::default_delete<shard>;
     void begin(std::weak_ptr<shard_set> all);
+    void count(connection_entry const& e, connection_change c) noexcept;
 
     void learn_quotas(connection_entry& e, connection_state& s, rate_headers const& h);
 

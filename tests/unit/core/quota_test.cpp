@@ -100,6 +100,48 @@ TEST_CASE("quota: NearLimit alone means a fifth of the smallest documented quota
     CHECK(n <= 375);
 }
 
+TEST_CASE("quota: NearLimit is not of the site's quota where the answer names another one alone") {
+    auto const is_spread = [](rate_headers said) {
+        said.near_limit = true;
+        points_quota at_site;
+        quota_scopes{&at_site, nullptr, nullptr}.on_answer(said, t0, half_past);
+        return at_site.pacing(t0);
+    };
+    CHECK(is_spread({}));
+    for (auto const of_another : {limit_reason::global_quota, limit_reason::account_cost, limit_reason::account_calls,
+                                  limit_reason::other_product}) {
+        CAPTURE(to_string(of_another));
+        rate_headers said;
+        said.reason = of_another;
+        CHECK_FALSE(is_spread(said));
+        said.tenant_quota = item(1000);
+        CHECK(is_spread(said));
+    }
+    rate_headers said;
+    said.global_quota = item(1000);
+    CHECK_FALSE(is_spread(said));
+    said.reason = limit_reason::tenant_quota;
+    CHECK(is_spread(said));
+    said.reason = limit_reason::none;
+    said.tenant_quota = item(1000);
+    CHECK(is_spread(said));
+}
+
+TEST_CASE("quota: what it tells is Jira's word less the calls since") {
+    points_quota q;
+    CHECK_FALSE(q.left(t0));
+    auto said = item(10'000);
+    said.quota = 100'000;
+    q.on_answer(&said, false, t0, half_past);
+    for (int i = 0; i < 10; ++i) q.take(t0);
+    CHECK(q.left(t0)->left == 9'980);  // of two points each
+    CHECK(q.left(t0)->of == 100'000);
+    auto const told = item(9'900);
+    q.on_answer(&told, false, t0, half_past);
+    CHECK(q.left(t0)->left == 9'900);
+    CHECK_FALSE(q.left(t0 + 30min));
+}
+
 TEST_CASE("quota: closed means closed until then, and the later end counts") {
     points_quota q;
     q.close(t0 + 10s, t0);

@@ -72,6 +72,8 @@ std::vector<route_to_series> const routes = {
     {[](s& x) { x.sites.add(1); }, R"(jirapool_sites)"},
     {[](s& x) { x.connections[at(connection_kind::service_api_token)].add(1); },
      R"(jirapool_connections{kind="service_api_token"})"},
+    {[](s& x) { x.connection_changes[at(connection_kind::service_oauth)][at(connection_change::replaced)].add(); },
+     R"(jirapool_connection_changes_total{kind="service_oauth",change="replaced"})"},
     {[](s& x) { x.conditions[at(connection_kind::service_api_token)][at(connection_condition::site_gone)].add(1); },
      R"(jirapool_connection_conditions{kind="service_api_token",condition="site_gone"})"},
     {[](s& x) { x.credentials_refused[at(connection_kind::service_oauth)].set(1); },

@@ -180,6 +180,20 @@ TEST_CASE("faults: F7 answers that nobody reads take no more memory than they ma
     CHECK(clients.back().rest().size() > size);
 }
 
+TEST_CASE("faults: F7 who has read its answer and does not close holds no memory") {
+    constexpr std::size_t size = 4'000'000;
+    auto const l = listener::open("127.0.0.1:0", std::make_shared<large>(size)).value();
+    CHECK(ask(l->port(), scrape).size() > size);
+    test::forget_peak();
+    auto const before = test::peak_mib();
+    std::vector<peer> clients;
+    for (int i = 0; i < 30; ++i) {
+        clients.emplace_back(l->port()).say(scrape);
+        CHECK(clients.back().rest().size() > size);
+    }
+    if (test::peak_means_something) CHECK(test::peak_mib() - before < 40);
+}
+
 TEST_CASE("faults: F7 a thousand slow clients, half a request each, and headers of a megabyte cost a few megabytes") {
     rlimit files{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);

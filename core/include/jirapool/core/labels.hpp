@@ -146,6 +146,16 @@ inline constexpr std::size_t dial_stage_count = 3;
 /// The enumerator's name, as a metric's label has it.
 char const* to_string(dial_stage s) noexcept;
 
+/// What a program does with its connections.
+enum class connection_change : std::uint8_t {
+    added,
+    replaced,  ///< it got another secret, account or option
+    removed,
+};
+inline constexpr std::size_t connection_change_count = 3;
+/// The enumerator's name, as a metric's label has it.
+char const* to_string(connection_change c) noexcept;
+
 /// How an exchange of a credential for an access token ended.
 enum class refresh_result : std::uint8_t { ok, transient, permanent };
 inline constexpr std::size_t refresh_result_count = 3;

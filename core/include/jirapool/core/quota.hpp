@@ -9,7 +9,6 @@
 #include <jirapool/core/route.hpp>
 #include <jirapool/core/time.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -60,8 +59,7 @@ public:
     /// What Jira told for this hour, less the calls since.
     std::optional<budget_left> left(steady_time now) const noexcept {
         if (!pacing(now)) return std::nullopt;
-        auto const left = static_cast<double>(left_) - static_cast<double>(cost_) * taken_;
-        return budget_left{std::max(0.0, left), static_cast<double>(quota_)};
+        return budget_left{static_cast<double>(left_), static_cast<double>(quota_)};
     }
     /// What is left is known, and spread.
     bool pacing(steady_time now) const noexcept { return left_ >= 0 && now < end_; }
@@ -71,7 +69,7 @@ private:
 
     steady_time next_ = steady_time::min();  // of the paced calls; while closed, the end of that
     steady_time end_ = steady_time::min();   // of the hour in which left_ counts
-    float left_ = -1;                        // points; -1: not known
+    float left_ = -1;                        // points, less the calls since they were told; -1: not known
     float cost_ = 2;                         // points of a call: one and its object, until it was seen
     float quota_ = 65'000;                   // the smallest that is documented
     std::uint32_t taken_ = 0;                // calls since left_ was told

@@ -46,6 +46,10 @@ struct rate_headers {
     names, keeps that account waiting, and nothing is learned of its site. */
 rate_headers of_account_alone(rate_headers const& h, int status) noexcept;
 
+/** X-RateLimit-NearLimit says that some quota is nearly used up, and not which. It is taken for that of the app at the site, unless the
+    answer names another one and not this. */
+bool tenant_quota_is_near(rate_headers const& h) noexcept;
+
 rate_headers read_rate_headers(response const& r, wall_time now) noexcept;
 
 /// RFC 9110 section 5.6.7: IMF-fixdate, and the two obsolete forms.

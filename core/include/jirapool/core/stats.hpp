@@ -91,6 +91,7 @@ struct shard_stats {
     // What there is
     gauge sites;
     by<gauge, connection_kind_count> connections;
+    by<by<counter, connection_change_count>, connection_kind_count> connection_changes;
     by<by<gauge, connection_condition_count>, connection_kind_count>
         conditions;  ///< whether they work: see connection_status
 };

@@ -53,6 +53,8 @@ inline char const* version_value(std::size_t) noexcept { return version(); }
 
 namespace labels {
 inline constexpr label kind{"kind", connection_kind_count, detail::value_of<connection_kind>};
+inline constexpr label connection_change{"change", connection_change_count,
+                                         detail::value_of<jirapool::connection_change>};
 inline constexpr label condition{"condition", connection_condition_count, detail::value_of<connection_condition>};
 inline constexpr label route_class{"route_class", route_class_count, detail::value_of<jirapool::route_class>};
 inline constexpr label priority{"priority", priority_count, detail::value_of<jirapool::priority>};
@@ -112,6 +114,9 @@ inline constexpr std::array all_series{
 
     series{"jirapool_sites", series_type::gauge, "sites", {}, "Jira Cloud sites behind the connections."},
     series{"jirapool_connections", series_type::gauge, "connections", {labels::kind}, "Configured Jira connections."},
+    series{"jirapool_connection_changes_total", series_type::counter, "connections",
+           {labels::kind, labels::connection_change},
+           "Connections that the program added, replaced (another secret, account or option) or removed."},
     series{"jirapool_connection_conditions", series_type::gauge, "connections",
            {labels::kind, labels::condition},
            "Connections, by whether they work and why not."},
