@@ -14,7 +14,7 @@ using step = http1_reader::step;
 
 namespace {
 
-http1_limits const limits{4096, 32, 65536, 250};
+answer_limits const limits{4096, 32, 65536, 250};
 
 struct reading {
     step last = step::more;
@@ -25,7 +25,7 @@ struct reading {
 };
 
 /// In pieces of `piece` bytes behind a first one of `first`.
-void read(reading& r, http1_expectation e, std::string_view bytes, std::size_t first, std::size_t piece, bool end) {
+void read(reading& r, answer_expectation e, std::string_view bytes, std::size_t first, std::size_t piece, bool end) {
     http1_reader reader(limits);
     reader.begin(r.out, e);
     std::vector<char> kept(reader.max_kept());
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     fuzz::input in(data, size);
     auto const flags = in.byte();
     auto const piece = 1 + std::size_t{in.byte()};
-    http1_expectation e;
+    answer_expectation e;
     e.head_request = (flags & 1) != 0;
     e.decode = (flags & 2) != 0;
     bool const end = (flags & 4) != 0;

@@ -81,7 +81,7 @@ public:
         return run(c.exchange(&in, &out));
     }
 
-private:
+protected:
     void start() {
         if (dialer_) return;
         auto const p = std::make_shared<client_params const>(params);

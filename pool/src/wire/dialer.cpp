@@ -86,7 +86,8 @@ tls_dialer::tls_dialer(asio::any_io_executor ex, timers& t, std::shared_ptr<tls_
       port_(port),
       names_(std::move(names)),
       poller_(std::make_shared<poller>(executor_)),
-      scratch_(params_->wire.max_head) {
+      scratch_(params_->wire.max_head),
+      versions_(params_->wire.http) {
     if (names_) return;
     ares_resolver::settings s;
     s.timeout = params_->wire.resolve_timeout;
@@ -273,6 +274,36 @@ failure tls_dialer::about(std::string const& host, failure f) const {
     return std::move(f).with_peer(host + address + ":" + port);
 }
 
+void tls_dialer::on_conduct(std::string const& host, http2_conduct c) {
+    if (c == http2_conduct::good) return versions_.on_answer(host);
+    auto const now = timers_.now();
+    bool const rests = c == http2_conduct::broken ? versions_.on_error(host, now) : versions_.on_refusal(host, now);
+    if (rests && on_http1_instead) on_http1_instead(host);
+}
+
+std::unique_ptr<channel> tls_dialer::make_channel(std::string const& host, std::unique_ptr<timed_socket> socket,
+                                                  std::unique_ptr<tls_stream> tls, dial_result& result) {
+    if (!tls->chose_http2()) {
+        if (params_->wire.http != http_versions::http2)
+            return std::make_unique<http1_channel>(std::move(socket), std::move(tls), timers_, params_->wire, scratch_);
+        result.error = about(host, {errc::tls_failed,
+                                    "the server offers no HTTP/2, and wire_params::http allows nothing else"});
+        return nullptr;
+    }
+    if (!tls->fit_for_http2()) {
+        on_conduct(host, http2_conduct::wants_http1);
+        result.error = about(host, {errc::tls_failed,
+                                    "the server chose HTTP/2 over a cipher that is not fit for it (RFC 9113, "
+                                    "section 9.2.2)"});
+        return nullptr;
+    }
+    auto told = [self = std::weak_ptr(self_), host](http2_conduct c) {
+        if (auto const d = self.lock()) (*d)->on_conduct(host, c);
+    };
+    return std::make_unique<http2_channel>(std::move(socket), std::move(tls), timers_, executor_, params_->wire,
+                                           scratch_, std::move(told));
+}
+
 asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
     dial_result result;
     auto const started = timers_.now();
@@ -290,7 +321,8 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
         co_return result;
     }
 
-    auto tls = std::make_unique<tls_stream>(*context_, socket->descriptor(), host, sessions_[host]);
+    auto tls = std::make_unique<tls_stream>(*context_, socket->descriptor(), host, sessions_[host],
+                                            versions_.offered(host, timers_.now()));
     bool const secure = co_await shake_hands(socket.get(), tls.get(), &result);
     result.took[2] = timers_.now() - at_tls;
     if (!secure) {
@@ -305,8 +337,7 @@ asio::awaitable<dial_result> tls_dialer::dial(std::string host) {
 
     result.error = {};
     result.resumed = tls->resumed();
-    result.channel = std::make_unique<http1_channel>(std::move(socket), std::move(tls), timers_, params_->wire,
-                                                     scratch_);
+    result.channel = make_channel(host, std::move(socket), std::move(tls), result);
     co_return result;
 }
 

@@ -3,11 +3,14 @@
 #include "exchange/channel.hpp"
 #include "wait/timers.hpp"
 #include "wire/http1_channel.hpp"
+#include "wire/http2_channel.hpp"
+#include "wire/http_version_book.hpp"
 #include "wire/name_resolver.hpp"
 #include "wire/tls.hpp"
 
 #include <jirapool/pool/params.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -26,7 +29,11 @@ public:
     void forget(std::string const& host) noexcept override {
         sessions_.erase(host);
         worked_.erase(host);
+        versions_.forget(host, timers_.now());
     }
+
+    /// Told of a host that is spoken to in HTTP/1.1 for a while, as its HTTP/2 is bad. On the shard.
+    std::function<void(std::string const& host)> on_http1_instead;
 
     static constexpr std::uint16_t https_port = 443;
 
@@ -39,6 +46,10 @@ private:
     asio::awaitable<bool> resolve(std::string host, endpoints* out, dial_result* result);
     asio::awaitable<bool> shake_hands(timed_socket* socket, tls_stream* tls, dial_result* result);
     address_override const* override_of(std::string const& host) const noexcept;
+    /// The channel that was agreed on; null: `result` says why.
+    std::unique_ptr<channel> make_channel(std::string const& host, std::unique_ptr<timed_socket> socket,
+                                          std::unique_ptr<tls_stream> tls, dial_result& result);
+    void on_conduct(std::string const& host, http2_conduct c);
     /// With the host, address and port that it is about.
     failure about(std::string const& host, failure f) const;
 
@@ -62,6 +73,9 @@ private:
     // By host; all else that a session depends on, the TLS setting, is the same for all of a dialer. References stay valid.
     std::unordered_map<std::string, session_slot> sessions_;
     std::unordered_map<std::string, addresses> worked_;  // by host
+    http_version_book versions_;
+    // Gone with the dialer, which channels may outlive.
+    std::shared_ptr<tls_dialer*> const self_ = std::make_shared<tls_dialer*>(this);
 };
 
 }  // namespace jirapool::detail

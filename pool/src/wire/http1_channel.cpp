@@ -1,6 +1,7 @@
 #include "wire/http1_channel.hpp"
 
 #include "exchange/rate_floor.hpp"
+#include "exchange/request_fields.hpp"
 #include "exchange/sink_stream.hpp"
 #include "exchange/source_stream.hpp"
 
@@ -43,17 +44,6 @@ failure wait_failure(error_code const& ec) {
     return lost(ec.message());
 }
 
-bool is_called(std::string_view name, std::string_view lower_case) noexcept {
-    return std::equal(name.begin(), name.end(), lower_case.begin(), lower_case.end(),
-                      [](char c, char lower) { return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == lower; });
-}
-
-bool has_header(exchange_input const& in, std::string_view lower_case) noexcept {
-    if (in.headers == nullptr) return false;
-    return std::any_of(in.headers->begin(), in.headers->end(),
-                       [&](auto const& h) { return is_called(h.first, lower_case); });
-}
-
 /// Counts what a head takes.
 class head_size {
 public:
@@ -90,26 +80,11 @@ void put_head(Out& out, exchange_input const& in, bool compression) noexcept {
     out.put(in.target);
     out.put(" HTTP/1.1\r\n");
     put_field(out, "Host", in.host);
-    if (!in.user_agent.empty()) put_field(out, "User-Agent", in.user_agent);
-    if (!in.authorization.empty()) put_field(out, "Authorization", in.authorization);
-    if (!has_header(in, "accept")) put_field(out, "Accept", "application/json");
-    // Said in any case: who hears nothing of it may send what he likes (RFC 9110, section 12.5.3).
-    if (!has_header(in, "accept-encoding")) put_field(out, "Accept-Encoding", compression ? "gzip, br" : "identity");
-    bool const traced = !in.traceparent.empty();
-    if (traced) put_field(out, "traceparent", in.traceparent);
-    if (in.headers != nullptr)
-        for (auto const& [name, value] : *in.headers)
-            if (!traced || !is_called(name, "traceparent")) put_field(out, name, value);
-    if (!in.content_type.empty()) put_field(out, "Content-Type", in.content_type);
-    bool const has_body = in.method != method::get && in.method != method::head;
-    auto const length = in.source != nullptr ? in.source->size() : in.body.size();
-    // Jira answers 415 to a POST or PUT without one, also where there is no body (voting, watching).
-    if (has_body && length == 0 && in.method != method::delete_ && in.content_type.empty() &&
-        !has_header(in, "content-type"))
-        put_field(out, "Content-Type", "application/json");
-    if (has_body && (length > 0 || in.method != method::delete_)) {
+    for_each_field(in, compression,
+                   [&](std::string_view name, std::string_view value, field_kind) { put_field(out, name, value); });
+    if (auto const length = content_length_of(in)) {
         char digits[24];
-        auto const end = std::to_chars(digits, digits + sizeof digits, length).ptr;
+        auto const end = std::to_chars(digits, digits + sizeof digits, *length).ptr;
         put_field(out, "Content-Length", {digits, end});
     }
     out.put("\r\n");
@@ -184,14 +159,8 @@ failure http1_channel::ended(tls_status status, char const* when) const {
     return lost(tls_->what_happened() + when);
 }
 
-// What we add must fit what the caller asks for: a Range is one of the body as it is stored, and what HEAD says of length and ETag
-// that of GET. A token is better not compressed beside what an attacker may choose.
-bool http1_channel::offers_compression(exchange_input const& in) const noexcept {
-    return wire_.compression && !in.secret_answer && in.method != method::head && !has_header(in, "range");
-}
-
 void http1_channel::compose(exchange_input const& in) {
-    bool const compression = offers_compression(in);
+    bool const compression = offers_compression(in, wire_);
     // All of it at once: a string that grows leaves the credential behind in the memory that it gave up.
     head_size size;
     put_head(size, in, compression);
@@ -291,16 +260,6 @@ asio::awaitable<bool> http1_channel::write_body(exchange_input const* in, std::s
     co_return sent;
 }
 
-http1_expectation http1_channel::expectation(exchange_input const& in) const noexcept {
-    http1_expectation e;
-    e.head_request = in.method == method::head;
-    // Also what was not asked for: edges compress all the same.
-    e.decode = !has_header(in, "accept-encoding");
-    e.secret = in.secret_answer;
-    e.to_sink = in.sink != nullptr ? in.sink->takes() : nullptr;
-    return e;
-}
-
 // Who refuses a body (413, 401) says so before it has all of it, and takes no more: that is there to be read, and says more than
 // that the request was not taken.
 asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in, response* out,
@@ -309,7 +268,7 @@ asio::awaitable<bool> http1_channel::read_early_answer(exchange_input const* in,
     auto now = timers_.now();
     bool const not_taken = ec == errc::channel_lost || (ec == errc::timeout && now < in->deadline);
     if (!not_taken || report->unprocessed || report->caller_failed) co_return false;
-    reader_.begin(*out, expectation(*in));
+    reader_.begin(*out, expectation_of(*in));
     auto turn_ends = now + longest_turn;
     auto next = http1_reader::step::more;
     while (next == http1_reader::step::more && now < in->deadline) {
@@ -351,7 +310,7 @@ public:
           rate_(0, {}, report.written),
           now_(report.written),
           turn_ends_(now_ + longest_turn) {
-        c.reader_.begin(out, c.expectation(in));
+        c.reader_.begin(out, expectation_of(in));
     }
 
     /// A part of the body is there that its sink should have now.

@@ -45,7 +45,6 @@ private:
     bool silent() noexcept;
     void keep(steady_time now, exchange_report* report) noexcept;
     void compose(exchange_input const& in);
-    bool offers_compression(exchange_input const& in) const noexcept;
     tls_status send_some(std::string_view& data, exchange_report* report) noexcept;
     asio::awaitable<bool> send(tls_status so_far, std::string_view data, steady_time deadline, steady_time until,
                                exchange_report* report);
@@ -57,7 +56,6 @@ private:
     void forget_outgoing() noexcept;
     void forget_incoming(exchange_input const& in) noexcept;
     asio::awaitable<bool> read_early_answer(exchange_input const* in, response* out, exchange_report* report);
-    http1_expectation expectation(exchange_input const& in) const noexcept;
     failure ended(tls_status status, char const* when) const;
     failure late(error_code const& ec, steady_time deadline, char const* limit) const;
 
@@ -66,7 +64,7 @@ private:
     timers& timers_;
     wire_params const& wire_;
     read_scratch& scratch_;
-    http1_limits limits_;
+    answer_limits limits_;
     http1_reader reader_{limits_};
     std::string outgoing_;  // the request's head; holds a credential only while it is written
     steady_time ended_{};   // the last exchange

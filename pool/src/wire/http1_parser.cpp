@@ -41,8 +41,8 @@ std::optional<std::chrono::seconds> timeout_of(std::string_view keep_alive) noex
 
 }  // namespace
 
-http1_parser::http1_parser(response& out, http1_limits const& limits, http1_expectation e)
-    : out_(out), limits_(limits), expected_(e) {
+http1_parser::http1_parser(response& out, answer_limits const& limits, answer_expectation e)
+    : out_(out), limits_(limits), body_(out, limits, e) {
     // Ours counts all of the head, while Beast's of 1.81 starts anew with each piece: it must never be the one to speak.
     header_limit(limits.max_head + 4);
     // Beast's limit is for all bodies alike; see bound_body.
@@ -149,7 +149,7 @@ void http1_parser::read_chunk_size(std::string_view line, error_code& ec) noexce
         return refuse("a chunk's size is no hexadecimal number of 64 bits", ec);
     if (extensions_ > limits_.max_head)
         return refuse("the chunks' extensions are over wire_params::max_head", ec, errc::response_too_large);
-    if (!streams_ && size > limits_.max_body - std::min(chunks_, limits_.max_body))
+    if (!streams() && size > limits_.max_body - std::min(chunks_, limits_.max_body))
         return refuse(over_max_body, ec, errc::response_too_large);
     chunks_ += size;
     chunk_left_ = size;
@@ -230,80 +230,31 @@ void http1_parser::read_framing(field f, std::string_view value, error_code& ec)
             refuse("the Transfer-Encoding is not chunked", ec);
         else if (http10_) refuse("HTTP/1.0 has no Transfer-Encoding", ec);
         break;
-    case field::content_encoding: return read_coding(value);
+    case field::content_encoding: return body_.read_coding(value);
     case field::keep_alive: keep_alive_timeout_ = timeout_of(value); return;
     default: return;
     }
     if (!ec && has_length_ && has_coding_) refuse("both Content-Length and Transfer-Encoding are given", ec);
 }
 
-// One layer is taken off, however many headers and words say so. What is more, or unknown ("zstd", or "utf-8" where somebody mistook
-// the header), is the caller's to understand: he has the status, the headers and the body as it came. Go and Node do the same;
-// curl, asked to decode, gives up, and with it a POST's 201.
-void http1_parser::read_coding(std::string_view value) noexcept {
-    while (!value.empty()) {
-        auto part = value.substr(0, value.find(','));
-        value.remove_prefix(std::min(part.size() + 1, value.size()));
-        part.remove_prefix(std::min(part.find_first_not_of(" \t"), part.size()));
-        auto const coding = content_coding_of(part.substr(0, part.find_last_not_of(" \t") + 1));
-        if (coding == content_coding::identity) continue;
-        unknown_coding_ = unknown_coding_ || !coding || coding_ != content_coding::identity;
-        coding_ = coding.value_or(content_coding::identity);
-    }
-}
-
-// The headers say then what the body is, not what it was on the wire.
-void http1_parser::begin_decoding() {
-    // A part of a coded body cannot be decoded: what was asked for with a Range is the caller's to put together.
-    if (!expected_.decode || unknown_coding_ || out_.status() == 206) coding_ = content_coding::identity;
-    if (coding_ == content_coding::identity || expected_.head_request || out_.status() == 204 || out_.status() == 304)
-        return;
-    if (!streams_)
-        decoder_ = std::make_unique<content_decoder>(coding_,
-                                                     content_decoder::limits{limits_.max_body, limits_.max_ratio},
-                                                     expected_.secret ? content_decoder::memory::wiped
-                                                                      : content_decoder::memory::plain);
-    out_.remove_headers("content-encoding");
-    out_.remove_headers("content-length");
-}
-
 void http1_parser::on_header_impl(error_code& ec) {
     in_body_ = true;
-    if (out_.status() < 200 && (has_length_ || has_coding_)) refuse("an interim answer has a body", ec);
     // It has no body, whatever the header says: but somebody who believes the header sees one.
     if (out_.status() == 204) doubtful_ = has_coding_ || content_length().value_or(0) > 0;
-    streams_ = expected_.to_sink && expected_.to_sink(out_);
-    if (!expected_.head_request) bound_body(content_length().value_or(0), ec);
-    if (!ec) begin_decoding();
-}
-
-// Where the head may still say that the body has no bound.
-void http1_parser::bound_body(std::uint64_t size, error_code& ec) noexcept {
-    if (expected_.to_sink && !streams_ && size > limits_.max_body) refuse(over_max_body, ec, errc::response_too_large);
-}
-
-void http1_parser::on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) {
-    if (length && !streams_) out_.mutable_body().reserve(static_cast<std::size_t>(std::min(*length, max_reserve)));
+    if (out_.status() < 200 && (has_length_ || has_coding_)) refuse("an interim answer has a body", ec);
+    else if (auto const problem = body_.begin(content_length().value_or(0))) refuse(problem, ec);
 }
 
 std::size_t http1_parser::on_body_impl(string_view body, error_code& ec) {
-    if (decoder_) {
-        if (auto const problem = decoder_->put(std_view(body), out_.mutable_body()))
-            refuse(problem.rule, ec, problem.code);
-        return body.size();
-    }
-    bound_body(out_.mutable_body().size() + body.size(), ec);
-    if (!ec) out_.mutable_body().append(body.data(), body.size());
+    if (auto const problem = body_.put(std_view(body))) refuse(problem, ec);
     return body.size();
 }
 
 void http1_parser::on_finish_impl(error_code& ec) {
-    if (!decoder_) return;
-    if (auto const problem = decoder_->finish()) refuse(problem.rule, ec, problem.code);
-    decoder_.reset();  // its window is larger than most bodies
+    if (auto const problem = body_.finish()) refuse(problem, ec);
 }
 
-void http1_reader::begin(response& out, http1_expectation e) {
+void http1_reader::begin(response& out, answer_expectation e) {
     out_ = &out;
     expected_ = e;
     parser_.emplace(out, limits_, e);

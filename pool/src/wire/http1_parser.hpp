@@ -1,6 +1,6 @@
 #pragma once
 
-#include "exchange/content_decoder.hpp"
+#include "exchange/answer_body.hpp"
 
 #include <jirapool/core/response.hpp>
 #include <jirapool/core/result.hpp>
@@ -12,7 +12,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -20,23 +19,6 @@
 namespace jirapool::detail {
 
 namespace beast = boost::beast;
-
-/// What an answer may cost.
-struct http1_limits {
-    std::uint32_t max_head = 0;
-    std::uint32_t max_headers = 0;
-    std::uint64_t max_body = 0;
-    std::uint32_t max_ratio = 1;
-};
-
-/// What the request means for its answer.
-struct http1_expectation {
-    bool head_request = false;  ///< there is no body, whatever the head says
-    bool decode = false;        ///< gzip and brotli are taken off; otherwise a body is delivered as it came
-    bool secret = false;        ///< there is a token in it: what decodes it wipes its memory
-    /// Says of a head whether its body is only passed through: neither bounded nor decoded here. Null: of none.
-    bool (*to_sink)(response const& head) noexcept = nullptr;
-};
 
 /** Beast's response parser, filling in a jirapool::response: headers in one buffer instead of a node each, the body reserved
     from Content-Length and padded for simdjson. Sans-I/O: bytes in through `put`.
@@ -52,7 +34,7 @@ class http1_parser final : public beast::http::basic_parser<false> {
 public:
     using error_code = boost::system::error_code;
 
-    http1_parser(response& out, http1_limits const& limits, http1_expectation e);
+    http1_parser(response& out, answer_limits const& limits, answer_expectation e);
 
     /// Consumes a part of `size` bytes at most up to the end of the head, a chunk's line or the message; need_more as Beast's.
     std::size_t put(char const* data, std::size_t size, error_code& ec);
@@ -65,9 +47,9 @@ public:
     /// What `Keep-Alive: timeout=` promises.
     std::optional<std::chrono::seconds> keep_alive_timeout() const noexcept { return keep_alive_timeout_; }
     /// The head is done, and the body is one that is passed through: whoever reads takes it out of the response bit by bit.
-    bool streams() const noexcept { return streams_; }
+    bool streams() const noexcept { return body_.streams(); }
     /// What it is to be decoded from then.
-    content_coding coding() const noexcept { return coding_; }
+    content_coding coding() const noexcept { return body_.coding(); }
     /// It failed because of what was read, not for want of more.
     bool refused() const noexcept { return refused_ != nullptr; }
     /// Why `put` failed.
@@ -77,12 +59,10 @@ private:
     using string_view = beast::string_view;
     using field = beast::http::field;
 
-    // More than this is reserved only as it arrives: a length is only what the server says.
-    static constexpr std::uint64_t max_reserve = 1u << 20;
-
     static std::string_view std_view(string_view s) noexcept { return {s.data(), s.size()}; }
 
     void refuse(char const* rule, error_code& ec, errc code = errc::protocol_error) noexcept;
+    void refuse(answer_body::problem p, error_code& ec) noexcept { refuse(p.rule, ec, p.code); }
     std::size_t put_plain_head(std::string_view bytes, error_code& ec);
     std::size_t put_beast(std::string_view bytes, error_code& ec);
     std::size_t put_chunk(std::string_view bytes, error_code& ec);
@@ -92,9 +72,6 @@ private:
     bool folded(string_view name, string_view value) const noexcept;
     void count_field(string_view name, string_view value, error_code& ec) noexcept;
     void read_framing(field f, std::string_view value, error_code& ec) noexcept;
-    void read_coding(std::string_view value) noexcept;
-    void begin_decoding();
-    void bound_body(std::uint64_t size, error_code& ec) noexcept;
 
     void on_request_impl(beast::http::verb, string_view, string_view, int, error_code&) override {}
     void on_response_impl(int code, string_view, int version, error_code& ec) override;
@@ -106,12 +83,12 @@ private:
     void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
     std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override { return body.size(); }
     void on_header_impl(error_code& ec) override;
-    void on_body_init_impl(boost::optional<std::uint64_t> const& length, error_code&) override;
+    void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
     std::size_t on_body_impl(string_view body, error_code& ec) override;
     void on_finish_impl(error_code& ec) override;
 
     response& out_;
-    http1_limits const& limits_;
+    answer_limits const& limits_;
     char const* begin_ = nullptr;  // of the bytes that are being parsed
     char const* end_ = nullptr;
     char const* refused_ = nullptr;  // the rule that was broken; a literal
@@ -124,16 +101,12 @@ private:
     std::uint64_t chunks_ = 0;      // their sizes, as announced
     std::uint32_t fields_ = 0;
     std::optional<std::chrono::seconds> keep_alive_timeout_;
-    std::unique_ptr<content_decoder> decoder_;
-    http1_expectation expected_;
-    content_coding coding_ = content_coding::identity;
+    answer_body body_;
     bool has_fields_ = false;  // the response does, of a plain head: Beast gets only those that it judges
     bool http10_ = false;
     bool has_length_ = false;
     bool has_coding_ = false;
     bool in_body_ = false;
-    bool streams_ = false;
-    bool unknown_coding_ = false;
     bool behind_chunk_ = false;  // its line end is to come
     bool last_chunk_ = false;
     bool done_ = false;  // of a body in chunks
@@ -149,10 +122,10 @@ class http1_reader {
 public:
     enum class step : std::uint8_t { more, done, failed };
 
-    explicit http1_reader(http1_limits const& l) noexcept : limits_(l) {}
+    explicit http1_reader(answer_limits const& l) noexcept : limits_(l) {}
 
     /// A new exchange. `out` is filled in, and must be empty.
-    void begin(response& out, http1_expectation e);
+    void begin(response& out, answer_expectation e);
     /// Copies what was kept to `to`, at most `max_kept` bytes. @return how many.
     std::size_t restore(char* to) const noexcept;
     std::size_t max_kept() const noexcept { return limits_.max_head; }
@@ -173,13 +146,13 @@ public:
 private:
     step fail(failure f);
 
-    http1_limits const& limits_;
+    answer_limits const& limits_;
     response* out_ = nullptr;
     std::optional<http1_parser> parser_;
     std::vector<char> kept_;
     failure error_;
     int interim_ = 0;
-    http1_expectation expected_;
+    answer_expectation expected_;
     bool clean_ = false;
     bool closes_ = false;
 };

@@ -30,6 +30,7 @@ timed_socket::~timed_socket() {
 }
 
 void timed_socket::on_ready(bool to_read, bool to_write) {
+    if (watch_ != nullptr) return watch_->on_ready(to_read, to_write);
     readable_ = readable_ || to_read;
     writable_ = writable_ || to_write;
     if (waits_ && ready(waits_for_)) point_.notify_here();

@@ -14,6 +14,17 @@
 
 namespace jirapool::detail {
 
+/// Told when a socket is ready, in place of who waits for that: for what never stops listening.
+class ready_watch {
+public:
+    /// In a handler of the executor, with nothing of ours on the stack. Once for each time that something comes (poller). The socket
+    /// may be destroyed in here.
+    virtual void on_ready(bool to_read, bool to_write) noexcept = 0;
+
+protected:
+    ~ready_watch() = default;
+};
+
 /// A connected socket whose waits end at a deadline and when the shard stops. No timer of its own is armed for that.
 class timed_socket final : private poller::watched {
 public:
@@ -38,6 +49,9 @@ public:
     wait_point& point() noexcept { return point_; }
     error_code end(direction d, wake why) noexcept;
 
+    /// From then on `w` is told, and nobody waits here.
+    void watch_by(ready_watch& w) noexcept { watch_ = &w; }
+
     /// Lets the shard's others have their turn. Errors: cancelled or stopped, meanwhile.
     asio::awaitable<error_code> give_way();
 
@@ -52,6 +66,7 @@ private:
     std::shared_ptr<poller> const poller_;
     timers& timers_;
     wait_point point_;
+    ready_watch* watch_ = nullptr;
     bool waits_ = false;
     direction waits_for_ = direction::read;
     // Told since it was last waited for.

@@ -176,8 +176,6 @@ tls_context::tls_context(tls_params const& p) {
     SSL_CTX_set_options(context_, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     // A record's head and body in one recv instead of two.
     SSL_CTX_set_read_ahead(context_, 1);
-    static constexpr unsigned char http11[] = "\x08http/1.1";
-    SSL_CTX_set_alpn_protos(context_, http11, sizeof http11 - 1);
     // Sessions are kept per origin in session_slot; OpenSSL's own cache is shared by all of a context's peers.
     SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* session) {
@@ -204,7 +202,8 @@ tls_context::tls_context(tls_params const& p) {
 
 tls_context::~tls_context() { SSL_CTX_free(context_); }
 
-tls_stream::tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot)
+tls_stream::tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot,
+                       http_versions offered)
     : host_(host), wire_{descriptor}, ssl_(SSL_new(context.context_)), allowance_(most_messages) {
     auto* const bio = ssl_ != nullptr ? BIO_new(socket_method()) : nullptr;
     if (bio == nullptr) {
@@ -229,8 +228,20 @@ tls_stream::tls_stream(tls_context const& context, int descriptor, std::string c
         SSL_free(ssl_);
         throw std::bad_alloc();
     }
+    if (!offer(offered)) {
+        SSL_free(ssl_);
+        throw std::bad_alloc();
+    }
     if (slot.session_ != nullptr) SSL_set_session(ssl_, slot.session_);
     SSL_set_connect_state(ssl_);
+}
+
+bool tls_stream::offer(http_versions versions) noexcept {
+    static constexpr unsigned char both[] = "\x02h2\x08http/1.1";
+    constexpr unsigned size_of_http2 = 3;
+    auto const* const first = versions == http_versions::http1 ? both + size_of_http2 : both;
+    auto const* const end = versions == http_versions::http2 ? both + size_of_http2 : both + sizeof both - 1;
+    return SSL_set_alpn_protos(ssl_, first, static_cast<unsigned>(end - first)) == 0;
 }
 
 int tls_stream::on_verified(int good, x509_store_ctx_st* store) noexcept {
@@ -339,6 +350,21 @@ bool tls_stream::has_pending() const noexcept { return SSL_has_pending(ssl_) == 
 
 bool tls_stream::resumed() const noexcept { return SSL_session_reused(ssl_) == 1; }
 
+bool tls_stream::chose_http2() const noexcept {
+    unsigned char const* chosen = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl_, &chosen, &size);
+    return size == 2 && std::memcmp(chosen, "h2", 2) == 0;
+}
+
+bool tls_stream::fit_for_http2() const noexcept {
+    if (SSL_version(ssl_) >= TLS1_3_VERSION) return true;
+    auto const* const cipher = SSL_get_current_cipher(ssl_);
+    if (cipher == nullptr || SSL_CIPHER_is_aead(cipher) == 0) return false;
+    auto const exchange = SSL_CIPHER_get_kx_nid(cipher);
+    return exchange == NID_kx_ecdhe || exchange == NID_kx_dhe;
+}
+
 std::string tls_stream::what_happened() const {
     if (ERR_GET_LIB(error_) == ERR_LIB_SSL && ERR_GET_REASON(error_) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return "the server closed the connection without close_notify";
@@ -361,6 +387,8 @@ failure tls_stream::why() const {
     if (reason == SSL_R_WRONG_VERSION_NUMBER) return {errc::tls_failed, "the server does not speak TLS"};
     if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
         return {errc::tls_failed, "the server speaks no TLS of 1.2 or later"};
+    if (reason == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
+        return {errc::tls_failed, "the server speaks none of the versions that wire_params::http allows"};
     if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING || (error_ == 0 && system_error_ == 0))
         return {errc::tls_failed, "the server closed the connection in the handshake"};
     if (error_ != 0) return {errc::tls_failed, openssl_text(error_)};

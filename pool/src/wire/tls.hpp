@@ -69,8 +69,9 @@ inline constexpr char const* tls_flooded = "the server sent more messages of TLS
     everything once more (measured: 1 to 2 us a call). */
 class tls_stream {
 public:
-    /// `slot` must outlive the stream. `host`: a DNS name or an IP address, which must stand in the certificate.
-    tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot);
+    /// `slot` must outlive the stream. `host`: a DNS name or an IP address, which must stand in the certificate. `offered`: by ALPN.
+    tls_stream(tls_context const& context, int descriptor, std::string const& host, session_slot& slot,
+               http_versions offered = http_versions::http1);
     ~tls_stream();
     tls_stream(tls_stream const&) = delete;
     tls_stream& operator=(tls_stream const&) = delete;
@@ -89,6 +90,11 @@ public:
     /// Bytes were received that `read` has not looked at.
     bool has_pending() const noexcept;
     bool resumed() const noexcept;
+    /// Behind the handshake: the server chose HTTP/2. One that says nothing of versions speaks HTTP/1.1 (RFC 9113, section 3.2).
+    bool chose_http2() const noexcept;
+    /// What RFC 9113, section 9.2, asks of TLS beside what is so for all of ours: in TLS 1.2 ephemeral keys and a cipher that
+    /// authenticates.
+    bool fit_for_http2() const noexcept;
     /// After `failed` of handshake: certificate_refused or tls_failed, and in words why.
     failure why() const;
     /// After `failed` or `closed` of read or write, the beginning of a sentence: "the server reset the connection".
@@ -107,6 +113,7 @@ private:
     static int bio_read(bio_st* b, char* data, int size) noexcept;
     static bio_method_st* socket_method();
 
+    bool offer(http_versions versions) noexcept;
     void begin() noexcept;
     tls_status status_of(int result) noexcept;
     static void on_message(int sent, int version, int type, void const* data, std::size_t size, ssl_st* ssl,

@@ -33,7 +33,7 @@ decoding decode(std::string_view bytes, std::size_t piece, content_decoder::limi
     return {std::string(out.data(), out.size()), problem ? problem.rule : ""};
 }
 
-http1_limits const limits{2048, 20, 4096, 250};
+answer_limits const limits{2048, 20, 4096, 250};
 
 struct reading {
     step last = step::more;
@@ -43,7 +43,7 @@ struct reading {
 };
 
 /// Whole, and then in two pieces cut anywhere and byte by byte, which must be the same.
-reading read(std::string const& bytes, http1_expectation e) {
+reading read(std::string const& bytes, answer_expectation e) {
     auto const in_pieces = [&](std::size_t first, std::size_t each) {
         reading r;
         http1_reader reader(limits);
@@ -74,8 +74,8 @@ reading read(std::string const& bytes, http1_expectation e) {
     return whole;
 }
 
-http1_expectation decoding_all() {
-    http1_expectation e;
+answer_expectation decoding_all() {
+    answer_expectation e;
     e.decode = true;
     return e;
 }

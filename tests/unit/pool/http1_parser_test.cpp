@@ -22,10 +22,10 @@ struct reading {
     bool clean = false;
 };
 
-http1_limits const limits{test::answers_max_head, test::answers_max_headers, test::answers_max_body, 250};
+answer_limits const limits{test::answers_max_head, test::answers_max_headers, test::answers_max_body, 250};
 
-http1_expectation expectation(bool head_request, bool decode = true) {
-    http1_expectation e;
+answer_expectation expectation(bool head_request, bool decode = true) {
+    answer_expectation e;
     e.head_request = head_request;
     e.decode = decode;
     return e;
@@ -87,7 +87,7 @@ TEST_CASE("http1_reader: what is whole is delivered, what is doubtful is refused
 
 TEST_CASE("http1_reader: a head that comes header by header is limited all the same") {
     // Beast 1.81 starts counting anew behind each piece that ends with a header.
-    http1_limits const generous{1024, 1'000'000, 4096, 250};
+    answer_limits const generous{1024, 1'000'000, 4096, 250};
     response out;
     http1_reader reader(generous);
     reader.begin(out, expectation(false));

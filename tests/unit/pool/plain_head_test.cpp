@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t max_head = 2048;
 constexpr std::uint32_t max_headers = 12;
-constexpr http1_limits limits{max_head, max_headers, 1u << 20, 250};
+constexpr answer_limits limits{max_head, max_headers, 1u << 20, 250};
 
 constexpr std::string_view of_jira =
     "HTTP/1.1 200 OK\r\nDate: Wed, 25 Nov 2026 12:00:00 GMT\r\nContent-Type:application/json;charset=UTF-8\r\n"
@@ -34,7 +34,7 @@ struct reading {
 reading read(std::string_view bytes, std::size_t first) {
     reading r;
     http1_reader reader(limits);
-    reader.begin(r.out, http1_expectation());
+    reader.begin(r.out, answer_expectation());
     auto const begin_of_it = bytes.substr(0, first);
     r.last = reader.put(begin_of_it.data(), begin_of_it.size());
     if (r.last == http1_reader::step::more && first < bytes.size()) {
