@@ -25,6 +25,7 @@ char const* to_string(event::kind k) noexcept {
     case event::kind::token_endpoint_down: return "token_endpoint_down";
     case event::kind::token_endpoint_up: return "token_endpoint_up";
     case event::kind::webhook_drifted: return "webhook_drifted";
+    case event::kind::http1_instead: return "http1_instead";
     }
     return "unknown";
 }
@@ -46,6 +47,7 @@ event::severity severity_of(event::kind k) noexcept {
     case event::kind::origin_down:
     case event::kind::token_endpoint_down:
     case event::kind::webhook_drifted:
+    case event::kind::http1_instead:
     case event::kind::site_unresolved:
     case event::kind::handler_threw:
     case event::kind::limited_for_long:

@@ -478,7 +478,9 @@ private:
         // What for is counted now, not when it was planned: a limit or the deadline may have come between.
         auto const reason = std::exchange(resends_for_, std::nullopt);
         trace_.begin_exchange(reused_, token_sent(), reason);
-        if (spans_) in.traceparent = spans_->exchange.begin(*spans_, request_, settling_.exchanges(), reason);
+        if (spans_)
+            in.traceparent = spans_->exchange.begin(*spans_, request_, lease_.channel().version(),
+                                                    settling_.exchanges(), reason);
         settling_.on_begun();
         tell_processed();
         return in;

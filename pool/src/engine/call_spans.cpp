@@ -103,11 +103,11 @@ void begun_span::end(error_code const& why_none, response const* answer, std::op
     }
 }
 
-std::string_view exchange_span::begin(call_spans const& of, request const& r, unsigned resends,
-                                      std::optional<resend_reason> reason) noexcept {
+std::string_view exchange_span::begin(call_spans const& of, request const& r, std::string_view version,
+                                      unsigned resends, std::optional<resend_reason> reason) noexcept {
     attribute_list with;
     add_common(with, of.entry_, of.method_, of.route_);
-    with.add("network.protocol.version", std::string_view("1.1"));
+    with.add("network.protocol.version", version);
     if (resends > 0) with.add("http.request.resend_count", std::int64_t{resends});
     if (reason) with.add("jirapool.resend_reason", std::string_view(to_string(*reason)));
     span_start s;

@@ -54,7 +54,7 @@ class call_spans;
 class exchange_span {
 public:
     /// `resends`: how often the request was sent before. @return the traceparent to send; empty: the request's own, if it has one.
-    std::string_view begin(call_spans const& of, request const& r, unsigned resends,
+    std::string_view begin(call_spans const& of, request const& r, std::string_view version, unsigned resends,
                            std::optional<resend_reason> reason) noexcept;
     void end(error_code const& why_none, response const& answer) noexcept {
         span_.end(why_none, why_none ? nullptr : &answer);

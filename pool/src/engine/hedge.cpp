@@ -67,7 +67,8 @@ asio::awaitable<void> hedge::ask() {
     auto in = input_of(request_, *entry_, *state_, token_.get(), deadline_);
     context_->stats->resends[static_cast<std::size_t>(resend_reason::hedge)].add();
     sent_ = exchanging_ = true;
-    if (spans_) in.traceparent = span_.begin(*spans_, request_, resends_, resend_reason::hedge);
+    if (spans_)
+        in.traceparent = span_.begin(*spans_, request_, lease_.channel().version(), resends_, resend_reason::hedge);
     report_ = co_await lease_.channel().exchange(&in, &answer_);
     span_.end(report_.error.code(), answer_);
     // What asks for another exchange is nothing to end the first one for.

@@ -14,6 +14,12 @@ void shard_context::report(event e) const noexcept {
     }
 }
 
+void shard_context::report_http1(std::string const& host) const {
+    event e{event::kind::http1_instead, {}, "its HTTP/2 is not as RFC 9113 says; HTTP/1.1 is spoken for ten minutes"};
+    e.scope = host;
+    report(std::move(e));
+}
+
 void shard_context::tell_scopes(std::string_view connection, std::string_view scopes) const noexcept {
     if (!params->on_token_scopes) return;
     try {

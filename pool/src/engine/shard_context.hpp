@@ -55,7 +55,9 @@ public:
           dials(params->pool.background_dials_per_second, e.shards),
           random(e.seed),
           clock(*e.clock, std::move(e.alarm)),
-          dial(e.make_dialer(executor, clock)) {}
+          dial(e.make_dialer(executor, clock)) {
+        dial->on_http1_instead = [this](std::string const& host) { report_http1(host); };
+    }
     shard_context(shard_context const&) = delete;
     shard_context& operator=(shard_context const&) = delete;
 
@@ -73,6 +75,8 @@ public:
     }
     /// Says when it is.
     void report(event e) const noexcept;
+    /// The host is spoken to in HTTP/1.1 for a while. May throw bad_alloc.
+    void report_http1(std::string const& host) const;
     /// Tells client_params::on_token_scopes.
     void tell_scopes(std::string_view connection, std::string_view scopes) const noexcept;
 

@@ -10,6 +10,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_type.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -111,6 +112,9 @@ public:
     /// The exchange whose answer goes there, if it is under way, ends soon and with errc::cancelled unless it ends by itself first.
     virtual void interrupt(response const& out) noexcept = 0;
 
+    /// Of HTTP, as OpenTelemetry names it: "1.1" or "2".
+    virtual std::string_view version() const noexcept { return "1.1"; }
+
     /// How many exchanges may run at once: what the peer allows and the params do. It may fall below what runs, even to none.
     virtual std::size_t capacity() const noexcept { return 1; }
 
@@ -149,6 +153,10 @@ public:
     virtual asio::awaitable<dial_result> dial(std::string host) = 0;
     /// No channel to the host is left, and none is being dialled: what was kept for the next dial may go.
     virtual void forget([[maybe_unused]] std::string const& host) noexcept {}
+
+    /// Told of a host that is spoken to in HTTP/1.1 for a while, as its HTTP/2 is bad. On the shard; may throw bad_alloc, and is told
+    /// again then.
+    std::function<void(std::string const& host)> on_http1_instead;
 };
 
 }  // namespace jirapool::detail

@@ -10,7 +10,6 @@
 
 #include <jirapool/pool/params.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -31,9 +30,6 @@ public:
         worked_.erase(host);
         versions_.forget(host, timers_.now());
     }
-
-    /// Told of a host that is spoken to in HTTP/1.1 for a while, as its HTTP/2 is bad. On the shard.
-    std::function<void(std::string const& host)> on_http1_instead;
 
     static constexpr std::uint16_t https_port = 443;
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace jirapool::detail {
 
@@ -43,6 +44,7 @@ public:
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override;
     void interrupt(response const& out) noexcept override;
+    std::string_view version() const noexcept override { return "2"; }
     std::size_t capacity() const noexcept override;
     bool alive() noexcept override;
     void rest() noexcept override;

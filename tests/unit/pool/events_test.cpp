@@ -38,6 +38,7 @@ std::vector<std::pair<char const*, severity>> const kinds{
     {"token_endpoint_down", severity::warning},
     {"token_endpoint_up", severity::info},
     {"webhook_drifted", severity::warning},
+    {"http1_instead", severity::warning},
 };
 
 }  // namespace

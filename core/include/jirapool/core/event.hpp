@@ -41,8 +41,11 @@ struct event {
         /// ensure_webhook found that the webhook whose name is in `scope` is missing, or not as its spec says, and sets out to heal it.
         /// The first time that it is asked for one it is missing as well.
         webhook_drifted,
+        /// The host in `scope` offers HTTP/2 and broke its rules three times in a row, or asks for HTTP/1.1, which it is spoken to in
+        /// for ten minutes now (wire_params::http).
+        http1_instead,
     };
-    static constexpr std::size_t kind_count = 19;
+    static constexpr std::size_t kind_count = 20;
     /// How soon somebody should look.
     enum class severity : std::uint8_t {
         info,      ///< nobody needs to do anything
@@ -56,7 +59,8 @@ struct event {
     /// What went wrong, an errc: of a connection's state what its calls end with meanwhile. credential_refused, also of misconfigured
     /// where Jira refuses the credential at that host; anonymous_answer of credential_anonymous; limited_past_deadline of
     /// limited_for_long. Empty where none says it: its calls are answered still (scope_missing, site_gone, another misconfigured,
-    /// credential_expiring and credential_expired), something is well again, or the kind says all (limit_pause, webhook_drifted).
+    /// credential_expiring and credential_expired), something is well again, or the kind says all (limit_pause, webhook_drifted,
+    /// http1_instead).
     error_code code{};
     /// What it concerns when that is no connection, or more than one: an origin's host, what a pause is of, a webhook's name. Else empty.
     std::string scope{};
