@@ -166,6 +166,32 @@ void fair_queue::remove(fair_waiter& w) noexcept {
     if (w.queued()) unlink(w);
 }
 
+void fair_queue::set_max_held(std::uint32_t max_held) noexcept {
+    if (max_held == max_held_) return;
+    max_held_ = max_held;
+    ready_ = 0;
+    for (auto const t : {tier::first, tier::second, tier::full}) {
+        auto* flow = ring(t);
+        if (flow == nullptr) continue;
+        auto const* const last = flow->previous_;
+        for (bool more = true; more;) {
+            auto& one = *flow;
+            more = flow != last;
+            flow = one.next_;
+            // Nobody loses his place in a turn but who has no turn any more.
+            if (may_hold(one) == (t == tier::full)) move(one, tier_of(one));
+        }
+    }
+    for (auto const* const first : rings_) {
+        auto const* flow = first;
+        if (flow == nullptr) continue;
+        do {
+            ready_ += ready_of(*flow);
+            flow = flow->next_;
+        } while (flow != first);
+    }
+}
+
 fair_waiter* fair_queue::evict() noexcept {
     for (auto* const flow : rings_) {
         if (flow == nullptr) continue;

@@ -16,7 +16,12 @@ using namespace std::chrono_literals;
 class sim_channel final : public channel {
 public:
     sim_channel(std::string host, engine_world& w, std::size_t shard, timers& t, asio::any_io_executor ex)
-        : host_(std::move(host)), world_(w), shard_(shard), timers_(t), executor_(std::move(ex)) {
+        : host_(std::move(host)),
+          world_(w),
+          shard_(shard),
+          timers_(t),
+          executor_(std::move(ex)),
+          capacity_(w.model_.params().streams) {
         auto& random = w.model_.random();
         if (w.model_.happens(w.model_.params().faults.idle_death)) {
             dies_after_ = 1s + std::chrono::milliseconds(random() % 50'000);
@@ -26,35 +31,67 @@ public:
         ++w.hosts_[shard_][host_].open;
     }
     ~sim_channel() override {
+        if (!running_.empty()) world_.model_.note("a channel was destroyed while exchanges ran on it");
         --world_.transports_[shard_].open;
         --world_.hosts_[shard_][host_].open;
     }
 
     asio::awaitable<exchange_report> exchange(exchange_input const* in, response* out) override {
         out->clear();
+        dead_ = dead_ || (running_.empty() && dies_after_ && timers_.now() >= last_use_ + *dies_after_);
+        running one(*this, *out, in->slow, timers_.now() + in->slow_after);
+        if (running_.size() > capacity_ && !limit_fell_)
+            world_.model_.note("more exchanges on a channel than it carries");
         ++exchanges;
-        interrupted_ = false;
-        watch_ = in->slow;
-        slow_at_ = timers_.now() + in->slow_after;
         world_.model_.begun(host_, *in, timers_.now());
-        bool const dead = dies_after_ && timers_.now() >= last_use_ + *dies_after_;
-        exchange_report report = co_await carry(in, out, dead);
+        exchange_report report = co_await carry(in, &one);
         last_use_ = timers_.now();
+        if (multiplexes) {
+            // What became of one exchange says nothing of the others.
+            report.reusable = !going_away_ && !dead_;
+            report.announced = going_away_;
+        }
         world_.model_.ended(host_, *in);
         co_return report;
     }
 
-    void interrupt(response const&) noexcept override {
-        interrupted_ = true;
-        if (waiting_ != nullptr) waiting_->notify();
+    void interrupt(response const& out) noexcept override {
+        for (auto* const r : running_)
+            if (&r->out == &out) r->interrupt();
     }
 
+    std::size_t capacity() const noexcept override { return capacity_; }
+
     bool alive() noexcept override {
-        return !dies_after_ || dies_unnoticed_ || timers_.now() < last_use_ + *dies_after_;
+        if (going_away_ || dead_) return false;
+        return !dies_after_ || dies_unnoticed_ || !running_.empty() || timers_.now() < last_use_ + *dies_after_;
     }
 
 private:
-    asio::awaitable<exchange_report> carry(exchange_input const* in, response* out, bool dead) {
+    /// One exchange.
+    struct running {
+        running(sim_channel& c, response& o, slow_watch* s, steady_time at)
+            : channel(c), out(o), watch(s), slow_at(at) {
+            channel.running_.push_back(this);
+        }
+        ~running() { std::erase(channel.running_, this); }
+        running(running const&) = delete;
+        running& operator=(running const&) = delete;
+        void interrupt() noexcept {
+            interrupted = true;
+            if (waiting != nullptr) waiting->notify();
+        }
+        sim_channel& channel;
+        response& out;
+        slow_watch* watch;
+        steady_time slow_at;
+        wait_point* waiting = nullptr;
+        bool interrupted = false;
+        bool arrived = false;  // the server has seen it
+        bool refused = false;  // … never will
+    };
+
+    asio::awaitable<exchange_report> carry(exchange_input const* in, running* one) {
         auto& model = world_.model_;
         auto const& faults = model.params().faults;
         exchange_report report;
@@ -70,11 +107,19 @@ private:
         if (in->target == tenant_info_target && model.happens(faults.name_slow))
             way += std::chrono::milliseconds(model.random()() % 5'000);
         if (model.happens(faults.slow)) way += std::chrono::milliseconds(model.random()() % 5'000);
-        error_code const there = co_await until(sent + way, in->deadline);
-        if (there || dead) {
+        error_code const there = co_await until(one, sent + way, in->deadline);
+        if (one->refused) {
+            report.unprocessed = true;
+            report.error = failure(errc::channel_lost).at(stage::first_byte);
+            co_return report;
+        }
+        if (there || dead_) {
             report.error = failure(there ? there : make_error_code(errc::channel_lost)).at(stage::first_byte);
             co_return report;
         }
+        one->arrived = true;
+        if (!going_away_ && model.happens(faults.goes_away)) go_away();
+        if (model.happens(faults.limit_changes)) change_limit();
         auto reply = model.handle(host_, *in, sent, timers_.now(), timers_.wall());
         bool stalled = model.happens(host_ == auth_host ? faults.token_stalled : faults.stalled);
         if (host_ == auth_host && model.stall_tokens > 0) {
@@ -85,7 +130,7 @@ private:
             --model.stall_requests;
             stalled = true;
         }
-        error_code const back = co_await until(stalled ? in->deadline + 1ms : timers_.now() + way, in->deadline);
+        error_code const back = co_await until(one, stalled ? in->deadline + 1ms : timers_.now() + way, in->deadline);
         if (back || reply.lost) {
             report.error = failure(back ? back : make_error_code(errc::channel_lost)).at(stage::first_byte);
             co_return report;
@@ -97,24 +142,48 @@ private:
             report.error = failure(errc::channel_lost).at(stage::body);
             co_return report;
         }
-        *out = std::move(reply.answer);
+        one->out = std::move(reply.answer);
         report.reusable = true;
-        model.delivered(host_, *in, *out, timers_.now());
+        model.delivered(host_, *in, one->out, timers_.now());
         co_return report;
     }
 
-    asio::awaitable<error_code> until(steady_time t, steady_time deadline) {
+    /// GOAWAY: what the server has not seen yet it never will, and says so.
+    void go_away() {
+        going_away_ = true;
+        for (auto* const r : running_) {
+            if (r->arrived) continue;
+            r->refused = true;
+            r->interrupt();
+        }
+        watch->on_change(*this);
+    }
+
+    /// SETTINGS_MAX_CONCURRENT_STREAMS, for a second.
+    void change_limit() {
+        if (std::exchange(limit_fell_, true)) return;
+        capacity_ = static_cast<std::size_t>(world_.model_.random()() % (capacity_ + 1));
+        watch->on_change(*this);
+        world_.scheduler_.at(timers_.now() + 1s, [this, there = std::weak_ptr(there_)] {
+            if (there.expired()) return;
+            limit_fell_ = false;
+            capacity_ = world_.model_.params().streams;
+            watch->on_change(*this);
+        });
+    }
+
+    asio::awaitable<error_code> until(running* one, steady_time t, steady_time deadline) {
         wait_point point(timers_, executor_);
-        waiting_ = &point;
+        one->waiting = &point;
         auto const last = std::min(t, deadline);
         wake w = wake::timeout;
-        while (w == wake::timeout && !interrupted_ && timers_.now() < last) {
-            w = co_await point.wait(watch_ != nullptr ? std::min(last, slow_at_) : last);
-            if (w == wake::timeout && watch_ != nullptr && timers_.now() >= slow_at_)
-                std::exchange(watch_, nullptr)->on_slow();
+        while (w == wake::timeout && !one->interrupted && timers_.now() < last) {
+            w = co_await point.wait(one->watch != nullptr ? std::min(last, one->slow_at) : last);
+            if (w == wake::timeout && one->watch != nullptr && timers_.now() >= one->slow_at)
+                std::exchange(one->watch, nullptr)->on_slow();
         }
-        waiting_ = nullptr;
-        if (w == wake::cancelled || interrupted_) co_return timers_.stopped() ? errc::stopped : errc::cancelled;
+        one->waiting = nullptr;
+        if (w == wake::cancelled || one->interrupted) co_return timers_.stopped() ? errc::stopped : errc::cancelled;
         if (t > deadline) co_return errc::timeout;
         co_return error_code();
     }
@@ -124,13 +193,15 @@ private:
     std::size_t shard_;
     timers& timers_;
     asio::any_io_executor executor_;
+    std::size_t capacity_;
     std::optional<steady_duration> dies_after_;
     bool dies_unnoticed_ = false;
+    bool dead_ = false;
+    bool going_away_ = false;
+    bool limit_fell_ = false;
     steady_time last_use_ = timers_.now();
-    wait_point* waiting_ = nullptr;
-    bool interrupted_ = false;
-    slow_watch* watch_ = nullptr;
-    steady_time slow_at_{};
+    std::vector<running*> running_;
+    std::shared_ptr<bool> const there_ = std::make_shared<bool>(true);
 };
 
 class sim_dialer final : public dialer {
@@ -179,13 +250,15 @@ private:
 engine_world::engine_world(model_params m, client_params p, std::uint64_t seed, std::size_t shards)
     : model_(m, seed),
       max_channels_(p.pool.max_channels),
-      max_channels_of_site_(p.pool.max_share_of_site * static_cast<double>(p.pool.max_channels)),
+      max_leases_of_site_(p.pool.max_share_of_site * static_cast<double>(p.pool.max_channels * m.streams)),
       retry_ratio_(p.retries.budget_ratio),
       transports_(shards),
       hosts_(shards),
       calls_(m.sites) {
     model_.unlimited_client = p.limits.mode != limiting::enforce;
     p.seed = seed;
+    // Where nobody knows the version one dial goes first, which takes its time.
+    if (m.streams == 1) p.wire.http = http_versions::http1;
     std::vector<shard_environment> environments;
     for (std::size_t i = 0; i < shards; ++i) {
         shard_environment e;
@@ -233,7 +306,7 @@ void engine_world::finish() {
     double used = 0;
     double allowed_in_all = 0;
     for (std::size_t i = 0; i < calls_.size(); ++i) {
-        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_channels_of_site_ + hedges;
+        auto const allowed = static_cast<double>(calls_[i]) * (1 + retry_ratio_) + 10 + max_leases_of_site_ + hedges;
         auto const sent = static_cast<double>(model_.requests_of(i) - model_.refused_of(i));
         used += sent;
         allowed_in_all += allowed;

@@ -89,7 +89,7 @@ private:
     scheduler scheduler_;
     jira_model model_;
     std::size_t max_channels_;
-    double max_channels_of_site_;
+    double max_leases_of_site_;
     double retry_ratio_;
     std::vector<transports> transports_;                    // by shard
     std::vector<std::map<std::string, transports>> hosts_;  // by shard

@@ -54,6 +54,32 @@ TEST_CASE("faults: C1 a swallowed read of 30 s ends well within 5") {
     CHECK(w.jira().violations.empty());
 }
 
+TEST_CASE("faults: C1 a swallowed read on a channel that answers others is hedged on another one, and ends neither") {
+    model_params m;
+    m.sites = 3;
+    m.get_rate = 1e6;
+    m.streams = 100;
+    client_params p;
+    p.wire.http = http_versions::either;
+    engine_world w(m, p, 61);
+    w.add_all();
+    w.time().run_until(w.time().now() + 2s);
+    for (int i = 0; i < 1'000; ++i) {
+        if (i == 500) w.jira().stall_requests = 1;
+        w.start(static_cast<std::size_t>(i) % m.sites, request::get(myself), 30s);
+        w.time().run_until(w.time().now() + 15ms);
+    }
+    CHECK(w.totals.ended() >= w.totals.started - 5);  // the swallowed one, too
+    w.time().run_until(w.time().now() + 1s);
+    CHECK(w.totals.succeeded == w.totals.started);
+    CHECK(hedges(w) == 1);
+    CHECK(total(w.stats().channels_closed) == 0);
+    // To the token endpoint, to the gateway, and the hedge's.
+    CHECK(total(w.stats().channels_opened) == 3);
+    w.finish();
+    CHECK(w.jira().violations.empty());
+}
+
 TEST_CASE("faults: C1 in normal traffic hardly anything is hedged, and in none more than the budget") {
     for (bool const bad : {false, true}) {
         INFO(bad);

@@ -25,18 +25,20 @@ namespace jirapool::sim {
 /// What can be wrong with the world, as fractions of what could be hit.
 struct model_faults {
     double refused_dials = 0;
-    double slow_dials = 0;   ///< up to 4 s
-    double unsent = 0;       ///< the channel ends before anything of the request was written
-    double lost_before = 0;  ///< … before Jira sees the request
-    double lost_after = 0;   ///< Jira acts, and its answer is lost
-    double cut = 0;          ///< Jira acts, and half of its answer comes
-    double stalled = 0;      ///< Jira acts, and nothing ever comes
-    double slow = 0;         ///< the answer takes up to 10 s
-    double idle_death = 0;   ///< a channel dies when it has been idle for some time, half of them unnoticed
-    double transient = 0;    ///< 503
-    double odd_429 = 0;      ///< of the 429s: without reason, without or with a strange Retry-After, as HTML
-    double token_down = 0;   ///< the token endpoint answers 503
-    double token_odd = 0;    ///< 200, but empty, HTML, or with an expires_in that makes no sense
+    double slow_dials = 0;     ///< up to 4 s
+    double unsent = 0;         ///< the channel ends before anything of the request was written
+    double lost_before = 0;    ///< … before Jira sees the request
+    double lost_after = 0;     ///< Jira acts, and its answer is lost
+    double cut = 0;            ///< Jira acts, and half of its answer comes
+    double stalled = 0;        ///< Jira acts, and nothing ever comes
+    double slow = 0;           ///< the answer takes up to 10 s
+    double goes_away = 0;      ///< the server takes no more on this channel; of what it has not seen yet it says so
+    double limit_changes = 0;  ///< a channel carries fewer exchanges for a second, perhaps none
+    double idle_death = 0;     ///< a channel dies when it has been idle for some time, half of them unnoticed
+    double transient = 0;      ///< 503
+    double odd_429 = 0;        ///< of the 429s: without reason, without or with a strange Retry-After, as HTML
+    double token_down = 0;     ///< the token endpoint answers 503
+    double token_odd = 0;      ///< 200, but empty, HTML, or with an expires_in that makes no sense
     double token_stalled = 0;
     double token_certificate = 0;  ///< the certificate that the token endpoint shows is refused
     double early_401 = 0;          ///< a token is revoked before its time
@@ -63,6 +65,7 @@ struct model_params {
     double global_quota = 0;     ///< … over its sites
     std::chrono::seconds token_lifetime{3600};
     steady_duration latency = std::chrono::milliseconds(20);
+    std::size_t streams = 1;  ///< exchanges at once on a channel
     model_faults faults;
 };
 

@@ -55,11 +55,19 @@ request draw_request(random_engine& random, std::uint64_t id) {
 
 }  // namespace
 
-history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration length, double calls_per_second) {
+history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration length, double calls_per_second,
+                        http_versions http) {
     random_engine random(seed);
-    auto const m = world_of(random, sites);
+    auto m = world_of(random, sites);
     client_params p;
     p.pool.max_channels = 1 + random() % 100;
+    p.wire.http = http;
+    if (http != http_versions::http1) {
+        m.streams = 1 + random() % 20;
+        m.faults.goes_away = uniform(random, 0, 0.05);
+        m.faults.limit_changes = uniform(random, 0, 0.05);
+        p.pool.dial_at_stream_limit = random() % 3 != 0;
+    }
     auto const book = std::make_shared<support::span_book>(false);
     p.spans = book;
     auto const shards = 1 + random() % 3;

@@ -20,8 +20,10 @@ struct history {
 
 /** A world in which everything that the model knows goes wrong, how much of each drawn from the seed: faults of every layer,
     all kinds of connections, secrets replaced, connections removed and added again, calls cancelled at any moment, the wall
-    clock set by an hour, and a night's sleep. Some sites are reached under two names, which are told late, or falsely. `calls_per_second` over all sites. */
-history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration length, double calls_per_second);
+    clock set by an hour, and a night's sleep. Unless `http` is http1, channels carry several exchanges, now more, now less, and
+    servers end them while they do. Some sites are reached under two names, which are told late, or falsely. `calls_per_second` over all sites. */
+history run_mixed_world(std::uint64_t seed, std::size_t sites, steady_duration length, double calls_per_second,
+                        http_versions http = http_versions::http1);
 
 /** A world of sites that are reached under two names, which the client learns late, falsely, or anew while it is told of pauses:
     whatever a connection was told, it knows under each of its site's names. */

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <exception>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -43,35 +44,46 @@ struct coverage {
     std::uint64_t queue_full = 0;
     std::uint64_t backoffs = 0;
     std::uint64_t dialled_apart = 0;
+    std::uint64_t shared = 0;          ///< moments in which a channel carried several
+    std::uint64_t above_capacity = 0;  ///< … more than it may any more
+    std::uint64_t closed_doors = 0;    ///< … an idle one carried nothing
+    std::uint64_t draining = 0;        ///< … one had ended for new exchanges, and carried some
     std::array<std::uint64_t, dial_purpose_count> dials{};
     std::array<std::uint64_t, close_reason_count> closed{};
 
     bool complete() const {
         auto const seen = [](std::uint64_t n) { return n != 0; };
         for (std::size_t i = 0; i < closed.size(); ++i)
-            if (!seen(closed[i]) && static_cast<close_reason>(i) != close_reason::announced) return false;
-        return seen(leased_at_once) && seen(leased_in_turn) && seen(compared) && seen(second_tier) && seen(capped) &&
-               seen(timeouts) && seen(cancelled) && seen(leased_though_cancelled) && seen(refused) &&
-               seen(queue_full) && seen(backoffs) && seen(dialled_apart) &&
-               std::all_of(dials.begin(), dials.end(), seen);
+            if (!seen(closed[i])) return false;
+        return seen(shared) && seen(above_capacity) && seen(closed_doors) && seen(draining) && seen(leased_at_once) &&
+               seen(leased_in_turn) && seen(compared) && seen(second_tier) && seen(capped) && seen(timeouts) &&
+               seen(cancelled) && seen(leased_though_cancelled) && seen(refused) && seen(queue_full) &&
+               seen(backoffs) && seen(dialled_apart) && std::all_of(dials.begin(), dials.end(), seen);
     }
 };
 
-/** One pool from its first call to its end, with a few sites.
+/** One pool from its first call to its end, with a few sites; of an odd seed with channels that carry several exchanges at once.
 
     What is promised of fairness and checked here: of two sites that both wait all through a window, both in the first tier
     and below their cap, neither is served more than one quantum (its weight) more than its weight's part of the other's.
     And no site of the second tier is served while one of the first could be. */
 class episode {
 public:
-    episode(std::uint64_t seed, coverage& c) : covered_(c), random_(seed), world_(params(), seed) {
+    episode(std::uint64_t seed, coverage& c)
+        : covered_(c),
+          random_(seed),
+          sharing_(seed % 2 == 1),
+          world_(params(), seed, sharing_ ? http_versions::either : http_versions::http1) {
         sites_used_ = 1 + random_() % sites_.size();
         for (std::size_t i = 0; i < sites_used_; ++i)
             sites_[i].set_weight(static_cast<std::uint16_t>(1 + random_() % 4));
-        max_held_ = std::max<std::size_t>(
-            1, static_cast<std::size_t>(world_.params.pool.max_share_of_site *
-                                        static_cast<double>(world_.params.pool.max_channels)));
-        world_.next_dial = [this] { return plan(); };
+        max_held_ = held_at_most();
+        if (sharing_) most_streams_ = std::array<std::size_t, 3>{1, 3, 20}[pick(3)];
+        world_.next_dial = [this] {
+            auto p = plan();
+            if (sharing_) p.capacity = chance(0.1) ? pick(2) : 1 + pick(most_streams_);
+            return p;
+        };
         change_weather();
     }
 
@@ -79,7 +91,8 @@ public:
     std::string run(std::uint64_t steps) {
         for (std::uint64_t i = 0; i < steps; ++i) {
             before_ = snapshot();
-            step();
+            if (sharing_ && chance(0.15)) sharing_step();
+            else step();
             world_.settle();
             ++made;
             ++covered_.steps;
@@ -109,8 +122,22 @@ private:
         p.pool.min_idle = chance(0.3) ? pick(p.pool.max_channels + 1) : 0;
         p.pool.idle_timeout = chance(0.5) ? 55'000ms : 2'000ms;
         p.pool.max_lifetime = chance(0.5) ? 600'000ms : 5'000ms;
+        if (sharing_) p.pool.dial_at_stream_limit = chance(0.7);
         return p;
     }
+
+    /// By what the newest channel carries.
+    std::size_t held_at_most() const {
+        auto const& p = world_.params.pool;
+        if (world_.last_was_multiplexed && p.max_share_of_site == 1) return fair_queue::unlimited;
+        bool const one = !p.dial_at_stream_limit && world_.last_was_multiplexed;
+        std::size_t const channels = one ? 1 : p.max_channels;
+        return std::max<std::size_t>(
+            1,
+            static_cast<std::size_t>(p.max_share_of_site * static_cast<double>(channels * world_.last_that_carried)));
+    }
+    /// No other one is dialled at the stream limit.
+    bool one_channel() const { return !world_.params.pool.dial_at_stream_limit && world_.multiplexed; }
 
     void change_weather() {
         static constexpr std::array<std::array<double, 3>, 5> kinds{
@@ -220,10 +247,36 @@ private:
         }
     }
 
+    /// What only channels do that carry several exchanges.
+    void sharing_step() {
+        auto* const c = world_.channels.empty() ? nullptr : world_.channels[pick(world_.channels.size())];
+        auto const dice = pick(100);
+        if (dice < 40) {
+            last_ = "capacity";
+            if (c != nullptr) c->allow(chance(0.2) ? 0 : pick(most_streams_ + 1));
+        } else if (dice < 50) {
+            last_ = "goes away";
+            if (c != nullptr) c->go_away();
+        } else {
+            last_ = "exchange ends";
+            auto* const a = any(acquire::state::leased);
+            if (a == nullptr) return;
+            detail::exchange_report r;
+            r.unprocessed = chance(0.1);
+            r.first_byte = world_.now();
+            r.reusable = a->lease.channel().alive();
+            r.announced = !r.reusable && chance(0.5);
+            if (chance(0.5)) r.error = chance(0.5) ? errc::timeout : errc::channel_lost;
+            if (chance(0.1)) a->lease.distrust(world_.now() - std::chrono::milliseconds(pick(500)));
+            else a->lease.end(r);
+        }
+    }
+
     /// A channel that a caller had dialled for itself alone.
     struct apart {
         std::size_t site = 0;
         bool ended = false;
+        bool seen = false;  ///< for the test
         detail::lease lease;
     };
     static asio::awaitable<void> dial_apart(std::shared_ptr<detail::origin_pool> pool, fair_flow* flow,
@@ -245,7 +298,12 @@ private:
         auto const s = world_.pool->look();
         auto const& limits = world_.params.pool;
         std::array<std::size_t, sites_max> waiting{}, held{};
+        std::map<detail::channel const*, std::size_t> carried;
+        std::vector<detail::channel const*> lent;  // in the last step
         granted_ = {};
+        max_held_ = held_at_most();
+        changed_ = learned_ != world_.times_learned;
+        learned_ = world_.times_learned;
         for (auto const& a : world_.acquires()) {
             if (a->is == acquire::state::waiting) {
                 ++waiting[a->site];
@@ -255,7 +313,11 @@ private:
                 expect(a->ended == 0, "an acquire that ended waits");
                 continue;
             }
-            if (a->lease) ++held[a->site];
+            if (a->lease) {
+                ++held[a->site];
+                ++carried[&a->lease.channel()];
+                if (!a->seen) lent.push_back(&a->lease.channel());
+            }
             if (!std::exchange(a->seen, true)) note_end(*a);
             expect(a->ended == 1, "an acquire ends exactly once");
             expect(a->ended_at <= a->deadline, "an acquire ended after its deadline");
@@ -269,33 +331,60 @@ private:
         for (auto const& a : apart_) {
             promised += !a->ended;
             held[a->site] += !a->ended || a->lease;
+            if (!a->lease) continue;
+            ++carried[&a->lease.channel()];
+            if (!std::exchange(a->seen, true)) lent.push_back(&a->lease.channel());
         }
 
         std::size_t total_waiting = 0;
-        std::size_t total_held = 0;
         std::size_t ready = 0;
         for (std::size_t i = 0; i < sites_.size(); ++i) {
             total_waiting += waiting[i];
-            total_held += held[i];
             if (held[i] < max_held_) ready += std::min(waiting[i], max_held_ - held[i]);
             expect(sites_[i].held() == held[i], "the pool's count of what a site holds");
             expect(sites_[i].waiting() == waiting[i], "the pool's count of who waits of a site");
-            expect(held[i] <= max_held_, "a site holds more than it may");
+            // What is allowed may fall below it.
+            bool const fell = sharing_ && (changed_ || granted_[i] == 0);
+            expect(held[i] <= max_held_ || fell, "a site holds more than it may");
             covered_.second_tier += sites_[i].second_tier();
-            covered_.capped += waiting[i] != 0 && held[i] == max_held_;
+            covered_.capped += waiting[i] != 0 && held[i] >= max_held_;
         }
         expect(s.waiting == total_waiting, "the queue's length");
         expect(s.ready == ready, "the queue's count of who may have a channel");
 
         // 1. No more than there may be; nobody waits while something could be done.
-        expect(s.open == total_held - promised + s.idle, "a channel is neither idle nor held: lost");
+        expect(s.open == carried.size() + s.idle, "a channel is neither idle nor held: lost");
         expect(s.open == world_.channels.size(), "channels that are open but not counted, or the other way round");
         expect(s.open + s.dialing <= limits.max_channels, "more channels than max_channels");
         expect(s.dialing <= limits.max_dialing, "more dials than max_dialing");
-        expect(ready == 0 || s.idle == 0, "a call waits beside an idle channel that it may have");
+        for (auto const* const c : lent) expect(carried[c] <= c->capacity(), "a channel was lent beyond its capacity");
+        std::size_t with_room = 0;
+        std::size_t closed_doors = 0;
+        std::size_t ending = 0;
+        for (auto* const c : world_.channels) {
+            auto const found = carried.find(c);
+            auto const leases = found == carried.end() ? 0 : found->second;
+            expect(c->leases == leases, "the channel's count of its leases");
+            with_room += leases != 0 && !c->ending && leases < c->capacity();
+            closed_doors += leases == 0 && c->capacity() == 0;
+            ending += c->ending;
+            expect(!c->ending || leases != 0, "a channel outlives its last exchange");
+            expect(ready == 0 || c->ending || leases >= c->capacity() || !c->alive(),
+                   "a call waits beside a channel that it may have");
+            covered_.shared += leases > 1;
+            covered_.above_capacity += leases > c->capacity();
+        }
+        expect(s.with_room == with_room, "the pool's count of channels with room");
+        expect(s.ending == ending, "the pool's count of channels that end");
+        expect(ready == 0 || s.idle == closed_doors, "a call waits beside an idle channel that it may have");
+        covered_.closed_doors += closed_doors;
+        covered_.draining += ending;
         bool const full = s.open + s.dialing == limits.max_channels;
-        auto const wanted = ready + (used_ && limits.min_idle > s.idle ? limits.min_idle - s.idle : 0);
-        auto const at_once = failed_since_success() ? 1 : limits.max_dialing;
+        auto const at_hand = s.idle + with_room;
+        auto const wanted = dials_for(ready, s.open - ending) +
+                            (used_ && limits.min_idle > at_hand ? limits.min_idle - at_hand : 0);
+        bool const alone = failed_since_success() || (sharing_ && world_.last_capacity.value_or(0) == 0);
+        auto const at_once = alone ? 1 : limits.max_dialing;
         expect(full || s.backing_off || s.dialing >= std::min(wanted + promised, at_once),
                "a call waits, or min_idle is not kept, and nothing is under way to change that");
 
@@ -304,11 +393,18 @@ private:
         auto const is = [](gauge const& g, std::size_t n) { return g.value() == static_cast<std::int64_t>(n); };
         expect(is(stats.queue_length, total_waiting), "gauge queue_length");
         expect(is(stats.channels_idle, s.idle), "gauge channels_idle");
-        expect(is(stats.channels_active, total_held - promised), "gauge channels_active");
+        expect(is(stats.channels_active, carried.size()), "gauge channels_active");
         expect(is(stats.channels_dialing, s.dialing), "gauge channels_dialing");
         expect(total(stats.channels_opened) - total(stats.channels_closed) == s.open, "channels opened, less closed");
         expect(total(stats.dials) == total(stats.channels_opened) + total(stats.dial_failures) + s.dialing,
                "dials begun are those that opened, failed or run");
+    }
+
+    std::size_t dials_for(std::size_t ready, std::size_t open) const {
+        if (one_channel() && open != 0) return 0;
+        auto const each = sharing_ ? std::max<std::size_t>(1, world_.last_capacity.value_or(0)) : 1;
+        auto const n = (ready + each - 1) / each;
+        return one_channel() && each > 1 ? std::min<std::size_t>(n, 1) : n;
     }
 
     void note_end(acquire const& a) {
@@ -358,6 +454,11 @@ private:
     }
 
     void compare_served() {
+        // In between a site may have had all that it may.
+        if (sharing_ && changed_) {
+            windows_ = {};
+            return;
+        }
         auto const now = snapshot();
         std::uint64_t grants = 0;
         for (auto const n : granted_) grants += n;
@@ -421,10 +522,14 @@ private:
 
     coverage& covered_;
     random_engine random_;
+    bool const sharing_;
+    std::size_t most_streams_ = 1;
     std::array<fair_flow, sites_max> sites_;  // outlive the world
     pool_world world_;
     std::size_t sites_used_ = 1;
     std::size_t max_held_ = 1;
+    std::uint64_t learned_ = 0;
+    bool changed_ = false;  // what a channel carries, in the last step
     double refused_ = 0;
     double hung_ = 0;
     double late_ = 0;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,12 +20,12 @@ namespace jirapool::sim {
 namespace asio = boost::asio;
 
 /** The real origin_pool in virtual time, over dials that succeed or fail when the test says so, and channels that do
-    nothing but die. */
+    nothing but die, or carry more or fewer exchanges than before. */
 class pool_world {
 public:
-    pool_world(client_params p, std::uint64_t seed)
-        : context_(std::make_shared<detail::shard_context>(environment(seed),
-                                                           std::make_shared<client_params const>(std::move(p)))),
+    /// `http`: what may be spoken, in place of what the params say.
+    pool_world(client_params p, std::uint64_t seed, http_versions http = http_versions::http1)
+        : context_(std::make_shared<detail::shard_context>(environment(seed), speaking(std::move(p), http))),
           params(*context_->params),
           stats(*context_->stats),
           random(context_->random),
@@ -37,23 +38,43 @@ public:
     struct plan {
         bool succeeds = true;
         steady_duration after = std::chrono::milliseconds(60);
+        std::size_t capacity = 1;  ///< of the channel
     };
 
     class fake_channel final : public detail::channel {
     public:
-        explicit fake_channel(pool_world& w) : world_(w) { world_.channels.push_back(this); }
+        fake_channel(pool_world& w, std::size_t capacity) : world_(w), capacity_(capacity) {
+            multiplexed = capacity != 1;
+            world_.channels.push_back(this);
+            world_.learned(*this);
+        }
         ~fake_channel() override { std::erase(world_.channels, this); }
         asio::awaitable<detail::exchange_report> exchange(detail::exchange_input const*, response*) override {
             co_return detail::exchange_report();
         }
         bool alive() noexcept override { return open && world_.now() < usable_until; }
         void interrupt(response const&) noexcept override {}
+        std::size_t capacity() const noexcept override { return capacity_; }
         void rest() noexcept override { ++rests; }
+        /// The server allows so many exchanges at once from now on.
+        void allow(std::size_t capacity) {
+            capacity_ = capacity;
+            multiplexed = true;
+            if (alive()) world_.learned(*this);
+            watch->on_change(*this);
+        }
+        /// The server says that it ends: what runs goes on.
+        void go_away() {
+            open = false;
+            watch->on_change(*this);
+        }
         int rests = 0;
         bool open = true;
+        bool multiplexed = false;
 
     private:
         pool_world& world_;
+        std::size_t capacity_;
     };
 
     /// One acquire, from its start to the end of its lease.
@@ -113,8 +134,24 @@ public:
 
     std::function<plan()> next_dial = [] { return plan{}; };
     std::vector<fake_channel*> channels;  // that exist, the oldest first
+    /// What the last channel said that it carries: in its beginning, or when that changed.
+    std::optional<std::size_t> last_capacity;
+    bool multiplexed = false;  ///< it is known to carry several
+    /// The same of the last one that carried something.
+    std::size_t last_that_carried = 1;
+    bool last_was_multiplexed = false;
+    std::uint64_t times_learned = 0;
 
 private:
+    void learned(fake_channel const& c) {
+        ++times_learned;
+        last_capacity = c.capacity();
+        multiplexed = c.multiplexed;
+        if (c.capacity() == 0) return;
+        last_that_carried = c.capacity();
+        last_was_multiplexed = c.multiplexed;
+    }
+
     static asio::awaitable<void> run(pool_world* w, std::shared_ptr<detail::origin_pool> p, fair_flow* flow,
                                      acquire* a) {
         detail::lease_result got = co_await p->acquire(flow, a->deadline);
@@ -136,13 +173,18 @@ private:
             detail::wake const w = co_await point.wait(world_.now() + p.after);
             if (w == detail::wake::cancelled) result.error = errc::stopped;
             else if (!p.succeeds) result.error = errc::connect_failed;
-            else result.channel = std::make_unique<fake_channel>(world_);
+            else result.channel = std::make_unique<fake_channel>(world_, p.capacity);
             co_return result;
         }
 
     private:
         pool_world& world_;
     };
+
+    static std::shared_ptr<client_params const> speaking(client_params p, http_versions http) {
+        p.wire.http = http;
+        return std::make_shared<client_params const>(std::move(p));
+    }
 
     detail::shard_environment environment(std::uint64_t seed) {
         detail::shard_environment e;

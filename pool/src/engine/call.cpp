@@ -534,7 +534,7 @@ private:
 
     void use_hedge(exchange_report* report) {
         auto const first = std::move(*report);
-        lease_.close(close_reason::broken);
+        lease_.distrust(trace_.exchange_begun());
         state_->origin->close_unheard_since(trace_.exchange_begun());
         lease_ = hedge_->take_lease();
         response_ = hedge_->take_answer();
@@ -631,14 +631,15 @@ private:
     }
 
     resend_means means_of_resend(exchange_end const& end) const noexcept {
-        auto const channels = static_cast<double>(params().pool.max_channels);
+        // What may be lost at once.
+        auto const leases = static_cast<double>(state_->origin->max_leases());
         // Read in the body of some: not for what is delivered.
         bool const matters = end.error || end.answer == answer_class::transient;
         return {matters && may_resend(),
                 site().budget,
                 state_->origin->budget(),
-                params().pool.max_share_of_site * channels,
-                channels,
+                params().pool.max_share_of_site * leases,
+                leases,
                 trace_.last(),
                 deadline_};
     }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -17,12 +19,12 @@ constexpr steady_duration longest_sweep = std::chrono::seconds(5);
 // How long before its end a channel is replaced: a dial takes a second at most but for outages, and two sweeps see it.
 constexpr steady_duration longest_replace_ahead = std::chrono::seconds(10);
 
-std::uint32_t share(double of_site, std::size_t all) noexcept {
+std::uint32_t share(double of_site, double all) noexcept {
     constexpr double most = fair_queue::unlimited;
-    return static_cast<std::uint32_t>(std::clamp(of_site * static_cast<double>(all), 1.0, most));
+    return static_cast<std::uint32_t>(std::clamp(of_site * all, 1.0, most));
 }
 
-/// Of an idle channel that is not alive.
+/// Of a channel that is not alive, and that no exchange has told why.
 close_reason why_dead(channel const& c, steady_time now) noexcept {
     return now >= c.usable_until ? close_reason::keep_alive : close_reason::peer_closed;
 }
@@ -48,7 +50,7 @@ lease& lease::operator=(lease&& other) noexcept {
         close(close_reason::abandoned);
         pool_ = std::move(other.pool_);
         flow_ = other.flow_;
-        channel_ = std::move(other.channel_);
+        channel_ = std::exchange(other.channel_, nullptr);
     }
     return *this;
 }
@@ -56,22 +58,43 @@ lease& lease::operator=(lease&& other) noexcept {
 lease::~lease() { close(close_reason::abandoned); }
 
 void lease::end(exchange_report const& report) noexcept {
+    if (channel_ == nullptr) return;
+    auto& c = *std::exchange(channel_, nullptr);
     auto const ec = report.error.code();
     if (!ec) {
-        if (report.reusable && !report.unprocessed) give_back();
-        else close(report.announced || report.unprocessed ? close_reason::announced : close_reason::broken);
+        c.idle_since = report.first_byte;
+        if (report.reusable && !report.unprocessed) pool_->give_back(*flow_, c);
+        else
+            pool_->close(*flow_, c,
+                         report.announced || report.unprocessed ? close_reason::announced : close_reason::broken);
         return;
     }
-    bool const abandoned = report.caller_failed || ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped;
-    close(abandoned ? close_reason::abandoned : close_reason::broken);
+    // Over HTTP/1.1 what is left of the exchange would be taken for the next one's.
+    if (report.reusable && c.multiplexes) {
+        pool_->give_back(*flow_, c);
+        return;
+    }
+    bool const of_call = report.caller_failed || ec == errc::timeout || ec == errc::cancelled || ec == errc::stopped;
+    pool_->close(*flow_, c,
+                 report.announced && c.multiplexes ? close_reason::announced
+                 : of_call                         ? close_reason::abandoned
+                                                   : close_reason::broken);
 }
 
 void lease::give_back() noexcept {
-    if (channel_) pool_->give_back(*flow_, std::move(channel_));
+    if (channel_ != nullptr) pool_->give_back(*flow_, *std::exchange(channel_, nullptr));
 }
 
 void lease::close(close_reason why) noexcept {
-    if (channel_) pool_->close(*flow_, std::move(channel_), why);
+    if (channel_ == nullptr) return;
+    if (channel_->multiplexes) give_back();
+    else pool_->close(*flow_, *std::exchange(channel_, nullptr), why);
+}
+
+void lease::distrust(steady_time then) noexcept {
+    if (channel_ == nullptr) return;
+    if (channel_->multiplexes && channel_->idle_since >= then) give_back();
+    else pool_->close(*flow_, *std::exchange(channel_, nullptr), close_reason::broken);
 }
 
 struct origin_pool::waiter : fair_waiter {
@@ -138,11 +161,13 @@ origin_kind kind_of(std::string_view host) noexcept {
 origin_pool::origin_pool(std::string host, std::shared_ptr<shard_context> c)
     : host_(std::move(host)),
       context_(std::move(c)),
-      queue_(share(context_->params->pool.max_share_of_site, context_->params->pool.max_channels)),
+      queue_(share(context_->params->pool.max_share_of_site, static_cast<double>(context_->params->pool.max_channels))),
       reaper_(std::make_unique<reaper>(*this)),
       brake_(std::make_unique<serve_timer>(*this)),
+      per_channel_(context_->params->wire.http == http_versions::http1 ? 1 : 0),
       budget_(context_->params->retries),
-      kind_(kind_of(host_)) {}
+      kind_(kind_of(host_)),
+      keeps_spare_(context_->params->pool.min_idle != 0) {}
 
 origin_pool::~origin_pool() {
     stop();
@@ -150,7 +175,21 @@ origin_pool::~origin_pool() {
 }
 
 origin_pool::state origin_pool::look() const noexcept {
-    return {open(), idle_.size(), count_of(channel_state::dialing), queue_.size(), queue_.ready(), brake_->scheduled()};
+    return {open(),
+            idle_.size(),
+            count_of(channel_state::dialing),
+            queue_.size(),
+            queue_.ready(),
+            brake_->scheduled(),
+            with_room_.size(),
+            ending_};
+}
+
+double origin_pool::max_leases() const noexcept {
+    auto const& p = context_->params->pool;
+    // At the stream limit no other one is dialled then.
+    std::size_t const channels = multiplexed_ && !p.dial_at_stream_limit ? 1 : p.max_channels;
+    return static_cast<double>(channels) * std::max(1u, per_channel_);
 }
 
 lease origin_pool::try_acquire(fair_flow& flow, steady_time now) noexcept {
@@ -161,10 +200,10 @@ lease origin_pool::try_acquire(fair_flow& flow, steady_time now) noexcept {
 
 lease origin_pool::take_for(fair_flow& flow, steady_time now) noexcept {
     if (stopped_ || queue_.ready() != 0 || !queue_.may_hold(flow)) return {};
-    auto c = take_idle();
-    if (!c) return {};
+    auto* const c = take();
+    if (c == nullptr) return {};
     queue_.grant(flow, now);
-    return lease(shared_from_this(), flow, std::move(c));
+    return lend(flow, *c);
 }
 
 asio::awaitable<lease_result> origin_pool::acquire(fair_flow* flow, steady_time deadline, asio::cancellation_type heeds,
@@ -201,18 +240,27 @@ asio::awaitable<lease> origin_pool::dial_for(fair_flow* flow) {
     }
     --promised_;
     auto c = opened(state, result);
-    if (c) taken = lease(self, *flow, std::move(c));
-    else queue_.give_back(*flow);
+    if (c && c->known_capacity != 0) {
+        taken = lend(*flow, *c.release());
+    } else {
+        queue_.give_back(*flow);
+        if (c) offer(*c.release());
+    }
     serve();
     co_return taken;
 }
 
 void origin_pool::close_unheard_since(steady_time then) noexcept {
-    std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
+    std::erase_if(idle_, [&](channel* c) {
         if (c->idle_since >= then) return false;
-        drop(std::move(c), close_reason::broken);
+        drop(*c, close_reason::broken);
         return true;
     });
+    for (auto* c = with_room_.first(); c != nullptr;) {
+        auto& one = *c;
+        c = one.next;
+        if (one.idle_since < then) shut(one, close_reason::broken);
+    }
     serve();
 }
 
@@ -233,7 +281,8 @@ asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, stead
     }
     bool const capped = !queue_.may_hold(*flow);
     auto const& limits = context_->params->pool;
-    if (queue_.size() >= limits.max_queue || flow->waiting() >= share(limits.max_share_of_site, limits.max_queue)) {
+    auto const most_of_site = share(limits.max_share_of_site, static_cast<double>(limits.max_queue));
+    if (queue_.size() >= limits.max_queue || flow->waiting() >= most_of_site) {
         context_->stats->queue_full.add();
         result.error = {errc::queue_full,
                         "pool_params::max_queue calls, or the site's share of them, wait for a channel to " + host_};
@@ -261,86 +310,171 @@ asio::awaitable<lease_result> origin_pool::wait_for_lease(fair_flow* flow, stead
 }
 
 failure origin_pool::none_in_time() const {
-    char const* const rule = open() > 0            ? "all channels were in use for as long as the call could wait"
+    char const* const rule = open() > ending_      ? "all channels were in use for as long as the call could wait"
                              : brake_->scheduled() ? "dials failed, and the next was not due while the call could wait"
                              : count_of(channel_state::dialing) > 0 ? "the dial took longer than the call could wait"
                                                                     : "no dial was due while the call could wait";
     return failure(errc::timeout, rule).with_peer(host_);
 }
 
-std::unique_ptr<channel> origin_pool::take_idle() noexcept {
+channel* origin_pool::take() noexcept {
+    while (auto* const c = with_room_.first()) {
+        // What it learns when it looks it tells at once: it may be out of the list.
+        if (!c->alive()) shut(*c, why_dead(*c, context_->clock.now()));
+        else if (c->has_room) return c;
+    }
     while (!idle_.empty()) {
-        auto c = std::move(idle_.back());
+        auto* const c = idle_.back();
+        bool const alive = c->alive();
+        if (alive && c->known_capacity == 0) return take_from_below();
         idle_.pop_back();
-        if (c->alive()) {
-            set_state(c->state, channel_state::active);
-            return c;
-        }
-        auto const why = why_dead(*c, context_->clock.now());
-        drop(std::move(c), why);
+        if (alive) return c;
+        drop(*c, why_dead(*c, context_->clock.now()));
     }
     return nullptr;
 }
 
+/// The last idle one carries nothing for now.
+channel* origin_pool::take_from_below() noexcept {
+    for (auto i = idle_.size(); i-- != 0;) {
+        auto* const c = idle_[i];
+        bool const alive = c->alive();
+        if (alive && c->known_capacity == 0) continue;
+        idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+        if (alive) return c;
+        drop(*c, why_dead(*c, context_->clock.now()));
+    }
+    return nullptr;
+}
+
+lease origin_pool::lend(fair_flow& flow, channel& c) noexcept {
+    ++c.leases;
+    if (c.state != channel_state::active) set_state(c.state, channel_state::active);
+    place(c);
+    return {shared_from_this(), flow, c};
+}
+
 // Channels that come back
 
-void origin_pool::give_back(fair_flow& flow, std::unique_ptr<channel> c) noexcept {
+void origin_pool::give_back(fair_flow& flow, channel& c) noexcept {
     // First, so that the site's own next call may have this one in its turn.
     queue_.give_back(flow);
-    offer(std::move(c));
+    --c.leases;
+    offer(c);
 }
 
-void origin_pool::close(fair_flow& flow, std::unique_ptr<channel> c, close_reason why) noexcept {
+void origin_pool::close(fair_flow& flow, channel& c, close_reason why) noexcept {
     queue_.give_back(flow);
-    discard(std::move(c), why);
+    --c.leases;
+    discard(c, why);
 }
 
-void origin_pool::offer(std::unique_ptr<channel> c) noexcept {
-    if (stopped_) {
-        discard(std::move(c), close_reason::stopped);
+void origin_pool::offer(channel& c) noexcept {
+    if (stopped_ || c.ending) {
+        discard(c, stopped_ ? close_reason::stopped : c.ends_for);
         return;
     }
     auto const now = context_->clock.now();
-    replace_if_due(*c, now);
-    if (now >= c->retire_at) {
-        discard(std::move(c), close_reason::lifetime);
-        return;
+    if (c.retire_at - now <= longest_replace_ahead) {
+        replace_if_due(c, now);
+        if (now >= c.retire_at) {
+            discard(c, close_reason::lifetime);
+            return;
+        }
     }
-    if (queue_.ready() != 0) hand_over(std::move(c), now);
-    else park(std::move(c), now);
+    if (queue_.ready() != 0 && c.leases < c.known_capacity) hand_over(c, now);
+    else if (c.leases == 0) park(c, now);
+    else place(c);
     serve();
 }
 
-void origin_pool::hand_over(std::unique_ptr<channel> c, steady_time now) noexcept {
+void origin_pool::hand_over(channel& c, steady_time now) noexcept {
     auto& next = static_cast<waiter&>(*queue_.pop(now));
     next.left();
-    next.lease = lease(shared_from_this(), next.flow, std::move(c));
+    next.lease = lend(next.flow, c);
     next.point.notify();
 }
 
-void origin_pool::park(std::unique_ptr<channel> c, steady_time now) noexcept {
-    c->idle_since = now;
-    idle_.push_back(std::move(c));
-    set_state(idle_.back()->state, channel_state::idle);
+void origin_pool::park(channel& c, steady_time now) noexcept {
+    if (c.has_room) with_room_.leave(c);
+    c.idle_since = now;
+    idle_.push_back(&c);
+    set_state(c.state, channel_state::idle);
     if (!reaper_->scheduled()) context_->clock.set(*reaper_, now + sweep_interval());
 }
 
-void origin_pool::discard(std::unique_ptr<channel> c, close_reason why) noexcept {
-    drop(std::move(c), why);
+void origin_pool::move(channel& c, bool has_room) noexcept {
+    if (!has_room) with_room_.leave(c);
+    // One that was full is fuller than all others.
+    else if (c.leases == 1) with_room_.enter_last(c);
+    else with_room_.enter_first(c);
+}
+
+void origin_pool::discard(channel& c, close_reason why) noexcept {
+    shut(c, why);
     serve();
 }
 
-void origin_pool::drop(std::unique_ptr<channel> c, close_reason why) noexcept {
-    set_state(c->state, channel_state::closed);
-    c.reset();
+void origin_pool::shut(channel& c, close_reason why) noexcept {
+    // What a channel itself says of its end has no reason; what its exchanges say of it has.
+    if (!c.ending || c.ends_for == close_reason::peer_closed) c.ends_for = why;
+    if (c.leases == 0) {
+        drop(c, c.ends_for);
+        return;
+    }
+    if (c.ending) return;
+    c.ending = true;
+    ++ending_;
+    place(c);
+    succession_ = succession_ || !c.successor_dialled;
+}
+
+void origin_pool::drop(channel& c, close_reason why) noexcept {
+    std::unique_ptr<channel> gone(&c);
+    if (c.has_room) with_room_.leave(c);
+    ending_ -= c.ending;
+    c.watch = nullptr;  // what it says in its end is of no use
+    set_state(c.state, channel_state::closed);
+    gone.reset();
     context_->stats->channels_closed[static_cast<std::size_t>(why)].add();
+}
+
+// What channels learn
+
+void origin_pool::look_at_capacity(channel& c) noexcept {
+    constexpr std::size_t most = std::numeric_limits<std::uint32_t>::max();
+    c.known_capacity = static_cast<std::uint32_t>(std::min(most, c.capacity()));
+    c.multiplexes = c.multiplexes || c.known_capacity != 1;
+}
+
+void origin_pool::learn_from(channel const& c) noexcept {
+    per_channel_ = c.known_capacity;
+    multiplexed_ = c.multiplexes;
+    // One that carries nothing for now says nothing of what a site may have.
+    if (per_channel_ != 0) queue_.set_max_held(most_of_site());
+}
+
+std::uint32_t origin_pool::most_of_site() const noexcept {
+    auto const part = context_->params->pool.max_share_of_site;
+    // Others may carry more than the newest.
+    return multiplexed_ && part >= 1 ? fair_queue::unlimited : share(part, max_leases());
+}
+
+void origin_pool::on_change(channel& c) noexcept {
+    c.multiplexes = true;
+    look_at_capacity(c);
+    if (c.alive()) learn_from(c);
+    else if (c.leases != 0) shut(c, why_dead(c, context_->clock.now()));
+    place(c);
+    // What the channel is in the middle of must not be disturbed: the reaper looks at the idle ones, and at who waits.
+    context_->clock.set(*reaper_, context_->clock.now());
 }
 
 // The series jirapool_channels: nobody else moves it.
 void origin_pool::set_state(channel_state& of, channel_state to) noexcept {
     auto& stats = *context_->stats;
     auto const count = [&](channel_state s, int by) {
-        count_of(s) += static_cast<std::size_t>(by);
+        count_of(s) += static_cast<std::uint32_t>(by);
         switch (s) {
         case channel_state::closed: break;
         case channel_state::dialing: stats.channels_dialing.add(by); break;
@@ -357,10 +491,14 @@ channel_census origin_pool::census() const noexcept {
     channel_census c;
     c.idle = count_of(channel_state::idle);
     c.active = count_of(channel_state::active);
+    c.with_room = with_room_.size();
+    c.sharing = multiplexed_ ? open() - ending_ : 0;
     c.dialing = count_of(channel_state::dialing);
     c.promised = promised_;
     c.ready = queue_.ready();
     c.background = background_;
+    c.per_channel = per_channel_;
+    c.succession = succession_;
     c.used = used_;
     c.failing = failures_ > 0;
     c.held_back = stopped_ || brake_->scheduled() || context_->clock.stopped();
@@ -369,22 +507,25 @@ channel_census origin_pool::census() const noexcept {
 
 channel_limits origin_pool::limits() const noexcept {
     auto const& p = context_->params->pool;
-    return {p.max_channels, p.max_dialing, p.min_idle};
+    return {p.max_channels, p.max_dialing, p.min_idle, p.dial_at_stream_limit};
 }
 
-void origin_pool::serve() noexcept {
-    if (queue_.ready() == 0 && context_->params->pool.min_idle == 0) return;  // as nearly always
+void origin_pool::serve_who_waits() noexcept {
     while (queue_.ready() != 0) {
-        auto c = take_idle();
-        if (!c) break;
-        hand_over(std::move(c), context_->clock.now());
+        auto* const c = take();
+        if (c == nullptr) break;
+        hand_over(*c, context_->clock.now());
     }
     for (;;) {
         auto const missing = dials_missing(census(), limits());
         if (missing.at_once > 0) context_->dials.count(context_->clock.now());
         else if (missing.in_background == 0 || !background_may_dial()) break;
-        start_dial(missing.for_waiting > 0 ? dial_purpose::waiting : dial_purpose::prewarm);
+        start_dial(missing.for_waiting > 0 ? dial_purpose::waiting
+                   : succession_           ? dial_purpose::replace
+                                           : dial_purpose::prewarm);
     }
+    // Where none may begin now, the next call has one dialled.
+    succession_ = false;
 }
 
 // Age
@@ -414,7 +555,7 @@ void origin_pool::replace_if_due(channel& c, steady_time now) noexcept {
 void origin_pool::reap() {
     auto const now = context_->clock.now();
     auto const idle_timeout = times(1, context_->params->pool.idle_timeout);
-    std::erase_if(idle_, [&](std::unique_ptr<channel>& c) {
+    std::erase_if(idle_, [&](channel* c) {
         auto const unused = now - c->idle_since >= idle_timeout;
         auto const old = now >= c->retire_at;
         if (!unused && !old && c->alive()) {
@@ -422,7 +563,7 @@ void origin_pool::reap() {
             return false;
         }
         auto const why = unused ? close_reason::idle_timeout : old ? close_reason::lifetime : why_dead(*c, now);
-        drop(std::move(c), why);
+        drop(*c, why);
         return true;
     });
     // By index: a dial may add one. Who goes unused until its idle timeout needs no successor.
@@ -468,7 +609,7 @@ asio::awaitable<void> origin_pool::run_dial(std::shared_ptr<origin_pool> self, c
 }
 
 void origin_pool::on_dialed(channel_state state, dial_result result) noexcept {
-    if (auto c = opened(state, result)) offer(std::move(c));
+    if (auto c = opened(state, result)) offer(*c.release());
 }
 
 std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& result) noexcept {
@@ -488,17 +629,22 @@ std::unique_ptr<channel> origin_pool::opened(channel_state state, dial_result& r
         if (result.timed_out) of_kind(stats.dial_timeouts[step]).add();
         if (stopped_) return nullptr;
         back_off();
-        // While channels are open the queue moves without this one.
-        if (open() == 0 && count_of(channel_state::dialing) == 0) fail_waiters(result.error);
+        // While channels take exchanges the queue moves without this one.
+        if (open() == ending_ && count_of(channel_state::dialing) == 0) fail_waiters(result.error);
         report_down(result);
         return nullptr;
     }
     if (std::exchange(failures_, 0) > 0) report_up();
     context_->clock.cancel(*brake_);
-    result.channel->state = state;
+    auto& c = *result.channel;
+    c.state = state;
+    c.watch = this;
+    c.idle_since = context_->clock.now();
     of_kind(stats.channels_opened).add();
     if (result.resumed) stats.channels_resumed.add();
-    result.channel->retire_at = lifetime_end();
+    c.retire_at = lifetime_end();
+    look_at_capacity(c);
+    learn_from(c);
     return std::move(result.channel);
 }
 
@@ -558,7 +704,7 @@ void origin_pool::fail_waiters(failure const& why) noexcept {
 
 void origin_pool::stop() noexcept {
     stopped_ = true;
-    for (auto& c : idle_) drop(std::move(c), close_reason::stopped);
+    for (auto* const c : idle_) drop(*c, close_reason::stopped);
     idle_.clear();
 }
 

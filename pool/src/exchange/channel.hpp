@@ -124,15 +124,26 @@ public:
     /// It was not used for a while: gives back what only exchanges need.
     virtual void rest() noexcept {}
 
+    steady_time usable_until = steady_time::max();  ///< of the channel: what the server announced, less a margin
+
     // Kept by the pool.
     channel_watch* watch = nullptr;
-    std::size_t leases = 0;  ///< that are out
-    channel_state state = channel_state::closed;
-    steady_time idle_since{};
+    channel* previous = nullptr;  ///< in the list of those with room
+    channel* next = nullptr;
+    steady_time idle_since{};  ///< while it is leased: its last answer
     steady_time retire_at{};
-    steady_time usable_until = steady_time::max();  ///< of the channel: what the server announced, less a margin
-    bool successor_dialled = false;
-    std::uint64_t exchanges = 0;
+    std::uint32_t exchanges = 0;  ///< of the channel: begun
+    std::uint32_t leases = 0;     ///< that are out
+    std::uint32_t known_capacity = 1;
+    channel_state state = channel_state::closed;
+    close_reason ends_for = close_reason::peer_closed;
+    // In one byte, as there are thousands of idle channels.
+    /// Several exchanges at once, so that how one of them ended says nothing of the channel: the channel says so in its beginning,
+    /// or the pool sees it by a capacity that is not 1.
+    bool multiplexes : 1 = false;
+    bool has_room : 1 = false;  ///< leased, and in the list of those that may have one more
+    bool ending : 1 = false;    ///< takes no more leases, and goes with its last one
+    bool successor_dialled : 1 = false;
 };
 
 /// A new channel, or why there is none.

@@ -261,9 +261,41 @@ TEST_CASE("fair_queue: whatever the others take, a hog gets its share in the lon
     }
 }
 
-TEST_CASE("fair_queue: random pushes, grants, returns and removals lose and invent nobody") {
+TEST_CASE("fair_queue: what a site may hold changes for all who wait at once, and who holds more keeps it") {
+    fair_queue q(1);
+    fair_flow big, small, heavy(2);
+    std::deque<fair_waiter> a(6), b(2), c(3);
+    for (auto& w : a) q.push(big, w, t0);
+    for (auto& w : b) q.push(small, w, t0);
+    for (auto& w : c) q.push(heavy, w, t0);
+    CHECK(q.ready() == 3);
+    CHECK(q.pop(t0) == &a[0]);
+    CHECK(q.ready() == 2);
+    q.set_max_held(3);
+    // Its turn comes behind those who had one before.
+    CHECK(q.ready() == 2 + 2 + 3);
+    CHECK(q.pop(t0) == &b[0]);
+    CHECK(q.pop(t0) == &c[0]);
+    CHECK(q.pop(t0) == &c[1]);
+    CHECK(q.pop(t0) == &a[1]);
+    CHECK(big.held() == 2);
+    q.set_max_held(1);
+    CHECK(q.ready() == 0);
+    CHECK(q.pop(t0) == nullptr);
+    q.give_back(big);
+    CHECK(q.ready() == 0);
+    q.give_back(big);
+    CHECK(q.ready() == 1);
+    CHECK(q.pop(t0) == &a[2]);
+    CHECK(q.pop(t0) == nullptr);
+    q.set_max_held(2);
+    CHECK(q.ready() == 2);  // the heavy one holds two
+    drop_all(q);
+}
+
+TEST_CASE("fair_queue: random pushes, grants, returns, removals and caps lose and invent nobody") {
     random_engine random(42);
-    constexpr std::uint32_t cap = 3;
+    std::uint32_t cap = 3;
     fair_queue q(cap);
     std::deque<fair_flow> flows;
     for (unsigned i = 0; i < 7; ++i) flows.emplace_back(1 + i % 3);
@@ -281,7 +313,13 @@ TEST_CASE("fair_queue: random pushes, grants, returns and removals lose and inve
         auto const k = random() % waiters.size();
         auto& w = waiters[k];
         auto const f = random() % flows.size();
-        switch (random() % 5) {
+        auto const before = held;
+        switch (random() % 6) {
+        case 5:
+            if (random() % 8 != 0) break;
+            cap = static_cast<std::uint32_t>(1 + random() % 5);
+            q.set_max_held(cap);
+            break;
         case 0:
             if (!w.queued()) {
                 q.push(flows[f], w, now);
@@ -321,9 +359,10 @@ TEST_CASE("fair_queue: random pushes, grants, returns and removals lose and inve
         std::size_t size = 0;
         std::size_t ready = 0;
         for (std::size_t i = 0; i < flows.size(); ++i) {
-            same = same && flows[i].waiting() == waiting[i] && flows[i].held() == held[i] && held[i] <= cap;
+            same = same && flows[i].waiting() == waiting[i] && flows[i].held() == held[i] &&
+                   held[i] <= std::max(before[i], std::size_t{cap});
             size += waiting[i];
-            ready += std::min(waiting[i], cap - held[i]);
+            if (held[i] < cap) ready += std::min(waiting[i], cap - held[i]);
         }
         same = same && q.size() == size && q.ready() == ready;
         REQUIRE(same);

@@ -84,9 +84,9 @@ private:
     one flow of the second tier too. Use decays, so nobody stays there for longer than log2(use / forgiven) epochs, and then
     waits for one round at most.
 
-    A flow that holds `max_held` grants waits without a turn, and in nobody's way, until it returns one.
+    A flow that holds `max_held` grants or more waits without a turn, and in nobody's way, until it returns one.
 
-    All operations are O(1) and never allocate. `now` must not go back.
+    All operations but set_max_held are O(1), and none allocates. `now` must not go back.
 
     @par Threads   One at a time. */
 class fair_queue {
@@ -99,7 +99,7 @@ public:
     static constexpr std::uint32_t tolerance = 2;
     static constexpr std::uint32_t unlimited = std::numeric_limits<std::uint32_t>::max();
 
-    /// `max_held`: grants of one flow at a time, >= 1.
+    /// `max_held`: grants of one flow at a time, >= 1, here and in set_max_held.
     explicit fair_queue(std::uint32_t max_held = unlimited) noexcept : max_held_(max_held) {}
     fair_queue(fair_queue const&) = delete;
     fair_queue& operator=(fair_queue const&) = delete;
@@ -114,6 +114,8 @@ public:
 
     /// Whether the flow may hold one more.
     bool may_hold(fair_flow const& flow) const noexcept { return flow.held_ < max_held_; }
+    /// Holds for all flows at once; one that holds more than that keeps it. The only operation that looks at each flow that waits.
+    void set_max_held(std::uint32_t max_held) noexcept;
     /// One is granted without a wait. Only while may_hold and nobody is ready.
     void grant(fair_flow& flow, steady_time now) noexcept;
     /// A grant ended: of `pop` or `grant`.

@@ -17,14 +17,18 @@ namespace jirapool {
 
 /// How channels to one origin are kept.
 struct pool_params {
-    /// The most channels to one origin per shard, open and being dialled. The gateway is one origin for all its sites.
+    /// The most channels to one origin per shard, open and being dialled. The gateway is one origin for all its sites. Over HTTP/2
+    /// those count too that the server has told to end and that still carry exchanges: with 1, calls wait for the last of these.
     std::size_t max_channels = 256;
-    /// The most dials in flight per origin: a handshake costs as much CPU as 35 calls, on both sides.
+    /// The most dials in flight per origin: a handshake costs as much CPU as 35 calls, on both sides. As long as an origin may
+    /// speak HTTP/2 and none of its channels was ever open, it is 1: one channel may be enough.
     std::size_t max_dialing = 16;
     /// The largest share of an origin's max_channels that one site may have, though at least one channel: its next call waits
     /// even while channels are free. Fairness counts turns, and a site whose searches take 30 s would come to hold
     /// all channels turn by turn; so half of them stay for the others. 128 carry 400 calls/s of 300 ms, more than Jira
-    /// lets one site make. 1: no cap. Above 0, at most 1.
+    /// lets one site make. Over HTTP/2, where a channel carries many exchanges, it is that share of all the exchanges that
+    /// max_channels carry, each as many as the newest may (of one channel where dial_at_stream_limit is false): so one site's
+    /// calls leave as many to the others. 1: no cap. Above 0, at most 1.
     double max_share_of_site = 0.5;
     /// The most calls that may wait for a channel of one origin, of one site max_share_of_site of them; more are refused with
     /// queue_full. There is room for the 10,000 calls of one site that a renewed token lets go at once.
