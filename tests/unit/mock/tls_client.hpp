@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -47,6 +48,9 @@ public:
             ::close(socket_);
             throw std::runtime_error("no connection");
         }
+        // Small frames must not wait for each other's acknowledgement.
+        int const at_once = 1;
+        ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
         ssl_.reset(SSL_new(context_.get()));
         SSL_set_fd(ssl_.get(), socket_);
         SSL_set_tlsext_host_name(ssl_.get(), host.c_str());

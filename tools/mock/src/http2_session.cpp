@@ -146,7 +146,7 @@ private:
     app& application() const noexcept { return host_.application; }
     mock::tally& tally() const noexcept { return application().tally(); }
     tcp::socket& socket() noexcept { return channel_.socket(); }
-    bool is_ending() const noexcept { return is_aborted_ || is_over_ || is_finishing_ || ending_ != ending::none; }
+    bool is_ending() const noexcept { return is_aborted_ || is_over_ || ending_ != ending::none; }
 
     static nghttp2_session_callbacks const* callbacks();
     void open_session();
@@ -246,8 +246,7 @@ private:
     bool is_within_head_ = false;
     bool is_leaving_ = false;
     bool is_breaking_off_ = false;
-    /// All is said; only the client's end is waited for.
-    bool is_finishing_ = false;
+    /// Nothing of the client is taken any more.
     bool is_over_ = false;
     bool is_silent_ = false;
     bool is_stalled_ = false;
@@ -309,7 +308,7 @@ asio::awaitable<void> http2_session::run() {
     while (true) {
         std::size_t const size = co_await channel_.stream.async_read_some(asio::buffer(in_), into_ec);
         if (ec || is_aborted_ || is_over_) break;
-        if (is_silent_ || is_finishing_ || ending_ != ending::none) continue;
+        if (is_silent_ || ending_ != ending::none) continue;
         if (!receive(size)) {
             abort(false);
             break;
@@ -330,14 +329,17 @@ asio::awaitable<void> http2_session::run() {
     if (!is_in_order) co_return;
     expire_after(shutdown_timeout);
     co_await channel_.stream.async_shutdown(into_ec);
+    // What the client sent before it knew is read: else the close would become a reset, which may overtake the last answers.
+    socket().shutdown(tcp::socket::shutdown_send, ec);
+    do {
+        co_await socket().async_read_some(asio::buffer(in_), into_ec);
+    } while (!ec);
     close_socket(socket(), false);
 }
 
 void http2_session::on_deadline() {
     deadline_ = steady_time::max();
-    if (is_finishing_) {
-        end_reading();
-    } else if (exchanges_.empty() && !is_silent_ && !is_writing_ && !is_ending()) {
+    if (exchanges_.empty() && !is_silent_ && !is_writing_ && !is_ending()) {
         nghttp2_session_terminate_session(session_.get(), NGHTTP2_NO_ERROR);
         expire_after(shutdown_timeout);
         write();
@@ -403,12 +405,10 @@ void http2_session::written(error_code ec) {
     finish_if_done();
 }
 
-/// Closed at once the connection could be reset by what the client still sends, and a reset may overtake the last answers.
 void http2_session::finish_if_done() {
     if (is_ending() || is_writing_ || is_silent_ || !raw_.empty()) return;
     if (nghttp2_session_want_read(session_.get()) != 0 || nghttp2_session_want_write(session_.get()) != 0) return;
-    is_finishing_ = true;
-    expire_after(shutdown_timeout);
+    end_reading();
 }
 
 void http2_session::end_reading() {
@@ -418,7 +418,6 @@ void http2_session::end_reading() {
 }
 
 void http2_session::renew_deadline() {
-    if (is_finishing_) return;
     if (is_silent_ || is_stalled_ || open_for_long_ > 0) return expire_after(never_answer_timeout);
     if (exchanges_.empty()) return expire_after(application().params().idle_timeout);
     std::chrono::nanoseconds wait = transfer_timeout;
@@ -583,21 +582,22 @@ void http2_session::submit_answer(exchange& e) {
         std::string http1;
         render(r, true, true, read_clock().wall, http1);
         if (*most < http1.size()) return tear_head(e, *most);
-        e.cut_at = std::min(body.size(), *most - http1.size());
+        if (*most - http1.size() < body.size()) e.cut_at = *most - http1.size();
     }
     std::string const status = std::to_string(status_of(r));
     std::vector<nghttp2_nv> fields{field_of(":status", status)};
     for (std::size_t at = 0; at < lines.size();) {
-        std::size_t const end = lines.find("\r\n", at);
+        std::size_t const end = std::min(lines.find("\r\n", at), lines.size());
         std::size_t const colon = lines.find(':', at);
-        std::transform(lines.begin() + static_cast<std::ptrdiff_t>(at),
-                       lines.begin() + static_cast<std::ptrdiff_t>(colon),
-                       lines.begin() + static_cast<std::ptrdiff_t>(at),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-        std::string_view const name = std::string_view(lines).substr(at, colon - at);
-        std::string_view value = std::string_view(lines).substr(colon + 1, end - colon - 1);
-        value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
-        if (!is_of_http1(name)) fields.push_back(field_of(name, value, changes_each_time(name)));
+        if (colon < end) {
+            for (std::size_t i = at; i < colon; ++i) {
+                if (lines[i] >= 'A' && lines[i] <= 'Z') lines[i] = static_cast<char>(lines[i] - 'A' + 'a');
+            }
+            std::string_view const name = std::string_view(lines).substr(at, colon - at);
+            std::string_view value = std::string_view(lines).substr(colon + 1, end - colon - 1);
+            value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+            if (!is_of_http1(name)) fields.push_back(field_of(name, value, changes_each_time(name)));
+        }
         at = end + 2;
     }
     bool const has_body = e.method != "HEAD" && !has_no_body(status_of(r)) && (!body.empty() || e.cut_at);
