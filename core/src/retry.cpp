@@ -80,7 +80,7 @@ std::optional<steady_duration> resend_after(exchange_facts const& f, retry_param
     }
     if (!f.resendable && !f.unprocessed) return std::nullopt;
     if (f.exchanges - f.limited >= p.max_exchanges) return std::nullopt;
-    if (f.reason == resend_reason::channel_lost && f.reused_silent) return 0s;
+    if (f.reason == resend_reason::channel_lost && (f.reused_silent || (f.refused && f.exchanges == 1))) return 0s;
 
     auto const range = saturated(doubled(p.backoff, f.exchanges - 1, p.backoff_max));
     auto const drawn = steady_duration(static_cast<steady_duration::rep>(uniform(random) *

@@ -50,6 +50,7 @@ settlement settling::resend(resend_reason reason, settlement::kind otherwise, ex
     facts.resendable = m.resendable;
     facts.unprocessed = e.unprocessed;
     facts.reused_silent = e.reused && e.silent;
+    facts.refused = e.refused;
     facts.retry_after = e.retry_after;
     auto const after = resend_after(facts, p, random);
     if (!after) return end;

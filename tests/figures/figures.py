@@ -489,9 +489,29 @@ def metrics(m):
     call_costs(m)
 
 
+# The groups of wire_tests whose clients speak with the mock: JIRAPOOL_TEST_HTTP says which version.
+HTTP2_GROUPS = ("call", "tokens", "keys", "nth", "limits", "health", "webhooks", "registry", "overview", "threads", "canary")
+
+
+def http2(m):
+    """HTTP/2: whether one suite holds for both versions, and what a call costs beside HTTP/1.1 and beside h2load."""
+    installed("build", "test", "bench")
+    os.environ["PATH"] = f"{ROOT}/build/programs:{os.environ['PATH']}"
+    m.build("release", "core_tests", "pool_tests", "mock_tests", "sim_tests", "wire_tests", "http2_bench", options=["TESTS", "TOOLS", "BENCH"])
+    for tests, group, name in (("core", "channel_plan*,fair_queue*", "plan"), ("pool", "http2*,http_version_book*", "http2"), ("mock", "*", "all"),
+                               ("sim", "origin_pool*", "sharing"), ("wire", "http2*", "http2")):
+        m.run([f"build/release/tests/{tests}_tests", group], status=f"{tests}_{name}_status")
+        m.show()
+    # One suite, two protocols.
+    for group in HTTP2_GROUPS:
+        m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status", only="over_http2_*", JIRAPOOL_TEST_HTTP="2")
+        m.show()
+    m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
+
+
 def main():
     groups = {"demo": demo, "simulator": simulator, "wire": wire, "border": border, "faults": faults, "walls": walls, "lives": lives,
-              "metrics": metrics}
+              "metrics": metrics, "http2": http2}
     name = ALIASES.get(sys.argv[1], sys.argv[1]) if len(sys.argv) == 2 else ""
     if name not in groups:
         print(f"usage: tests/figures.sh {'|'.join(groups)}", file=sys.stderr)

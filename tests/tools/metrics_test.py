@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 
 from prometheus import Load, Prometheus
-from support import CLI, Mock, case, check, main, run, wait_for
+from support import CLI, Mock, case, check, main, run, wait_for, write
 
 CALLS = 2400
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

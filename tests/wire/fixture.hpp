@@ -14,10 +14,12 @@
 #include <unistd.h>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace jirapool::wire_test {
@@ -49,12 +51,20 @@ inline mock::params small_world() {
     return p;
 }
 
+/// The versions of HTTP that clients of the fixture speak: 1.1, or with JIRAPOOL_TEST_HTTP=2 that one alone, so that one suite holds for
+/// both.
+inline http_versions http_of_this_run() {
+    auto const* const asked = std::getenv("JIRAPOOL_TEST_HTTP");
+    return asked != nullptr && std::string_view(asked) == "2" ? http_versions::http2 : http_versions::http1;
+}
+
 /// A mock Jira, and the params of a client that reaches it. Host names, SNI and certificates are those of the real thing.
 struct fixture {
     explicit fixture(mock::params p = small_world()) : jira(std::move(p)), ca((jira.start(), jira.ca_pem())) {
         params.user_agent = "jirapool-tests/1 (+tests@example.com)";
         params.tls.ca_file = ca.path();
         params.connect_to.push_back({"", "127.0.0.1", jira.port()});
+        params.wire.http = http_of_this_run();
     }
 
     /// A connection of the mock's world, as its owner would configure it; `secret` in place of the right one.

@@ -33,11 +33,16 @@ wall_time wall_now() {
     return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-/// Whether a header tells of limits.
-bool tells(std::string_view name) {
+/// As names are over HTTP/2.
+std::string lower_case(std::string_view name) {
     std::string lower(name);
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return lower;
+}
+
+/// Whether a header tells of limits.
+bool tells(std::string const& lower) {
     return lower.find("ratelimit") != lower.npos || lower.find("retry-after") != lower.npos ||
            lower == "x-failure-category";
 }
@@ -46,9 +51,9 @@ bool tells(std::string_view name) {
 lines told_by(response const& r, bool announced_only) {
     lines all;
     for (std::size_t i = 0; i < r.header_count(); ++i) {
-        std::string const name(r.header_name(i));
+        auto const name = lower_case(r.header_name(i));
         if (!tells(name)) continue;
-        if (announced_only && name.find("Beta-") == name.npos) continue;
+        if (announced_only && name.find("beta-") == name.npos) continue;
         all.emplace_back(name, r.header_value(i));
     }
     std::sort(all.begin(), all.end());
@@ -60,6 +65,7 @@ bool is_as_told(limited_answer const& row, response const& r, wall_time begun, w
     auto const is = told_by(r, row.status == 200);
     for (auto t = begun; t <= ended + 1s; t += 1s) {
         auto should = headers_of(row, t);
+        for (auto& [name, value] : should) name = lower_case(name);
         std::sort(should.begin(), should.end());
         if (is == should) return true;
     }

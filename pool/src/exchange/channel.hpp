@@ -76,6 +76,7 @@ struct exchange_report {
     failure error;  ///< no code: the response is whole
     bool unprocessed =
         true;                ///< provably: nothing of the request left us, or the server says that it did not act on it
+    bool refused = false;    ///< of what is unprocessed: the server said so, or that it takes no more
     bool read = false;       ///< at least one byte of an answer came
     bool reusable = false;   ///< the channel is provably clean
     bool announced = false;  ///< the answer said that the channel closes

@@ -293,6 +293,7 @@ public:
         report_.received = received();
         report_.unprocessed = !whole_ && (!connection_->may_send(begins_at()) || (refused_ && !report_.read));
         report_.announced = connection_->session().told_to_leave();
+        report_.refused = report_.unprocessed && (refused_ || report_.announced);
         report_.reusable = connection_->takes_more();
         if (whole_ && !written_) report_.written = report_.first_byte;
     }
@@ -724,6 +725,7 @@ http2_channel::http2_channel(std::unique_ptr<timed_socket> socket, std::unique_p
                              conduct_report on_conduct, std::uint32_t first_stream)
     : connection_(std::make_shared<connection>(std::move(socket), std::move(tls), t, std::move(ex), wire, scratch,
                                                std::move(on_conduct), first_stream)) {
+    multiplexes = true;  // also where the server allows one exchange at a time
     connection_->start(*this);
 }
 

@@ -58,16 +58,6 @@ struct callbacks_deleter {
 // As many as nghttp2 takes a server to allow before it says how many it does (RFC 9113, section 6.5.2, recommends no fewer).
 constexpr std::uint32_t streams_before_settings = 100;
 
-// What a server says in a GOAWAY is for people, and only so much of it is worth reading.
-constexpr std::size_t most_words = 100;
-
-std::string readable(std::string_view words) {
-    std::string out(words.substr(0, most_words));
-    for (char& c : out)
-        if (c < 0x20 || c >= 0x7f) c = '?';
-    return out;
-}
-
 std::string_view view(std::uint8_t const* data, std::size_t size) noexcept {
     return {reinterpret_cast<char const*>(data), size};
 }

@@ -72,6 +72,28 @@ TEST_CASE("retry: a reused channel that died silently is replaced at once") {
     CHECK(resend_after(f, p, random) == steady_duration(0));
 }
 
+TEST_CASE(
+    "retry: what a server refused goes to another channel at once, and a server that refuses all is asked less and "
+    "less") {
+    retry_params const p;
+    random_engine random(3);
+    exchange_facts f;
+    f.reason = resend_reason::channel_lost;
+    f.unprocessed = f.refused = true;  // a POST too
+    CHECK(resend_after(f, p, random) == steady_duration(0));
+    CHECK(overdraft(f, 100) == 100);
+    f.exchanges = 2;
+    steady_duration longest{};
+    for (int i = 0; i < 100; ++i) {
+        auto const wait = resend_after(f, p, random);
+        REQUIRE(wait);
+        longest = std::max(longest, *wait);
+    }
+    CHECK(longest > steady_duration(0));
+    f.exchanges = p.max_exchanges;
+    CHECK_FALSE(resend_after(f, p, random));
+}
+
 TEST_CASE("retry: backoff has full jitter, doubles, and keeps the server's floor") {
     retry_params const p;
     random_engine random(3);

@@ -54,12 +54,14 @@ struct exchange_facts {
     bool resendable = false;     ///< is_resendable
     bool unprocessed = false;    ///< provably: nothing written, or the server said so (429)
     bool reused_silent = false;  ///< the channel had served before and died without one byte of an answer
+    bool refused = false;        ///< over HTTP/2 the server said that it did not act on it, as when it restarts
     std::optional<std::chrono::seconds> retry_after;  ///< a floor; 0 is no hint
 };
 
 /** Whether to send again, and after what wait at least.
 
-    A reused channel that died silently is replaced at once: the server closed it while it was idle. Anything else waits
+    A reused channel that died silently is replaced at once: the server closed it while it was idle. What was refused once goes to
+    another channel at once. Anything else waits
     with full jitter on top of the server's own floor. The caller still checks the deadline and the budgets
     (`needs_budget`). @return nullopt: give the caller what there is. */
 std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p,
@@ -72,11 +74,11 @@ constexpr bool needs_budget(resend_reason r) noexcept {
 
 /** How far a resend may overdraw a budget whose calls have `channels` channels at the most.
 
-    When an edge restarts, all channels die at once, each with a call: none of those calls shall be lost. A channel must have
-    served before, so a server that answers nothing brings no channel's loss twice; and as the debt is earned back by calls, an
+    When an edge restarts, all channels die at once, each with a call, or over HTTP/2 with many: none of those calls shall be lost. A
+    channel must have served before, or the server have said that it did nothing, so a server that answers nothing brings no channel's loss twice; and as the debt is earned back by calls, an
     outage still gets no more load than budget_ratio in the long run. */
 constexpr double overdraft(exchange_facts const& f, double channels) noexcept {
-    return f.reason == resend_reason::channel_lost && f.reused_silent ? channels : 0;
+    return f.reason == resend_reason::channel_lost && (f.reused_silent || f.refused) ? channels : 0;
 }
 
 }  // namespace jirapool

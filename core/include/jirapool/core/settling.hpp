@@ -21,6 +21,8 @@ struct exchange_end {
     bool unprocessed = false;
     bool reused = false;  ///< the channel had served before
     bool silent = false;  ///< not one byte of an answer came
+    /// Of what is unprocessed: the server itself said so.
+    bool refused = false;
     // Of an answer:
     answer_class answer = answer_class::delivered;
     bool new_token = false;  ///< Jira refused the access token, and there is or will be another one
