@@ -226,7 +226,7 @@ public:
     wait_point& point() noexcept { return point_; }
     /// The answer is whole, or there will be none.
     bool settled() const noexcept { return whole_ || failed_; }
-    bool has_for_sink() const noexcept { return answer_.streams() && out_.body().size() > 0; }
+    bool has_for_sink() const noexcept { return answer_.streams() && !out_.body().empty(); }
     bool wants_piece() const noexcept { return wants_piece_; }
     bool ends_in_sink() const noexcept { return whole_ && answer_.streams(); }
     content_coding coding() const noexcept { return answer_.coding(); }

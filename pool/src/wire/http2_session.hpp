@@ -162,7 +162,6 @@ private:
     http2_limits const limits_;
     std::string_view frame_;  // what is left of the one that is being taken
     std::uint64_t taken_ = 0;
-    std::int32_t head_goes_on_ = 0;  // the stream whose head comes in several frames
     bool ends_with_head_ = false;
     bool preface_taken_ = false;
     bool wipes_frame_ = false;
