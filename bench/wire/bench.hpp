@@ -19,6 +19,8 @@ struct task {
     http_versions http = http_versions::http1;
     std::size_t at_once = 64;  ///< calls
     std::size_t max_channels = 64;
+    bool limits =
+        true;  ///< off where the server says nothing of limits, and what is believed then would hold calls back
 };
 inline constexpr int channels = 64;
 /// The cloud ID of one of as many sites.

@@ -47,6 +47,7 @@ double run(task const& t, bool direct) {
     params.tls.ca_file = t.ca_file;
     params.connect_to.push_back({"", "127.0.0.1", t.port});
     params.wire.http = t.http;
+    if (!t.limits) params.limits.mode = limiting::off;
     params.pool.max_channels = t.max_channels;
     params.pool.max_dialing = t.max_channels;
     params.executor_is_serial = true;
