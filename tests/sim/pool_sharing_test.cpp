@@ -310,7 +310,7 @@ TEST_CASE("origin_pool: calls are told of a dial that failed while the only chan
 
 TEST_CASE("origin_pool: an exchange that failed leaves a channel that carries others as it was, and ends any other") {
     fair_flow site;
-    for (std::size_t const capacity : {1, 2}) {
+    for (std::size_t const capacity : {1u, 2u}) {
         world w(without_shares(), 3);
         carry(w, capacity);
         auto const used = [&] { return w.channels.size() == 1 ? w.channels[0] : nullptr; };
