@@ -39,7 +39,7 @@ struct heard {
     }
 };
 
-std::int64_t refused_credentials(connections const& c) { return c.totals().credentials_refused; }
+std::uint64_t refused_credentials(connections const& c) { return c.totals().credentials_refused; }
 
 result<bool> deleted(connection c) {
     asio::io_context io;
