@@ -33,7 +33,7 @@ TEST_CASE("sim: under faults of every kind no invariant breaks") {
 }
 
 TEST_CASE("sim: under faults of every kind no invariant breaks where channels carry many exchanges") {
-    for (auto const seed : seeds(10)) {
+    for (auto const seed : seeds(test::sanitized ? 3 : 10)) {
         auto const h = run_mixed_world(seed, 50, 40min, 5, http_versions::either);
         for (auto const& v : h.violations) {
             INFO("JIRAPOOL_SIM_SEED=" << seed << ": " << v);
