@@ -72,9 +72,7 @@ TEST_CASE("retry: a reused channel that died silently is replaced at once") {
     CHECK(resend_after(f, p, random) == steady_duration(0));
 }
 
-TEST_CASE(
-    "retry: what a server refused goes to another channel at once, and a server that refuses all is asked less and "
-    "less") {
+TEST_CASE("retry: what a server refused goes to another channel at once, and who refuses all is asked less") {
     retry_params const p;
     random_engine random(3);
     exchange_facts f;
