@@ -60,6 +60,8 @@ public:
         std::sort(taken.begin(), taken.end());
         return taken;
     }
+    /// Turns so far, those in which nothing happens too.
+    std::uint64_t count() const { return count_; }
     void stop() { over_ = true; }
 
 private:
@@ -70,6 +72,7 @@ private:
                 std::lock_guard const lock(mutex_);
                 seen_.push_back(static_cast<double>(took.count()) / 1000);
             }
+            ++count_;
             last_ = cpu_of_thread();
             if (!over_) again();
         });
@@ -78,6 +81,7 @@ private:
     std::chrono::nanoseconds last_{};
     std::mutex mutex_;
     std::vector<double> seen_;
+    std::atomic<std::uint64_t> count_{0};
     std::atomic<bool> over_{false};
 };
 
@@ -100,6 +104,7 @@ TEST_CASE("metrics figures: a scrape's series, size and time, whatever the numbe
         std::vector<double> took;
         std::string text;
         loop.take();
+        auto const before = loop.count();
         for (int i = 0; i < 21; ++i) {
             auto const began = std::chrono::steady_clock::now();
             text = metrics::expose(numbers.families(), metrics::exposition_format::text);
@@ -108,8 +113,9 @@ TEST_CASE("metrics figures: a scrape's series, size and time, whatever the numbe
         }
         std::sort(took.begin(), took.end());
         auto const turn = loop.take();
-        // The longest are the machine's own, with its interrupts in them: as long without any survey.
-        std::this_thread::sleep_for(1s);
+        // The longest are the machine's own, with its interrupts in them: as long in as many turns without any survey.
+        auto const with = loop.count();
+        REQUIRE(eventually([&] { return loop.count() - with >= with - before; }, 120s));
         auto const without = loop.take();
         auto const name = std::to_string(sites);
         figure("scrape_ms_" + name + "_sites", took[took.size() / 2]);

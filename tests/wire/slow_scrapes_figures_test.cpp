@@ -16,6 +16,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <fstream>
 #include <future>
 #include <memory>
@@ -77,14 +78,14 @@ public:
         thread_ = std::thread([this] { run(); });
     }
     ~slow_clients() {
-        over_ = true;
+        tell(over_, true);
         thread_.join();
     }
     slow_clients(slow_clients const&) = delete;
     slow_clients& operator=(slow_clients const&) = delete;
 
-    void come() { here_ = true; }
-    void go() { here_ = false; }
+    void come() { tell(here_, true); }
+    void go() { tell(here_, false); }
     std::size_t count() const { return count_; }
     std::uint64_t connected() const { return connected_; }
     /// Of the process, the most that was seen.
@@ -98,13 +99,28 @@ private:
         steady::time_point again{};
     };
 
+    void tell(bool& what, bool is) {
+        {
+            std::lock_guard const lock(mutex_);
+            what = is;
+        }
+        told_.notify_one();
+    }
+
+    /// A turn each 20 ms, and one at once when something is told.
     void run() {
+        bool here = false;
+        std::unique_lock lock(mutex_);
         while (!over_) {
-            if (here_) each_turn(steady::now());
+            here = here_;
+            lock.unlock();
+            if (here) each_turn(steady::now());
             else leave();
             most_memory_ = std::max(most_memory_.load(), resident_bytes());
-            std::this_thread::sleep_for(20ms);
+            lock.lock();
+            told_.wait_for(lock, 20ms, [&] { return over_ || here_ != here; });
         }
+        lock.unlock();
         leave();
     }
 
@@ -163,8 +179,10 @@ private:
     std::string huge_;
     std::vector<client> clients_;
     std::vector<pollfd> polled_;
-    std::atomic<bool> here_{false};
-    std::atomic<bool> over_{false};
+    std::mutex mutex_;
+    std::condition_variable told_;
+    bool here_ = false;
+    bool over_ = false;
     std::atomic<std::size_t> count_{0};
     std::atomic<std::uint64_t> connected_{0};
     std::atomic<std::size_t> most_memory_{0};
