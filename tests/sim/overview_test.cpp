@@ -57,6 +57,15 @@ void answer(jira_model::reply& r, int status, std::string_view body) {
     r.answer.mutable_body().append(body.data(), body.size());
 }
 
+/// Every site answers 500; tokens are given.
+void fail_all(engine_world& w) {
+    w.jira().script = [](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
+        if (host == auth_host) return false;
+        answer(r, 500, "{}");
+        return true;
+    };
+}
+
 }  // namespace
 
 TEST_CASE("overview: of 3,000 connections it names those whose credential is refused, and the sites that fail") {
@@ -218,11 +227,7 @@ TEST_CASE(
     REQUIRE(why_invalid(p) == nullptr);
     engine_world w(m, p, 75, 8);
     auto const view = detail::make_overview(w.engine_shared());
-    w.jira().script = [&](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
-        if (host == auth_host) return false;
-        answer(r, 500, "{}");
-        return true;
-    };
+    fail_all(w);
     w.add_all();
     pass(w, 5min);
     for (std::size_t n = 0; n < m.sites; ++n) w.start(n, request::get("/rest/api/3/issue/A-1"), 10s);
@@ -294,11 +299,7 @@ TEST_CASE("overview: a site with several connections is one site") {
     m.sites = 3;
     engine_world w(m, {}, 76);
     auto const view = detail::make_overview(w.engine_shared());
-    w.jira().script = [&](std::string_view host, detail::exchange_input const&, jira_model::reply& r) {
-        if (host == auth_host) return false;
-        answer(r, 500, "{}");
-        return true;
-    };
+    fail_all(w);
     w.add_all();
     std::vector<connection> more;
     for (int i = 0; i < 5; ++i) {

@@ -113,7 +113,9 @@ struct wire_params {
     std::uint32_t max_ratio = 250;
     /// Whether gzip and brotli are offered. They cost some 10 us for each 10 KB of body: switch them off for a proxy that is near.
     bool compression = true;
-    /// Which versions of HTTP a TLS handshake offers (ALPN, RFC 7301). A server that speaks none of them is not talked to.
+    /// Which versions of HTTP a TLS handshake offers (ALPN, RFC 7301). Dials to a server that speaks none of
+    /// them end with tls_failed. A host whose HTTP/2 is bad is spoken to in HTTP/1.1 for a while, where both are allowed
+    /// (event::kind::http1_instead).
     http_versions http = http_versions::http1;
     /// The most exchanges that run at once on one channel over HTTP/2; the server's SETTINGS_MAX_CONCURRENT_STREAMS may allow
     /// fewer. 1 to 2147483647.
