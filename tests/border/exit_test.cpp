@@ -1,3 +1,4 @@
+#include "support/process_threads.hpp"
 #include "wire/fixture.hpp"
 
 #include <jirapool/pool/runtime.hpp>
@@ -87,6 +88,7 @@ TEST_CASE("border: a runtime of static lifetime ends behind main with dials and 
 
 TEST_CASE("border: a runtime that its own handler destroys with nothing under way is gone at once") {
     fixture f;
+    auto const before = support::process_threads();
     for (unsigned const threads : {1u, 3u}) {
         auto jira = std::make_unique<runtime>(threads, f.params);
         auto const c = jira->add(f.config("service-0001")).value();
@@ -99,5 +101,7 @@ TEST_CASE("border: a runtime that its own handler destroys with nothing under wa
         });
         // What is under way gets half a second. Here is nothing, so that a part of it shows that nobody waited for it.
         CHECK(took.get_future().get() < 400ms);
+        // The thread that destroyed it is nobody's to join.
+        CHECK(eventually([&] { return support::process_threads() == before; }));
     }
 }

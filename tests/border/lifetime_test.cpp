@@ -1,4 +1,5 @@
 // Who goes first: a client with all that it does by itself, and its context.
+#include "support/process_threads.hpp"
 #include "wire/fixture.hpp"
 
 #include <boost/asio/bind_executor.hpp>
@@ -110,6 +111,7 @@ TEST_CASE("border 3: a call that ends with its context says whether Jira may hav
             elsewhere.run();
         } else {
             auto const work = asio::make_work_guard(elsewhere);
+            auto const before = support::process_threads();
             auto jira = std::make_unique<runtime>(2, p);
             auto const c = jira->add(f.config("service-0001")).value();
             c.async_call(std::move(r), handler());
@@ -122,6 +124,8 @@ TEST_CASE("border 3: a call that ends with its context says whether Jira may hav
             gone.get_future().wait();
             while (!ended && elsewhere.run_one_for(20s) > 0) {
             }
+            // The thread that destroyed it is nobody's to join.
+            CHECK(eventually([&] { return support::process_threads() == before; }));
         }
         REQUIRE(ended);
         CHECK(ended->code() == errc::stopped);

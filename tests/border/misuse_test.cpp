@@ -1,4 +1,5 @@
 // What an attacker with the public headers found: each is refused with its name, or does what the header says.
+#include "support/process_threads.hpp"
 #include "wire/fixture.hpp"
 
 #include <jirapool/pool/files.hpp>
@@ -10,9 +11,7 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
-#include <filesystem>
 #include <future>
-#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -103,14 +102,10 @@ TEST_CASE("border: a path that is no regular file, or ends at a NUL, is refused 
 }
 
 TEST_CASE("border: a handler with an executor of its own, and a future, start no thread") {
-    auto const threads = [] {
-        return std::distance(std::filesystem::directory_iterator("/proc/self/task"),
-                             std::filesystem::directory_iterator());
-    };
     fixture f;
     runtime jira(1, f.params);
     auto const c = jira.add(f.config("personal-0001")).value();
-    auto const before = threads();
+    auto const before = support::process_threads();
     asio::io_context io(1);
     bool answered = false;
     c.async_call(request::get("/rest/api/3/myself"),
@@ -123,7 +118,7 @@ TEST_CASE("border: a handler with an executor of its own, and a future, start no
     c.async_call(request::get("/rest/api/3/myself"),
                  asio::bind_executor(systems, [&](result<response> r) { done.set_value(r.has_value()); }));
     CHECK(done.get_future().get());
-    CHECK(threads() == before);
+    CHECK(support::process_threads() == before);
 }
 
 TEST_CASE("border: an empty executor and too many threads are refused") {

@@ -1,6 +1,9 @@
 // Runs programs one after another in a process that any of them may end.
 #include "programs_world.hpp"
 
+#include "support/process_threads.hpp"
+#include "wire/fixture.hpp"
+
 #include <unistd.h>
 #include <atomic>
 #include <condition_variable>
@@ -63,8 +66,9 @@ void run(program const& steps, surroundings& around, progress& p) {
 
 }  // namespace
 
-void run_programs(std::vector<program> const& all, progress& p) {
-    users_thread = true;
+namespace {
+
+void run_all(std::vector<program> const& all, progress& p) {
     surroundings around;
     watchdog const dog(p);
     bool const look_for_leaks = std::getenv("JIRAPOOL_PROGRAMS_LEAKS") != nullptr;
@@ -81,6 +85,16 @@ void run_programs(std::vector<program> const& all, progress& p) {
         if (p.complaint[0] != 0) ::_exit(3);
         std::atomic_ref(p.finished).fetch_add(1);
     }
+}
+
+}  // namespace
+
+void run_programs(std::vector<program> const& all, progress& p) {
+    users_thread = true;
+    auto const before = support::process_threads();
+    run_all(all, p);
+    // A runtime that its own handler destroyed leaves a thread that nobody can join.
+    (void)wire_test::eventually([&] { return support::process_threads() <= before; });
 }
 
 }  // namespace jirapool::border_test

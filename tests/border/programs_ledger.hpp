@@ -46,6 +46,18 @@ struct context_state {
 inline thread_local bool users_thread = false;
 /// How many operations this thread is starting: one within another from a handler that was called at once.
 inline thread_local int starting = 0;
+
+/// What runs others' handlers from within a handler: those come inside of it, not of what this thread is starting meanwhile.
+class running_others {
+public:
+    running_others() noexcept = default;
+    ~running_others() { starting = outer_; }
+    running_others(running_others const&) = delete;
+    running_others& operator=(running_others const&) = delete;
+
+private:
+    int outer_ = std::exchange(starting, 0);
+};
 /// How many destructors of hosts are under way on this thread.
 inline thread_local int ending_hosts = 0;
 

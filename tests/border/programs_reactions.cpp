@@ -36,6 +36,7 @@ void blocks(world& /*w*/, ticket const& /*t*/) {
 void polls(world& /*w*/, ticket const& t) {
     // In the middle of a handler of the very context: what throws in there comes out here.
     auto const& c = t.own ? t.own : t.base;
+    running_others const here;
     if (c && !c->going && c->poll_one && c->runs_here())
         for (int i = 0; i < 3; ++i) c->poll_one();
 }

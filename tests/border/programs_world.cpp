@@ -133,6 +133,7 @@ host::host(world& w, unsigned threads, client_params p)
 
 host::~host() {
     ++ending_hosts;
+    running_others const here;
     auto const stats = client_ ? detail::stats_access::of(*client_) : detail::stats_access::of(*runtime_);
     auto const begun = std::chrono::steady_clock::now();
     client_.reset();
