@@ -21,6 +21,7 @@ struct task {
     std::size_t max_channels = 64;
     bool limits =
         true;  ///< off where the server says nothing of limits, and what is believed then would hold calls back
+    void (*at_edge)() = nullptr;  ///< called when the measured calls begin, and when they have ended
 };
 inline constexpr int channels = 64;
 /// The cloud ID of one of as many sites.

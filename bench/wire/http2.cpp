@@ -1,14 +1,17 @@
 // CPU of one call of 1 KB over TLS 1.3: the engine over HTTP/1.1 with 64 channels, and over HTTP/2 with 256 calls at once on one
 // channel, against nginx, which does not index the fields of its answers, and against nghttpd, which does; beside h2load, which does
 // nothing but HTTP/2. The server has one core, the client the other.
-//   http2_bench [ROUNDS [CALLS]]
+//   http2_bench [ROUNDS [CALLS [http1|http2|indexed]]]     one alone is for a profiler
 // Needs nginx, nghttpd and h2load. Figures are medians; of ratios those of each round.
+#include "counted.hpp"
 #include "server_process.hpp"
 
 #include "support/figure.hpp"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,6 +22,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -137,6 +141,30 @@ std::vector<std::string> nghttpd(scratch_identity const& id, fs::path const& roo
             "-m",      "256", std::to_string(port), id.key_file(), id.certificate_file()};
 }
 
+/// What the measured calls asked for, as the process of its own in which they are made saw it.
+counts* measured = nullptr;
+
+void at_edge() {
+    // Twice: the second less the first.
+    auto const now = counted();
+    measured->system_calls = now.system_calls - measured->system_calls;
+    measured->allocations = now.allocations - measured->allocations;
+}
+
+/// What a call took.
+struct cost {
+    std::vector<double> us, system_calls, allocations;
+
+    void add(task const& t) {
+        *measured = {};
+        us.push_back(measure(run_ours, t));
+        if (us.back() < 0) throw std::runtime_error("a call failed");
+        auto const calls = static_cast<double>(t.calls);
+        system_calls.push_back(static_cast<double>(measured->system_calls) / calls);
+        allocations.push_back(static_cast<double>(measured->allocations) / calls);
+    }
+};
+
 /// Microseconds of CPU a request: of two numbers of requests the difference, without what it takes to begin.
 double h2load(std::uint16_t port, std::size_t requests) {
     auto const cpu = [&](std::size_t n) {
@@ -160,6 +188,13 @@ int main(int argc, char** argv) try {
     std::size_t const rounds = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 9;
     std::size_t const calls = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 50'000;
 
+    auto* const shared = ::mmap(nullptr, sizeof(counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) throw std::bad_alloc();
+    measured = static_cast<counts*>(shared);
+    // As in any process that once gave back something large: glibc no longer returns a burst's memory to the system each time.
+    ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
+    ::mallopt(M_TOP_PAD, 4 << 20);
+
     scratch_identity const identity;
     auto const root = documents(identity.folder());
     auto const first = free_port();
@@ -174,6 +209,7 @@ int main(int argc, char** argv) try {
     one.calls = calls;
     one.warm_up = 5'000;
     one.limits = false;  // nghttpd cannot be told to send Jira's headers
+    one.at_edge = at_edge;
     task two = one;
     two.http = jirapool::http_versions::http2;
     two.at_once = 256;
@@ -181,28 +217,39 @@ int main(int argc, char** argv) try {
     task indexed = two;
     indexed.port = indexing.port();
 
-    std::vector<double> http1, http2, http2_indexed, load, load_indexed;
-    std::vector<double> of_http1, of_http1_indexed, of_load, of_load_indexed;
-    for (std::size_t round = 0; round < rounds; ++round) {
-        http1.push_back(measure(run_ours, one));
-        http2.push_back(measure(run_ours, two));
-        load.push_back(h2load(plain.port(), 4 * calls));
-        http2_indexed.push_back(measure(run_ours, indexed));
-        load_indexed.push_back(h2load(indexing.port(), 4 * calls));
-        for (auto const* const took : {&http1, &http2, &http2_indexed})
-            if (took->back() < 0) return 1;
-        of_http1.push_back(http2.back() / http1.back());
-        of_http1_indexed.push_back(http2_indexed.back() / http1.back());
-        of_load.push_back(http2.back() / load.back());
-        of_load_indexed.push_back(http2_indexed.back() / load_indexed.back());
+    if (argc > 3) {
+        std::string const only = argv[3];
+        auto const& t = only == "http1" ? one : only == "http2" ? two : indexed;
+        for (std::size_t round = 0; round < rounds; ++round)
+            std::printf("%s_us %.2f\n", only.c_str(), measure(run_ours, t));
+        return 0;
     }
-    auto const show = [](char const* name, std::vector<double> const& all) {
-        std::printf("%s %.2f\n", name, median(all));
+
+    cost http1, http2, http2_indexed;
+    std::vector<double> load, load_indexed, of_http1, of_http1_indexed, of_load, of_load_indexed;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        http1.add(one);
+        http2.add(two);
+        load.push_back(h2load(plain.port(), 4 * calls));
+        http2_indexed.add(indexed);
+        load_indexed.push_back(h2load(indexing.port(), 4 * calls));
+        of_http1.push_back(http2.us.back() / http1.us.back());
+        of_http1_indexed.push_back(http2_indexed.us.back() / http1.us.back());
+        of_load.push_back(http2.us.back() / load.back());
+        of_load_indexed.push_back(http2_indexed.us.back() / load_indexed.back());
+    }
+    auto const show = [](std::string const& name, std::vector<double> const& all) {
+        std::printf("%s %.2f\n", name.c_str(), median(all));
         jirapool::support::figure(name, median(all));
     };
-    show("http1_us", http1);
-    show("http2_us", http2);
-    show("http2_indexed_us", http2_indexed);
+    auto const show_cost = [&show](std::string const& name, cost const& c) {
+        show(name + "_us", c.us);
+        show(name + "_system_calls", c.system_calls);
+        show(name + "_allocations", c.allocations);
+    };
+    show_cost("http1", http1);
+    show_cost("http2", http2);
+    show_cost("http2_indexed", http2_indexed);
     show("h2load_us", load);
     show("h2load_indexed_us", load_indexed);
     show("http2_of_http1", of_http1);

@@ -24,6 +24,11 @@ struct progress {
     std::string failed = {};
 };
 
+double edge(task const& t) {
+    if (t.at_edge != nullptr) t.at_edge();
+    return cpu_seconds();
+}
+
 /// `direct`: on the shard's own executor the road runs in the caller's coroutine; else it crosses the border, as from elsewhere.
 asio::awaitable<void> call_and_call(connection c, task t, bool direct, progress* p, client* jira) {
     auto const target = "/rest/api/3/myself?bytes=" + std::to_string(t.body);
@@ -34,8 +39,8 @@ asio::awaitable<void> call_and_call(connection c, task t, bool direct, progress*
         else r = co_await c.async_call(std::move(myself), asio::use_awaitable);
         if (!r) p->failed = r.error().describe();
         else if (r->status() != 200 || r->body().size() != t.body) p->failed = "ours: answer";
-        if (++p->done == t.warm_up) p->begun = cpu_seconds();
-        if (p->done == t.warm_up + t.calls) p->ended = cpu_seconds();
+        if (++p->done == t.warm_up) p->begun = edge(t);
+        if (p->done == t.warm_up + t.calls) p->ended = edge(t);
     }
     jira->stop();
 }

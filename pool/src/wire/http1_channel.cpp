@@ -28,6 +28,9 @@ constexpr std::size_t inline_body = 16u << 10;
 // A request must not meet the server's close on the wire: it takes time to get there, and clocks differ.
 constexpr auto keep_alive_margin = std::chrono::seconds(1);
 
+// What a channel's readiness says of it when it was used so lately is believed without a look.
+constexpr auto trusted_for = std::chrono::seconds(1);
+
 // A channel whose exchanges follow one another so closely keeps the memory that TLS reads and writes with.
 constexpr auto busy_gap = std::chrono::milliseconds(100);
 
@@ -108,6 +111,10 @@ bool http1_channel::alive() noexcept {
     looked_ = false;
     // Most servers promise nothing, and a look at the clock is 30 ns.
     if (spoken_ || (usable_until != steady_time::max() && timers_.now() >= usable_until)) return false;
+    // A system call less: behind the last answer nothing was left, and nothing was told since. That is to be trusted of what was in use
+    // a moment ago: who does not run the executor for a while is told late.
+    looked_ = drained_ && socket_->quiet() && timers_.now() - ended_ < trusted_for;
+    if (looked_) return true;
     char byte;
     auto const n = ::recv(socket_->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) looked_ = errno == EAGAIN || errno == EWOULDBLOCK;
@@ -140,6 +147,7 @@ void http1_channel::keep(steady_time now, exchange_report* report) noexcept {
     if (soon && !std::exchange(busy_, true)) tls_->keep_buffers(true);
     report->announced = reader_.closes();
     report->reusable = reader_.clean() && (!tls_->has_pending() || silent());
+    drained_ = tls_->drained();
     usable_until = steady_time::max();
     if (auto const patience = reader_.keep_alive_timeout()) {
         usable_until = now + *patience - keep_alive_margin;

@@ -70,8 +70,9 @@ private:
     steady_time ended_{};   // the last exchange
     bool busy_ = false;     // one exchange came soon behind another
     bool interrupted_ = false;
-    bool looked_ = false;  // `alive` said so since the last exchange
-    bool spoken_ = false;  // the server said something that was no answer
+    bool looked_ = false;   // `alive` said so since the last exchange
+    bool drained_ = false;  // behind the last answer
+    bool spoken_ = false;   // the server said something that was no answer
 };
 
 }  // namespace jirapool::detail

@@ -142,7 +142,7 @@ public:
     void report(http2_conduct c) noexcept;
 
 private:
-    void on_ready(bool to_read, bool to_write) noexcept override;
+    void on_ready(poller::readiness r) noexcept override;
     void on_time() override;
     void on_stop() override {}
 
@@ -593,10 +593,10 @@ void http2_channel::connection::run_turn() noexcept {
     turn_later();
 }
 
-void http2_channel::connection::on_ready(bool to_read, bool to_write) noexcept {
+void http2_channel::connection::on_ready(poller::readiness r) noexcept {
     if (over_) return;
-    readable_ = readable_ || to_read;
-    if (to_write) write_blocked_ = false;
+    readable_ = readable_ || r.to_read;
+    if (r.to_write) write_blocked_ = false;
     now_ = timers_.now();
     if (readable_) read();
     // Who was woken may have something to send: it goes out with what there is already.
@@ -614,6 +614,7 @@ void http2_channel::connection::read() noexcept {
             pinged_ = false;
             session_.put({scratch_.data(), got}, now_);
             if (secrets_ > 0) wipe(scratch_.data(), got);
+            readable_ = socket_->over() || !tls_->drained();
         } else if (status != tls_status::again) {
             readable_ = false;
             if (over(status))

@@ -17,7 +17,7 @@ int open_epoll() {
     return descriptor;
 }
 
-constexpr auto edges = EPOLLIN | EPOLLOUT | static_cast<unsigned>(EPOLLET);
+constexpr auto edges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | static_cast<unsigned>(EPOLLET);
 
 }  // namespace
 
@@ -100,8 +100,10 @@ void poller::tell() {
     while (next_ < count_) {
         auto const& event = ready_[next_++];
         auto* const w = static_cast<watched*>(event.data.ptr);
-        constexpr unsigned over = EPOLLERR | EPOLLHUP;
-        if (w != nullptr) w->on_ready((event.events & (EPOLLIN | over)) != 0, (event.events & (EPOLLOUT | over)) != 0);
+        constexpr unsigned both = EPOLLERR | EPOLLHUP;
+        if (w != nullptr)
+            w->on_ready({(event.events & (EPOLLIN | EPOLLRDHUP | both)) != 0, (event.events & (EPOLLOUT | both)) != 0,
+                         (event.events & (EPOLLRDHUP | both)) != 0});
     }
 }
 

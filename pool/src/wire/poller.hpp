@@ -24,6 +24,12 @@ namespace asio = boost::asio;
     @par Threads   Its shard's. */
 class poller final : public std::enable_shared_from_this<poller> {
 public:
+    /// What a socket is ready for. `over`: the peer ends, or has ended, what it sends: no more will be told to read.
+    struct readiness {
+        bool to_read;
+        bool to_write;
+        bool over;
+    };
     /// Who is told. Edge-triggered: once for each time that something comes, so what is told must be remembered.
     class watched {
     protected:
@@ -31,7 +37,7 @@ public:
 
     private:
         friend class poller;
-        virtual void on_ready(bool to_read, bool to_write) = 0;
+        virtual void on_ready(readiness r) = 0;
         int descriptor_ = -1;
     };
 

@@ -29,10 +29,11 @@ timed_socket::~timed_socket() {
     ::close(descriptor_);
 }
 
-void timed_socket::on_ready(bool to_read, bool to_write) {
-    if (watch_ != nullptr) return watch_->on_ready(to_read, to_write);
-    readable_ = readable_ || to_read;
-    writable_ = writable_ || to_write;
+void timed_socket::on_ready(poller::readiness r) {
+    over_ = over_ || r.over;
+    if (watch_ != nullptr) return watch_->on_ready(r);
+    readable_ = readable_ || r.to_read;
+    writable_ = writable_ || r.to_write;
     if (waits_ && ready(waits_for_)) point_.notify_here();
 }
 

@@ -19,7 +19,7 @@ class ready_watch {
 public:
     /// In a handler of the executor, with nothing of ours on the stack. Once for each time that something comes (poller). The socket
     /// may be destroyed in here.
-    virtual void on_ready(bool to_read, bool to_write) noexcept = 0;
+    virtual void on_ready(poller::readiness r) noexcept = 0;
 
 protected:
     ~ready_watch() = default;
@@ -49,6 +49,11 @@ public:
     wait_point& point() noexcept { return point_; }
     error_code end(direction d, wake why) noexcept;
 
+    /// Nothing was told to read since the last wait for that ended.
+    bool quiet() const noexcept { return !readable_ && !over_; }
+    /// It was told that the peer has ended what it sends.
+    bool over() const noexcept { return over_; }
+
     /// From then on `w` is told, and nobody waits here.
     void watch_by(ready_watch& w) noexcept { watch_ = &w; }
 
@@ -58,7 +63,7 @@ public:
 private:
     timed_socket(int descriptor, std::shared_ptr<poller> p, timers& t, asio::any_io_executor ex) noexcept;
 
-    void on_ready(bool to_read, bool to_write) override;
+    void on_ready(poller::readiness r) override;
     error_code interruption() const noexcept { return timers_.stopped() ? errc::stopped : errc::cancelled; }
     bool& ready(direction d) noexcept { return d == direction::read ? readable_ : writable_; }
 
@@ -72,6 +77,7 @@ private:
     // Told since it was last waited for.
     bool readable_ = false;
     bool writable_ = false;
+    bool over_ = false;  // what the peer sends
 };
 
 }  // namespace jirapool::detail

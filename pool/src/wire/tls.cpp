@@ -126,6 +126,7 @@ int tls_stream::bio_read(BIO* b, char* data, int size) noexcept {
         return -1;
     }
     auto const n = ::recv(w.descriptor, data, static_cast<std::size_t>(size), 0);
+    w.taken = n > 0 && n < size;
     if (n < 0 && (would_block() || errno == EINTR)) {
         w.empty = errno != EINTR;
         BIO_set_retry_read(b);
@@ -347,6 +348,8 @@ void tls_stream::wipe_what_was_read() noexcept {
 }
 
 bool tls_stream::has_pending() const noexcept { return SSL_has_pending(ssl_) == 1; }
+
+bool tls_stream::drained() const noexcept { return wire_.taken && !has_pending(); }
 
 bool tls_stream::resumed() const noexcept { return SSL_session_reused(ssl_) == 1; }
 

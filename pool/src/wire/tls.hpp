@@ -89,6 +89,9 @@ public:
 
     /// Bytes were received that `read` has not looked at.
     bool has_pending() const noexcept;
+    /// All that had come is read: what the socket is told of from now on is new. Not where the peer has ended what it sends, which is
+    /// told with the last bytes or never.
+    bool drained() const noexcept;
     bool resumed() const noexcept;
     /// Behind the handshake: the server chose HTTP/2. One that says nothing of versions speaks HTTP/1.1 (RFC 9113, section 3.2).
     bool chose_http2() const noexcept;
@@ -107,6 +110,7 @@ private:
         int descriptor;
         bool may_read = false;  ///< not yet in this operation
         bool empty = false;     ///< the descriptor itself said so: only then will it tell of more
+        bool taken = false;     ///< the last bytes were fewer than there was room for: all that there were
     };
     static wire& wire_of(bio_st* b) noexcept;
     static int bio_write(bio_st* b, char const* data, int size) noexcept;

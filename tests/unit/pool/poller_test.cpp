@@ -42,16 +42,19 @@ public:
     end& operator=(end const&) = delete;
 
     void say() const { REQUIRE(::send(both_[1], "x", 1, 0) == 1); }
+    void say_no_more() const { REQUIRE(::shutdown(both_[1], SHUT_WR) == 0); }
 
     int told_to_read = 0;
     int told_to_write = 0;
+    int told_of_end = 0;
     std::function<void()> then;
 
 private:
-    void on_ready(bool to_read, bool to_write) override {
-        told_to_read += to_read ? 1 : 0;
-        told_to_write += to_write ? 1 : 0;
-        if (to_read && then) then();
+    void on_ready(poller::readiness r) override {
+        told_to_read += r.to_read ? 1 : 0;
+        told_to_write += r.to_write ? 1 : 0;
+        told_of_end += r.over ? 1 : 0;
+        if (r.to_read && then) then();
     }
     std::shared_ptr<poller> poller_;
     int both_[2] = {-1, -1};
@@ -93,6 +96,22 @@ TEST_CASE("poller: each arrival is told once, to all that have one, in more than
     all[7]->say();
     f.turn();
     for (std::size_t i = 0; i < all.size(); ++i) CHECK(all[i]->told_to_read == (i == 7 ? 2 : 1));
+}
+
+TEST_CASE("poller: the end of what a peer sends is told, with its last bytes or behind them") {
+    fixture f;
+    auto const all = f.ends(3);
+    all[0]->say();
+    f.turn();
+    CHECK(all[0]->told_of_end == 0);
+    all[0]->say_no_more();
+    all[1]->say();
+    all[1]->say_no_more();
+    all[2]->say_no_more();
+    f.turn();
+    CHECK(all[0]->told_to_read == 2);
+    for (auto const& e : {all[1].get(), all[2].get()}) CHECK(e->told_to_read == 1);
+    for (auto const& e : all) CHECK(e->told_of_end == 1);
 }
 
 TEST_CASE("poller: without a socket the executor has no work, and with the next one it has") {
