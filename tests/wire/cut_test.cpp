@@ -113,9 +113,9 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
         params.retries.backoff_max = 1ms;
         params.retries.budget_max = 1e6;
         if (what == cutting::stall) {
-            params.wire.first_byte_timeout = 100ms;
+            params.wire.first_byte_timeout = 250ms;
             params.wire.min_rate = 1000;
-            params.wire.min_rate_window = 100ms;
+            params.wire.min_rate_window = 250ms;
         }
         // An answer begins with what says whose it is.
         std::size_t const first = over_http2() ? 9 : 1;

@@ -154,6 +154,7 @@ TEST_CASE("faults: B4 what comes compressed though it was not asked for is deliv
 }
 
 TEST_CASE("faults: C6 what a server says it did not act on is sent again, on another channel") {
+    // Over HTTP/2 a server that closes says so by GOAWAY, and its 408 is an answer like others.
     std::string const late = sized("", "Connection: close\r\n", 408);
     struct {
         char const* what;
@@ -162,15 +163,29 @@ TEST_CASE("faults: C6 what a server says it did not act on is sent again, on ano
         int status;
         std::uint64_t channels;
         std::size_t requests;
+        bool closes = false;
     } cases[] = {
         {"408 on a channel that served before",
          {says(sized("1")), says(late), says(sized("2"))},
          request::get("/rest/x"),
          200,
          2,
-         3},
-        {"a POST", {says(sized("1")), says(late), says(sized("2"))}, request::post("/rest/x").json("{}"), 200, 2, 3},
-        {"408 on a new channel", {says(late), says(sized("2")), says(sized("3"))}, request::get("/rest/x"), 200, 2, 3},
+         3,
+         true},
+        {"a POST",
+         {says(sized("1")), says(late), says(sized("2"))},
+         request::post("/rest/x").json("{}"),
+         200,
+         2,
+         3,
+         true},
+        {"408 on a new channel",
+         {says(late), says(sized("2")), says(sized("3"))},
+         request::get("/rest/x"),
+         200,
+         2,
+         3,
+         true},
         {"421", {says(sized("1")), says(sized("", "", 421)), says(sized("2"))}, request::get("/rest/x"), 200, 2, 3},
         {"421 of a POST",
          {says(sized("1")), says(sized("", "", 421)), says(sized("2"))},
@@ -188,6 +203,7 @@ TEST_CASE("faults: C6 what a server says it did not act on is sent again, on ano
     };
     for (auto& c : cases) {
         INFO(c.what);
+        if (over_http2() && c.closes) continue;
         gateway g(c.acts);
         runtime jira(1, g.params);
         auto const connection = gateway::of(jira);
