@@ -57,8 +57,9 @@ public:
     explicit receiver(std::vector<act> acts = {}, identity const& who = receiver_identity())
         : acts_(std::move(acts)), ca_(test_authority().pem()), server_(who, [this](tls_peer& p) {
               if (!p.handshake()) return;
+              http_peer peer(p);
               for (;;) {
-                  auto const request = p.read_request();
+                  auto const request = peer.read_request();
                   if (!request) return;
                   auto const n = next_++;
                   {
@@ -66,8 +67,8 @@ public:
                       got_.emplace_back(*request);
                   }
                   if (n >= acts_.size()) {
-                      if (!p.write("HTTP/1.1 204 No Content\r\n\r\n")) return;
-                  } else if (!acts_[n](p, *request)) {
+                      if (!peer.write("HTTP/1.1 204 No Content\r\n\r\n")) return;
+                  } else if (!acts_[n](peer, *request)) {
                       return;
                   }
               }

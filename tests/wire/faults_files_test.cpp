@@ -111,7 +111,7 @@ TEST_CASE("faults: D1 what comes to stand at a file_sink's place during the down
     scratch const here;
     auto const path = here / "place";
     auto const body = noise(400'000);
-    gateway jira({[&](tls_peer& peer, std::string const&) {
+    gateway jira({[&](http_peer& peer, std::string const&) {
         peer.write(sized(body).substr(0, 200'000));
         eventually([&] { return here.files() == 1; });
         fs::create_symlink("/dev/null", path);

@@ -22,13 +22,19 @@ public:
     using answers = std::vector<std::pair<std::string, std::string>>;
 
     explicit edge(answers a)
-        : answers_(std::move(a)), ca_(test_authority().pem()), server_(identity_of_all(), [this](tls_peer& p) {
-              if (!p.handshake()) return;
-              while (auto const request = p.read_request()) {
-                  if (!p.write(answer(*request))) return;
-              }
-          }) {
+        : answers_(std::move(a)),
+          ca_(test_authority().pem()),
+          server_(
+              identity_of_all(),
+              [this](tls_peer& p) {
+                  if (!p.handshake()) return;
+                  http_peer peer(p);
+                  while (auto const request = peer.read_request())
+                      if (!peer.write(answer(*request))) return;
+              },
+              TLS1_2_VERSION, TLS1_3_VERSION, choose_version_of_this_run) {
         params.tls.ca_file = ca_.path();
+        params.wire.http = http_of_this_run();
         params.connect_to.push_back({"", "127.0.0.1", server_.port()});
         params.limits.mode = limiting::off;
     }
@@ -76,16 +82,6 @@ connection personal_of(connections& jira) {
 
 std::string const mark = "\xef\xbb\xbf";
 
-/// The values of a header in a request's head, joined by `|`.
-std::string header(std::string const& head, std::string const& name) {
-    std::string all;
-    for (auto at = head.find("\r\n" + name + ": "); at != head.npos; at = head.find("\r\n" + name + ": ", at + 2)) {
-        auto const begin = at + name.size() + 4;
-        all += (all.empty() ? "" : "|") + head.substr(begin, head.find("\r\n", begin) - begin);
-    }
-    return all;
-}
-
 }  // namespace
 
 TEST_CASE("faults: B4 a token's answer is asked for as it is, and read compressed all the same") {
@@ -107,9 +103,9 @@ TEST_CASE("faults: B4 a token's answer is asked for as it is, and read compresse
         auto const r = call(oauth_of(jira), request::get("/rest/api/3/myself").timeout(10s));
         INFO((r ? std::string("answered") : r.error().describe()));
         CHECK(r.has_value() == (c.ends == errc{}));
-        if (r) CHECK(header(e.head("/ex/jira/"), "Authorization") == "Bearer abc.def");
+        if (r) CHECK(header_of(e.head("/ex/jira/"), "Authorization") == "Bearer abc.def");
         else CHECK(r.error().code() == c.ends);
-        CHECK(header(e.head("/oauth/token"), "Accept-Encoding") == "identity");
+        CHECK(header_of(e.head("/oauth/token"), "Accept-Encoding") == "identity");
     }
 }
 
@@ -120,7 +116,7 @@ TEST_CASE("faults: C4 what the library offers of compression fits what is asked 
         runtime jira(1, e.params);
         auto const answer = call(personal_of(jira), std::move(r));
         REQUIRE(answer.has_value());
-        return header(e.head("/rest/"), "Accept-Encoding");
+        return header_of(e.head("/rest/"), "Accept-Encoding");
     };
     for (bool const compression : {true, false}) {
         std::string const usual = compression ? "gzip, br" : "identity";
@@ -132,8 +128,7 @@ TEST_CASE("faults: C4 what the library offers of compression fits what is asked 
               "identity");
         CHECK(asked(compression, request::head("/rest/x")) == "identity");
         CHECK(asked(compression, request::get("/rest/x").header("accept-encoding", "br").header("Range", "bytes=1-")) ==
-              "");
-        CHECK(header(e.head("/rest/"), "accept-encoding") == "br");
+              "br");
     }
 }
 
@@ -159,6 +154,7 @@ TEST_CASE("faults: B4 what comes compressed though it was not asked for is deliv
 }
 
 TEST_CASE("faults: C6 what a server says it did not act on is sent again, on another channel") {
+    // Over HTTP/2 a server that closes says so by GOAWAY, and its 408 is an answer like others.
     std::string const late = sized("", "Connection: close\r\n", 408);
     struct {
         char const* what;
@@ -167,15 +163,29 @@ TEST_CASE("faults: C6 what a server says it did not act on is sent again, on ano
         int status;
         std::uint64_t channels;
         std::size_t requests;
+        bool closes = false;
     } cases[] = {
         {"408 on a channel that served before",
          {says(sized("1")), says(late), says(sized("2"))},
          request::get("/rest/x"),
          200,
          2,
-         3},
-        {"a POST", {says(sized("1")), says(late), says(sized("2"))}, request::post("/rest/x").json("{}"), 200, 2, 3},
-        {"408 on a new channel", {says(late), says(sized("2")), says(sized("3"))}, request::get("/rest/x"), 200, 2, 3},
+         3,
+         true},
+        {"a POST",
+         {says(sized("1")), says(late), says(sized("2"))},
+         request::post("/rest/x").json("{}"),
+         200,
+         2,
+         3,
+         true},
+        {"408 on a new channel",
+         {says(late), says(sized("2")), says(sized("3"))},
+         request::get("/rest/x"),
+         200,
+         2,
+         3,
+         true},
         {"421", {says(sized("1")), says(sized("", "", 421)), says(sized("2"))}, request::get("/rest/x"), 200, 2, 3},
         {"421 of a POST",
          {says(sized("1")), says(sized("", "", 421)), says(sized("2"))},
@@ -193,6 +203,7 @@ TEST_CASE("faults: C6 what a server says it did not act on is sent again, on ano
     };
     for (auto& c : cases) {
         INFO(c.what);
+        if (over_http2() && c.closes) continue;
         gateway g(c.acts);
         runtime jira(1, g.params);
         auto const connection = gateway::of(jira);
@@ -241,8 +252,8 @@ TEST_CASE("faults: C10 a write without a body says what type it would have, and 
         REQUIRE(call(c, std::move(row.asked)).has_value());
         auto const head = e.head("/rest/");
         CHECK(head.starts_with(name));
-        CHECK(header(head, "Content-Type") == row.type);
-        CHECK(header(head, "Content-Length") == row.length);
+        CHECK(header_of(head, "Content-Type") == row.type);
+        CHECK(header_of(head, "Content-Length") == row.length);
     }
 }
 

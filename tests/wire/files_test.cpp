@@ -76,7 +76,7 @@ TEST_CASE("file_sink: what is at the path is there whole, or as it was before") 
     auto const body = noise(1'000'000);
     put(path, "old");
     std::promise<void> looked;
-    gateway jira({[&](tls_peer& peer, std::string const&) {
+    gateway jira({[&](http_peer& peer, std::string const&) {
         peer.write(sized(body).substr(0, 500'000));
         looked.get_future().wait();
         return peer.write(sized(body).substr(500'000));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "http_peer.hpp"
 #include "wire_client.hpp"
 
 #include <algorithm>
@@ -42,28 +43,34 @@ inline std::string chunked(std::string const& body, std::size_t each, std::strin
     return with_head(all + "0\r\n\r\n", headers + "Transfer-Encoding: chunked\r\n");
 }
 
-/// What the server does with a request. @return whether the channel lives on.
-using act = std::function<bool(tls_peer&, std::string const& request)>;
+/// What the server does with a request, in words that mean the same over both versions of HTTP. @return whether the channel lives on.
+using act = std::function<bool(http_peer&, std::string const& request)>;
 
 inline act says(std::string bytes) {
-    return [=](tls_peer& peer, std::string const&) { return peer.write(bytes); };
+    return [=](http_peer& peer, std::string const&) { return peer.write(bytes); };
 }
 inline act says_and_goes(std::string bytes) {
-    return [=](tls_peer& peer, std::string const&) { return peer.write(bytes) && false; };
+    return [=](http_peer& peer, std::string const&) { return peer.write(bytes) && false; };
 }
 inline act says_and_ends(std::string bytes) {
-    return [=](tls_peer& peer, std::string const&) {
-        peer.write(bytes);
-        peer.close_notify();
-        return false;
-    };
+    return [=](http_peer& peer, std::string const&) { return peer.write(bytes) && peer.end_answer(); };
 }
 inline act says_and_stalls(std::string bytes) {
-    return [=](tls_peer& peer, std::string const&) {
-        peer.write(bytes);
-        peer.stall();
-        return false;
-    };
+    return [=](http_peer& peer, std::string const&) { return peer.write(bytes) && peer.stall(); };
+}
+
+/// Does one act after the other, whichever channel they are asked for on, behind the handshake of one of them.
+inline void do_acts(tls_peer& p, std::vector<act> const& acts, std::atomic<std::size_t>& next) {
+    http_peer peer(p);
+    for (;;) {
+        auto const request = peer.read_request();
+        if (request && request->find("tenant_info") != request->npos) {
+            if (!peer.write(sized("{}", {}, 404))) return;
+            continue;
+        }
+        auto const n = request ? next++ : acts.size();
+        if (n >= acts.size() || (!acts[n](peer, *request) && !peer.given_up())) return;
+    }
 }
 
 /// A gateway that does one act after the other, whichever channel they are asked for on, and a client's params to reach it. Or a
@@ -71,19 +78,16 @@ inline act says_and_stalls(std::string bytes) {
 class gateway {
 public:
     explicit gateway(std::vector<act> acts, identity const& who = gateway_identity())
-        : acts_(std::move(acts)), ca_(test_authority().pem()), server_(who, [this](tls_peer& p) {
-              if (!p.handshake()) return;
-              for (;;) {
-                  auto const request = p.read_request();
-                  if (request && request->find("tenant_info") != request->npos) {
-                      if (!p.write(sized("{}", {}, 404))) return;
-                      continue;
-                  }
-                  auto const n = request ? next_++ : acts_.size();
-                  if (n >= acts_.size() || !acts_[n](p, *request)) return;
-              }
-          }) {
+        : acts_(std::move(acts)),
+          ca_(test_authority().pem()),
+          server_(
+              who,
+              [this](tls_peer& p) {
+                  if (p.handshake()) do_acts(p, acts_, next_);
+              },
+              TLS1_2_VERSION, TLS1_3_VERSION, choose_version_of_this_run) {
         params.tls.ca_file = ca_.path();
+        params.wire.http = http_of_this_run();
         params.connect_to.push_back({"", "127.0.0.1", server_.port()});
         params.limits.mode = limiting::off;
         params.retries.backoff = 1ms;
@@ -115,7 +119,7 @@ inline request upload() {
 
 /// Keeps the body, and says what the other act says.
 inline act keeps(std::vector<std::string>& bodies, act then) {
-    return [&bodies, then](tls_peer& peer, std::string const& request) {
+    return [&bodies, then](http_peer& peer, std::string const& request) {
         bodies.push_back(request.substr(request.find("\r\n\r\n") + 4));
         return then(peer, request);
     };
@@ -128,5 +132,8 @@ inline std::uint64_t closed(connections const& c, close_reason why) {
     for (auto const& s : detail::stats_access::of(c)) n += s->channels_closed[static_cast<std::size_t>(why)].value();
     return n;
 }
+
+/// How many channels an exchange takes with it that is given up in the middle: over HTTP/2 it is a stream among others.
+inline std::uint64_t channels_given_up() { return over_http2() ? 0 : 1; }
 
 }  // namespace jirapool::wire_test

@@ -41,8 +41,14 @@ public:
     }
     asio::awaitable<error_code> write(std::string_view piece) override {
         writing = true;
+        ++writes;
+        largest = std::max(largest, piece.size());
         while (!open) co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
         got += piece.size();
+        co_return fails;
+    }
+    asio::awaitable<error_code> end() override {
+        ++ended;
         co_return error_code();
     }
     void let() {
@@ -51,6 +57,10 @@ public:
     }
     bool open = false;
     bool writing = false;
+    error_code fails;
+    int writes = 0;
+    int ended = 0;
+    std::size_t largest = 0;
     std::size_t got = 0;
 
 private:
@@ -421,6 +431,8 @@ TEST_CASE("http2_channel: a slow sink stalls no other exchange, and holds as muc
     INFO(slow->rule());
     CHECK_FALSE(slow->report->error.code());
     CHECK(sink->got == 300'000);
+    CHECK(sink->largest <= 64u << 10);
+    CHECK(sink->ended == 1);
     CHECK(slow->out.body().size() == 0);
 }
 
@@ -506,6 +518,74 @@ TEST_CASE("http2_channel: a source or a sink that fails ends its exchange alone"
     client.finish(*next);
     CHECK(next->text() == "fine");
     CHECK(next->report->reusable);
+}
+
+TEST_CASE("http2_channel: a sink that fails is not written to again, nor told of an end that came meanwhile") {
+    std::promise<void> let;
+    h2_server server([&](h2_peer& peer) {
+        auto const id = peer.read_request();
+        peer.write(h2::headers_frame(id, {{":status", "200"}}) + h2::data_frame(id, std::string(1000, 'x')));
+        let.get_future().wait();
+        peer.write(h2::data_frame(id, std::string(500, 'x'), true));
+        peer.stall();
+    });
+    h2_client client(server.port());
+    auto channel = client.open();
+    auto const sink = std::make_shared<gated_sink>(client.context().get_executor());
+    detail::sink_stream stream(sink, takes_all, client.clock(), client.context().get_executor(), 250);
+    auto const f = std::make_shared<flight>();
+    f->in.sink = &stream;
+    client.begin(*channel, f);
+    REQUIRE(client.run_until([&] { return sink->writing; }));
+    let.set_value();
+    REQUIRE(client.run_until([&] { return f->out.body().size() == 500; }));
+    SECTION("it says so") {
+        sink->fails = make_error_code(boost::system::errc::no_space_on_device);
+        sink->let();
+        client.finish(*f);
+        CHECK(f->report->error.code() == boost::system::errc::no_space_on_device);
+        CHECK(f->report->caller_failed);
+    }
+    SECTION("its call is cancelled") {
+        f->cancel.emit(asio::cancellation_type::terminal);
+        client.finish(*f);
+        CHECK(f->code() == errc::cancelled);
+        sink->let();
+        while (client.run_ready()) {
+        }
+    }
+    CHECK(sink->writes == 1);
+    CHECK(sink->ended == 0);
+    CHECK(channel->alive());
+}
+
+TEST_CASE("http2_channel: a server that sends a slow sink more than its window loses that exchange alone") {
+    constexpr std::uint32_t window = 1u << 16;
+    h2_server server([&](h2_peer& peer) {
+        auto const id = peer.read_request();
+        peer.write(h2::headers_frame(id, {{":status", "200"}}));
+        for (std::size_t sent = 0; sent < 2 * window; sent += 16384)
+            peer.write(h2::data_frame(id, std::string(16384, 'x')));
+        while (auto const next = peer.read_request()) peer.write(h2::answer(next, "fine"));
+    });
+    h2_client client(server.port());
+    client.params.wire.stream_window = window;
+    auto channel = client.open();
+    auto const sink = std::make_shared<gated_sink>(client.context().get_executor());
+    detail::sink_stream stream(sink, takes_all, client.clock(), client.context().get_executor(), 250);
+    auto const f = std::make_shared<flight>();
+    f->in.sink = &stream;
+    client.begin(*channel, f);
+    auto const next = client.begin(*channel);
+    client.finish(*next);
+    CHECK(next->text() == "fine");
+    CHECK(f->out.body().size() <= window);
+    sink->let();
+    client.finish(*f);
+    CHECK(f->code() == errc::protocol_error);
+    CHECK(f->rule() == "the answer broke HTTP/2 (FLOW_CONTROL_ERROR)");
+    CHECK(sink->ended == 0);
+    CHECK(channel->alive());
 }
 
 TEST_CASE("http2_channel: who is told of the capacity hears of each change, and requests over it wait for room") {

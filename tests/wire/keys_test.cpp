@@ -1,8 +1,8 @@
 // What belongs together: a channel or a TLS session to its host and its client's TLS setting, a credential to its connection.
 // Random worlds, and a server that knows who may say what to whom. JIRAPOOL_FUZZ_SEED replays one.
 #include "fixture.hpp"
+#include "http_peer.hpp"
 #include "support/figure.hpp"
-#include "tls_server.hpp"
 
 #include <jirapool/core/random.hpp>
 
@@ -28,13 +28,6 @@ std::string base64(std::string const& text) {
                                    reinterpret_cast<unsigned char const*>(text.data()), static_cast<int>(text.size()));
     out.resize(static_cast<std::size_t>(n));
     return out;
-}
-
-std::string header_of(std::string const& request, std::string const& name) {
-    auto const at = request.find("\r\n" + name + ": ");
-    if (at == std::string::npos) return {};
-    auto const from = at + name.size() + 4;
-    return request.substr(from, request.find("\r\n", from) - from);
 }
 
 /// Where a credential may be said, and by which client.
@@ -94,6 +87,7 @@ private:
     }
 
     void configure(SSL_CTX* c) {
+        choose_version_of_this_run(c);
         SSL_CTX_set_tlsext_servername_callback(
             c, +[](SSL* ssl, int*, void* self) {
                 auto const& all = static_cast<edge*>(self)->identities_;
@@ -132,10 +126,11 @@ private:
     void serve(tls_peer& peer) {
         SSL_set_ex_data(peer.ssl(), index(), reinterpret_cast<void*>(peer.number()));
         if (!peer.handshake()) return;
+        http_peer http(peer);
         key mine{peer.sni(), {}};
         random_engine random(close_seed_ + peer.number());
         auto requests_left = 1 + random() % 6;
-        while (auto const request = peer.read_request()) {
+        while (auto const request = http.read_request()) {
             ++requests_;
             auto const client = header_of(*request, "User-Agent");
             if (mine.client.empty()) {
@@ -147,7 +142,7 @@ private:
             --requests_left;
             bool const says_so = random() % 2 == 0;
             auto const body = answer(*request, mine);
-            if (!peer.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" +
+            if (!http.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" +
                             std::string(requests_left == 0 && says_so ? "Connection: close\r\n" : "") +
                             "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body))
                 return;
@@ -239,6 +234,11 @@ public:
         p.user_agent = name_;
         p.tls.ca_file = ca_.path();
         p.connect_to.push_back({"", "127.0.0.1", e.port()});
+        p.wire.http = http_of_this_run();
+        // Over HTTP/2 a server that goes takes the others of its channel with it, again and again.
+        p.retries.max_exchanges = 30;
+        p.retries.budget_max = 1e6;
+        p.retries.backoff = p.retries.backoff_max = 1ms;
         p.limits.mode = limiting::off;
         p.pool.dial_backoff = 1ms;
         p.pool.dial_backoff_max = 5ms;

@@ -1,5 +1,6 @@
 // What the n-th step of a call may do to it: be cancelled there, lack memory, or lose the client. For every n there is.
 #include "failing_allocator.hpp"
+#include "http_peer.hpp"
 #include "support/figure.hpp"
 #include "wire_client.hpp"
 
@@ -36,14 +37,17 @@ public:
     gateway()
         : identity_(make_certificate({.name = "leaf", .alt_names = "DNS:api.atlassian.com,DNS:auth.atlassian.com"},
                                      &test_authority())),
-          server_(identity_, [this](tls_peer& peer) { serve(peer); }) {}
+          server_(
+              identity_, [this](tls_peer& peer) { serve(peer); }, TLS1_2_VERSION, TLS1_3_VERSION,
+              choose_version_of_this_run) {}
 
     std::uint16_t port() const noexcept { return server_.port(); }
     int posts() const noexcept { return posts_; }
 
 private:
-    void serve(tls_peer& peer) {
-        if (!peer.handshake()) return;
+    void serve(tls_peer& p) {
+        if (!p.handshake()) return;
+        http_peer peer(p);
         while (auto const request = peer.read_request()) {
             std::string body = created;
             if (request->starts_with("POST /oauth/token"))
@@ -71,6 +75,7 @@ public:
         client_params p;
         p.tls.ca_file = ca_.path();
         p.connect_to.push_back({"", "127.0.0.1", port});
+        p.wire.http = http_of_this_run();
         p.pool.max_channels = 1;
         p.pool.dial_backoff = 1ms;
         p.executor_is_serial = true;
@@ -473,6 +478,7 @@ TEST_CASE("nth: calls that begin without memory beside a runtime's own threads e
     client_params p;
     p.tls.ca_file = ca.path();
     p.connect_to.push_back({"", "127.0.0.1", jira.port()});
+    p.wire.http = http_of_this_run();
     runtime service(1, p);
     auto const c = service.add(service_config("key")).value();
     asio::io_context callers(1);

@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <future>
 
@@ -53,7 +54,7 @@ public:
 
     int begun = 0;
     int ended = 0;
-    int pieces = 0;
+    std::atomic<int> pieces{0};
     int status = 0;
     std::string length;
     std::size_t body_at_begin = 0;
@@ -324,7 +325,7 @@ TEST_CASE("streaming: what the sink says against the body is the call's error, c
             CHECK(sink->pieces == (where == 0 ? 0 : 1));
             CHECK(sink->ended == (where == 2 ? 1 : 0));
             CHECK(jira.requests() == 1);
-            CHECK(closed(client, close_reason::abandoned) == 1);
+            CHECK(closed(client, close_reason::abandoned) == channels_given_up());
         }
     }
     gateway jira({says(sized("body"))});
@@ -340,10 +341,16 @@ TEST_CASE("streaming: what the sink says against the body is the call's error, c
 TEST_CASE("streaming: a channel lost in the middle is replaced when the sink can start again") {
     auto const body = noise(300'000);
     auto const half = sized(body).substr(0, 200'000);
+    auto const sink = std::make_shared<keeper>();
+    // What the sink has not begun to take when the channel is lost is as if it had not come.
+    act const halfway = [&](http_peer& peer, std::string const&) {
+        peer.write(half);
+        eventually([&] { return sink->pieces > 0; });
+        return false;
+    };
     SECTION("it can") {
-        gateway jira({says_and_goes(half), says(sized(body))});
+        gateway jira({halfway, says(sized(body))});
         runtime client(1, jira.params);
-        auto const sink = std::make_shared<keeper>();
         sink->restarts = true;
         auto const r = call(gateway::of(client), download(), sink);
         REQUIRE(r.has_value());
@@ -352,9 +359,8 @@ TEST_CASE("streaming: a channel lost in the middle is replaced when the sink can
         CHECK((sink->whole == body));
     }
     SECTION("it cannot") {
-        gateway jira({says_and_goes(half), says(sized(body))});
+        gateway jira({halfway, says(sized(body))});
         runtime client(1, jira.params);
-        auto const sink = std::make_shared<keeper>();
         auto const r = call(gateway::of(client), download(), sink);
         REQUIRE_FALSE(r.has_value());
         CHECK(r.error().code() == errc::channel_lost);
@@ -366,16 +372,14 @@ TEST_CASE("streaming: a channel lost in the middle is replaced when the sink can
     SECTION("it cannot, but has got nothing yet") {
         gateway jira({says_and_goes(half.substr(0, half.find("\r\n\r\n") + 4)), says(sized(body))});
         runtime client(1, jira.params);
-        auto const sink = std::make_shared<keeper>();
         auto const r = call(gateway::of(client), download(), sink);
         REQUIRE(r.has_value());
         CHECK(sink->begun == 1);
         CHECK((sink->whole == body));
     }
     SECTION("it can, but the request must not be sent twice") {
-        gateway jira({says_and_goes(half), says(sized(body))});
+        gateway jira({halfway, says(sized(body))});
         runtime client(1, jira.params);
-        auto const sink = std::make_shared<keeper>();
         sink->restarts = true;
         auto const r = call(gateway::of(client), request::post("/rest/api/3/issue").json("{}"), sink);
         REQUIRE_FALSE(r.has_value());
@@ -388,7 +392,7 @@ TEST_CASE("streaming: a slow sink slows the server down, and the server is not b
     constexpr std::size_t slices = 1024;
     auto const slice = noise(most_piece);
     std::atomic<std::size_t> said{0};
-    gateway jira({[&](tls_peer& peer, std::string const&) {
+    gateway jira({[&](http_peer& peer, std::string const&) {
         peer.write(ok_head(slices * slice.size()));
         while (said < slices && peer.write(slice)) ++said;
         return true;
@@ -436,9 +440,10 @@ TEST_CASE("streaming: the call's deadline and the client's end hold in the sink,
                 if (stops) client.stop();
                 auto const got = pending.get();
                 REQUIRE_FALSE(got.has_value());
+                INFO(got.error().describe());
                 CHECK(got.error().code() == (stops ? errc::stopped : errc::timeout));
                 CHECK(got.error().stage() == stage::body);
-                CHECK(closed(client, close_reason::abandoned) == 1);
+                CHECK(closed(client, close_reason::abandoned) == channels_given_up());
                 if (deaf) sink->let_go();
             }
             CHECK(left.expired());
@@ -465,7 +470,7 @@ TEST_CASE("streaming: cancelling the call in the sink ends it and closes its cha
     CHECK(got->error().code() == errc::cancelled);
     CHECK(got->error().stage() == stage::body);
     CHECK(sink.use_count() == 1);
-    CHECK(closed(client, close_reason::abandoned) == 1);
+    CHECK(closed(client, close_reason::abandoned) == channels_given_up());
 }
 
 TEST_CASE("streaming: an executor that is destroyed with a sink in the middle leaves nothing behind") {
@@ -494,7 +499,7 @@ TEST_CASE("streaming: 200 MB pass through a sink in little memory") {
         return crc;
     }();
     auto const answer = [&](std::size_t n) {
-        return [&slice, n](tls_peer& peer, std::string const&) {
+        return [&slice, n](http_peer& peer, std::string const&) {
             peer.write(ok_head(n * slice.size()));
             for (std::size_t i = 0; i < n && peer.write(slice); ++i) {
             }
@@ -532,7 +537,7 @@ TEST_CASE("streaming: a source's body is sent to the byte, in pieces of 64 KiB a
             auto const body = noise(size);
             std::string head;
             std::vector<std::string> bodies;
-            gateway jira({keeps(bodies, [&](tls_peer& peer, std::string const& r) {
+            gateway jira({keeps(bodies, [&](http_peer& peer, std::string const& r) {
                 head = r.substr(0, r.find("\r\n\r\n"));
                 return peer.write(sized("done", {}, 201));
             })});
@@ -601,7 +606,7 @@ TEST_CASE("streaming: a source that fails in the middle ends the call, for good,
     CHECK(r.error().rule() == rule);
     CHECK(r.error().stage() == stage::write);
     CHECK(r.error().maybe_processed());
-    CHECK(closed(client, close_reason::abandoned) == 1);
+    CHECK(closed(client, close_reason::abandoned) == channels_given_up());
     CHECK(source->rewinds == 0);
     CHECK(jira.requests() == 0);
 }
@@ -704,7 +709,8 @@ TEST_CASE("streaming: the time in a slow source is not the server's, but the cal
 TEST_CASE("streaming: a call may have a source and a sink") {
     auto const body = noise(500'000);
     std::vector<std::string> bodies;
-    gateway jira({keeps(bodies, [&](tls_peer& peer, std::string const&) { return peer.write(sized(bodies.back())); })});
+    gateway jira({keeps(bodies,
+                        [&](http_peer& peer, std::string const&) { return peer.write(sized(bodies.back())); })});
     runtime client(1, jira.params);
     auto const sink = std::make_shared<keeper>();
     auto const r = call(gateway::of(client), upload(), body_streams(std::make_shared<text_source>(body), sink));
@@ -736,34 +742,29 @@ TEST_CASE("streaming: 200 MB leave a source in little memory") {
     uLong crc = 0;
     std::uint64_t got = 0;
     // Not by read_request, which keeps it.
-    tls_server server(gateway_identity(), [&](tls_peer& peer) {
-        if (!peer.handshake()) return;
-        for (auto const n : {std::uint64_t(1u << 20), size}) {
-            std::vector<char> buffer(most_piece);
-            std::string head;
-            crc = 0;
-            got = 0;
-            while (got < n) {
-                std::size_t some = 0;
-                if (SSL_read_ex(peer.ssl(), buffer.data(), buffer.size(), &some) != 1) return;
-                char const* from = buffer.data();
-                if (auto const before = head.size(); !head.ends_with("\r\n\r\n")) {
-                    head.append(from, some);
-                    auto const end = head.find("\r\n\r\n");
-                    head.resize(end == head.npos ? head.size() : end + 4);
-                    from += head.size() - before;
-                    some -= head.size() - before;
+    tls_server server(
+        gateway_identity(),
+        [&](tls_peer& p) {
+            if (!p.handshake()) return;
+            http_peer peer(p);
+            for (auto const n : {std::uint64_t(1u << 20), size}) {
+                if (!peer.read_head()) return;
+                crc = 0;
+                for (got = 0; got < n;) {
+                    auto const some = peer.read_some();
+                    if (some.empty()) return;
+                    crc = ::crc32(crc, reinterpret_cast<Bytef const*>(some.data()), static_cast<uInt>(some.size()));
+                    got += some.size();
                 }
-                crc = ::crc32(crc, reinterpret_cast<Bytef const*>(from), static_cast<uInt>(some));
-                got += some;
+                if (!peer.write(sized("done"))) return;
             }
-            if (!peer.write(sized("done"))) return;
-        }
-        peer.stall();
-    });
+            peer.stall();
+        },
+        TLS1_2_VERSION, TLS1_3_VERSION, choose_version_of_this_run);
     ca_file const ca(test_authority().pem());
     client_params params;
     params.tls.ca_file = ca.path();
+    params.wire.http = http_of_this_run();
     params.connect_to.push_back({"", "127.0.0.1", server.port()});
     runtime client(1, params);
     auto const c = gateway::of(client);
@@ -789,23 +790,24 @@ TEST_CASE("streaming: an answer that comes before the whole body is read, also w
     bool const stalls = GENERATE(false, true);
     bool const streams = GENERATE(false, true);
     INFO(stalls << streams);
+    std::atomic<int> requests{0};
     // What is sent meets a reset, as by a server that closes with much unread.
-    tls_server server(gateway_identity(), [&](tls_peer& peer) {
-        if (!peer.handshake()) return;
-        std::string head;
-        while (head.find("\r\n\r\n") == head.npos) {
-            char byte;
-            std::size_t n = 0;
-            if (SSL_read_ex(peer.ssl(), &byte, 1, &n) != 1) return;
-            head += byte;
-        }
-        peer.write(refusal);
-        std::promise<void> never;
-        if (stalls) never.get_future().wait_for(1s);
-    });
+    tls_server server(
+        gateway_identity(),
+        [&](tls_peer& p) {
+            if (!p.handshake()) return;
+            http_peer peer(p);
+            if (!peer.read_head()) return;
+            ++requests;
+            peer.write(refusal);
+            std::promise<void> never;
+            if (stalls) never.get_future().wait_for(1s);
+        },
+        TLS1_2_VERSION, TLS1_3_VERSION, choose_version_of_this_run);
     ca_file const ca(test_authority().pem());
     client_params params;
     params.tls.ca_file = ca.path();
+    params.wire.http = http_of_this_run();
     params.connect_to.push_back({"", "127.0.0.1", server.port()});
     if (stalls) params.wire.write_timeout = 300ms;
     runtime client(1, params);
@@ -817,5 +819,5 @@ TEST_CASE("streaming: an answer that comes before the whole body is read, also w
     CHECK(r->status() == 413);
     CHECK(std::string_view(r->body()) == "too large");
     CHECK(closed(client, close_reason::announced) == 1);
-    CHECK(server.accepted() == 1);
+    CHECK(requests == 1);
 }

@@ -48,26 +48,17 @@ public:
     SSL* ssl() const noexcept { return ssl_.get(); }
 
     /// Head and body of the next request; nullopt when the client closes, or says nothing for 10 s.
-    std::optional<std::string> read_request() {
-        std::string text = std::exchange(rest_, {});
-        std::size_t needed = std::string::npos;
-        while (needed == std::string::npos || text.size() < needed) {
-            if (needed == std::string::npos) {
-                auto const head = text.find("\r\n\r\n");
-                if (head != std::string::npos) {
-                    auto const length = text.find("Content-Length: ");
-                    needed = head + 4 + (length < head ? std::stoul(text.substr(length + 16)) : 0);
-                    continue;
-                }
-            }
-            char buffer[4096];
-            std::size_t n = 0;
-            if (SSL_read_ex(ssl_.get(), buffer, sizeof buffer, &n) != 1) return std::nullopt;
-            text.append(buffer, n);
-        }
-        rest_ = text.substr(needed);
-        text.resize(needed);
-        return text;
+    std::optional<std::string> read_request() { return read_request(true); }
+    /// The same without its body, which may still be coming: what is read behind it is that.
+    std::optional<std::string> read_head() { return read_request(false); }
+    /// Some of that; empty: the client closes, or says nothing for 10 s.
+    std::string read_some() {
+        if (!rest_.empty()) return std::exchange(rest_, {});
+        std::string some(16384, '\0');
+        std::size_t n = 0;
+        if (SSL_read_ex(ssl_.get(), some.data(), some.size(), &n) != 1) n = 0;
+        some.resize(n);
+        return some;
     }
 
     bool write(std::string_view bytes) {
@@ -95,6 +86,29 @@ public:
 
 private:
     friend class tls_server;
+
+    std::optional<std::string> read_request(bool whole) {
+        std::string text = std::exchange(rest_, {});
+        std::size_t needed = std::string::npos;
+        while (needed == std::string::npos || text.size() < needed) {
+            if (needed == std::string::npos) {
+                auto const head = text.find("\r\n\r\n");
+                if (head != std::string::npos) {
+                    auto const length = text.find("Content-Length: ");
+                    needed = head + 4 + (whole && length < head ? std::stoul(text.substr(length + 16)) : 0);
+                    continue;
+                }
+            }
+            char buffer[4096];
+            std::size_t n = 0;
+            if (SSL_read_ex(ssl_.get(), buffer, sizeof buffer, &n) != 1) return std::nullopt;
+            text.append(buffer, n);
+        }
+        rest_ = text.substr(needed);
+        text.resize(needed);
+        return text;
+    }
+
     int descriptor_;
     std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
     std::uint64_t number_;

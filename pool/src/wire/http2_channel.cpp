@@ -228,7 +228,8 @@ public:
     bool settled() const noexcept { return whole_ || failed_; }
     bool has_for_sink() const noexcept { return answer_.streams() && !out_.body().empty(); }
     bool wants_piece() const noexcept { return wants_piece_; }
-    bool ends_in_sink() const noexcept { return whole_ && answer_.streams(); }
+    /// What is left of the body is its sink's, which went on so far.
+    bool ends_in_sink() const noexcept { return whole_ && !failed_ && answer_.streams(); }
     content_coding coding() const noexcept { return answer_.coding(); }
     bool lacked_memory() const noexcept { return lacked_memory_; }
     bool interrupted() const noexcept { return interrupted_; }

@@ -31,11 +31,13 @@ constexpr std::uint64_t header_overhead = 16;
 
 }  // namespace
 
-http2_frame_meter::http2_frame_meter(std::uint32_t max_head, std::uint32_t max_headers, steady_time now) noexcept
+http2_frame_meter::http2_frame_meter(std::uint32_t max_head, std::uint32_t max_headers, steady_time now,
+                                     http2_wanted const* streams) noexcept
     : refilled_(now),
       max_block_(max_head + header_overhead * max_headers),
       // Servers fill their frames, of 16 KiB, or send a whole head in one that is smaller.
-      max_continuations_(8 + max_head / 4096) {}
+      max_continuations_(8 + max_head / 4096),
+      streams_(streams) {}
 
 void http2_frame_meter::earn(std::uint32_t frames) noexcept { earned_ = std::min(earned_ + frames, most_earned); }
 
@@ -53,20 +55,32 @@ http2_frame_meter::problem http2_frame_meter::pay(char const* rule, steady_time 
     return {};
 }
 
+http2_frame_meter::problem http2_frame_meter::on_data(steady_time now) noexcept {
+    auto const length = payload_left_;
+    auto const flags = head_[4];
+    bool const may_be_empty = length == 0 || ((flags & padded) != 0 && length <= most_padding);
+    if (may_be_empty && (flags & end_stream) == 0)
+        return pay("the server sends more DATA frames with nothing in them than any has use for", now);
+    constexpr std::uint32_t id_bits = 0x7fffffff;
+    auto const id = std::uint32_t{head_[5]} << 24 | std::uint32_t{head_[6]} << 16 | std::uint32_t{head_[7]} << 8 |
+                    head_[8];
+    if (streams_ != nullptr && !streams_->wanted(id & id_bits)) {
+        if (length > unwanted_left_)
+            return {"the server sends more on streams that are over than it was given room for"};
+        unwanted_left_ -= length;
+        return {};
+    }
+    body_bytes_ += std::min(length, std::uint32_t{1} << 24);
+    earn(body_bytes_ / bytes_per_frame);
+    body_bytes_ %= bytes_per_frame;
+    return {};
+}
+
 http2_frame_meter::problem http2_frame_meter::on_frame(steady_time now) noexcept {
     auto const length = payload_left_;
     auto const type = head_[3];
-    auto const flags = head_[4];
     switch (type) {
-    case data: {
-        bool const may_be_empty = length == 0 || ((flags & padded) != 0 && length <= most_padding);
-        if (may_be_empty && (flags & end_stream) == 0)
-            return pay("the server sends more DATA frames with nothing in them than any has use for", now);
-        body_bytes_ += std::min(length, std::uint32_t{1} << 24);
-        earn(body_bytes_ / bytes_per_frame);
-        body_bytes_ %= bytes_per_frame;
-        return {};
-    }
+    case data: return on_data(now);
     // None is asked for before the server was told so.
     case push_promise: return {"the server pushes, though it was told not to"};
     case headers:

@@ -10,9 +10,20 @@
 
 namespace jirapool::detail {
 
+/// Knows the streams of a connection.
+class http2_wanted {
+public:
+    /// False: it is over, and nobody takes what still comes on it.
+    virtual bool wanted(std::uint32_t stream) const noexcept = 0;
+
+protected:
+    ~http2_wanted() = default;
+};
+
 /** Watches what a server's frames are for. Each costs CPU here; those that bring an answer no further (PING, SETTINGS, WINDOW_UPDATE,
     empty DATA and all others that carry nothing) are bounded by time and by what is asked of the server, and so is a block of headers,
-    which nobody can look at before it is whole. Sans-I/O. */
+    which nobody can look at before it is whole. DATA on streams that we reset is bounded by the room that the server had there: else it
+    could go on for ever, as nobody takes it. Sans-I/O. */
 class http2_frame_meter {
 public:
     /// What was broken; `rule` is a literal, nullptr when nothing was.
@@ -22,7 +33,9 @@ public:
         explicit operator bool() const noexcept { return rule != nullptr; }
     };
 
-    http2_frame_meter(std::uint32_t max_head, std::uint32_t max_headers, steady_time now) noexcept;
+    /// `streams`: null: all are wanted.
+    http2_frame_meter(std::uint32_t max_head, std::uint32_t max_headers, steady_time now,
+                      http2_wanted const* streams = nullptr) noexcept;
 
     /// Bytes of the connection, as they come. After a problem it must not be called again.
     problem put(std::string_view bytes, steady_time now) noexcept;
@@ -30,6 +43,8 @@ public:
     /// A request went out, or a part of its body: servers have reasons to say something then.
     void on_request() noexcept { earn(per_request); }
     void on_body() noexcept { earn(per_body_frame); }
+    /// We reset a stream: so much may be on its way there, and more is against flow control.
+    void on_reset(std::uint32_t window) noexcept { unwanted_left_ += window; }
 
 private:
     // A server says a few things when a connection begins, and hardly more than one in a second behind that.
@@ -45,6 +60,7 @@ private:
 
     void earn(std::uint32_t frames) noexcept;
     problem on_frame(steady_time now) noexcept;
+    problem on_data(steady_time now) noexcept;
     problem pay(char const* rule, steady_time now) noexcept;
 
     std::array<unsigned char, 9> head_{};
@@ -58,6 +74,8 @@ private:
     std::uint32_t const max_continuations_;
     std::uint64_t block_ = 0;
     std::uint32_t continuations_ = 0;
+    http2_wanted const* const streams_;
+    std::uint64_t unwanted_left_ = 0;  // bytes of DATA that may still come for nobody
 };
 
 }  // namespace jirapool::detail

@@ -131,6 +131,7 @@ struct http2_session::callbacks {
         // A GOAWAY closes those that the server did not begin, by this code.
         bool const by_server = std::exchange(s.reset_by_server_, false) || code == NGHTTP2_REFUSED_STREAM;
         if (auto* const stream = s.stream_of(id)) {
+            if (!by_server && code != NGHTTP2_NO_ERROR) s.on_reset();
             stream->id_ = 0;
             stream->on_closed(code, by_server);
         }
@@ -150,7 +151,7 @@ struct http2_session::callbacks {
 };
 
 http2_session::http2_session(http2_limits const& l, steady_time now)
-    : meter_(l.max_head, l.max_headers, now), limits_(l) {
+    : meter_(l.max_head, l.max_headers, now, this), limits_(l) {
     nghttp2_option* made_options = nullptr;
     nghttp2_session_callbacks* made_callbacks = nullptr;
     if (nghttp2_option_new(&made_options) != 0) throw std::bad_alloc();
@@ -214,6 +215,18 @@ void http2_session::forget(http2_stream& s) noexcept {
     nghttp2_session_set_stream_user_data(session_, std::exchange(s.id_, 0), nullptr);
 }
 
+/// What comes on a stream that is none of ours, or that we did not begin yet, nghttp2 judges.
+bool http2_session::wanted(std::uint32_t stream) const noexcept {
+    return stream % 2 == 0 || stream >= nghttp2_session_get_next_stream_id(session_) ||
+           stream_of(static_cast<std::int32_t>(stream)) != nullptr;
+}
+
+void http2_session::on_reset() noexcept {
+    // Before it knew our settings it had what RFC 9113, section 6.9.2, gives.
+    constexpr std::uint32_t window_before_settings = 65535;
+    meter_.on_reset(std::max(limits_.stream_window, window_before_settings));
+}
+
 template <class F>
 http2_stream::verdict http2_session::tell(http2_stream& s, F&& f) noexcept {
     try {
@@ -228,6 +241,7 @@ void http2_session::refuse(http2_stream& s, http2_stream::verdict why) noexcept 
     if (why != http2_stream::verdict::malformed && why != http2_stream::verdict::unwanted) return;
     auto const id = s.id_;
     forget(s);
+    on_reset();
     check(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id,
                                     why == http2_stream::verdict::malformed ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_CANCEL));
 }
@@ -349,6 +363,7 @@ void http2_session::end(http2_stream& s) noexcept {
     if (!s.open()) return;
     auto const id = s.id_;
     forget(s);
+    on_reset();
     check(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL));
 }
 

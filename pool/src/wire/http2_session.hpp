@@ -100,7 +100,7 @@ inline constexpr std::uint32_t http2_http_1_1_required = 0xd;
     connection's at once, so that an owner who is slow holds up nobody else.
 
     What the server breaks ends the whole of it: `take` gives a last word to send, and `error` says why. */
-class http2_session {
+class http2_session final : private http2_wanted {
 public:
     /// Throws bad_alloc.
     http2_session(http2_limits const& l, steady_time now);
@@ -147,7 +147,9 @@ private:
     struct callbacks;
 
     http2_stream* stream_of(std::int32_t id) const noexcept;
+    bool wanted(std::uint32_t stream) const noexcept override;
     void forget(http2_stream& s) noexcept;
+    void on_reset() noexcept;
     void refuse(http2_stream& s, http2_stream::verdict why) noexcept;
     template <class F>
     http2_stream::verdict tell(http2_stream& s, F&& f) noexcept;

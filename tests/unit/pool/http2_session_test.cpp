@@ -324,6 +324,56 @@ TEST_CASE("http2_session: who takes slowly has as much as the window, and nobody
     t.session.end(slow);
 }
 
+TEST_CASE("http2_session: what comes on a stream that we reset is borne as far as its window, and no further") {
+    auto l = h2_session_limits();
+    l.stream_window = 65536;
+    l.channel_window = 65536;
+    session_test t(l);
+    h2_reading whole;
+    h2_reading ended;
+    h2_reading refused;
+    t.get(whole);
+    t.get(ended);
+    t.get(refused);
+    t.say(served + h2::settings_ack());
+    t.say(h2::answer(1, "fine"));
+    REQUIRE(whole.whole);
+    t.session.end(ended);
+    t.say(h2::headers_frame(5, {{":status", "9"}}));
+    REQUIRE(refused.refused);
+    std::string const kib16(16384, 'x');
+    bool given_back = false;
+    for (auto const stream : {3u, 5u})
+        for (int i = 0; i < 4; ++i)
+            given_back = has(t.say(h2::data_frame(stream, kib16)), h2::window_update, 0) || given_back;
+    CHECK(given_back);
+    INFO(t.session.error().describe());
+    CHECK_FALSE(t.session.error().code());
+    std::string bytes;
+    SECTION("of the one") { bytes = h2::data_frame(3, "x"); }
+    SECTION("of the other, which is padded") { bytes = h2::padded_data_frame(5, "x", 255); }
+    SECTION("of one that was whole") { bytes = h2::data_frame(1, "x", true); }
+    auto const said = t.say(bytes);
+    CHECK(has(said, h2::goaway));
+    CHECK(t.session.error().code() == errc::protocol_error);
+    CHECK(t.session.error().rule() == "the server sends more on streams that are over than it was given room for");
+}
+
+TEST_CASE("http2_session: a stream that is reset for what it broke may have as much on its way as any other") {
+    auto l = h2_session_limits();
+    l.stream_window = 65536;
+    session_test t(l);
+    h2_reading s;
+    t.get(s);
+    t.say(served + h2::settings_ack());
+    t.say(h2::window_frame(1, 0x7fffffff));
+    CHECK(s.closed == 3);
+    for (int i = 0; i < 4; ++i) t.say(h2::data_frame(1, std::string(16384, 'x')));
+    CHECK_FALSE(t.session.error().code());
+    t.say(h2::data_frame(1, "x"));
+    CHECK(t.session.error().code() == errc::protocol_error);
+}
+
 TEST_CASE("http2_session: padding is given back too") {
     auto l = h2_session_limits();
     l.channel_window = 65535;
