@@ -52,6 +52,8 @@ void add_options(CLI::App& cli, options& o, raw_options& raw) {
         ->type_name("FILE")
         ->group(wire);
 
+    number("--http", o.http, "Versions of HTTP to offer: either, 1.1 or 2; the server chooses (ALPN)", wire)
+        ->check(CLI::IsMember({"either", "1.1", "2"}));
     cli.add_flag(
            "--follow", o.follow,
            "Take over what changes in the connections file while it runs, as a service would; SIGHUP reads it again.\n"

@@ -31,6 +31,8 @@ struct options {
 
     std::vector<address_override> connect_to;
     std::string ca_file;
+    /// "either", "1.1" or "2".
+    std::string http = "either";
 
     std::string metrics_address;
     std::string metrics_token_file;

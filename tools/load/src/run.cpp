@@ -150,6 +150,7 @@ client_params params_of(options const& o, event_log& events) {
     p.user_agent = "jirapool-load/" JIRAPOOL_VERSION;
     p.connect_to = o.connect_to;
     p.tls.ca_file = o.ca_file;
+    p.wire.http = o.http == "2" ? http_versions::http2 : o.http == "1.1" ? http_versions::http1 : http_versions::either;
     p.on_event = [&events](event const& e) { events.add(e); };
     return p;
 }

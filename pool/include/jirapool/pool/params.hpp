@@ -116,7 +116,7 @@ struct wire_params {
     /// Which versions of HTTP a TLS handshake offers (ALPN, RFC 7301). Dials to a server that speaks none of
     /// them end with tls_failed. A host whose HTTP/2 is bad is spoken to in HTTP/1.1 for a while, where both are allowed
     /// (event::kind::http1_instead).
-    http_versions http = http_versions::http1;
+    http_versions http = http_versions::either;
     /// The most exchanges that run at once on one channel over HTTP/2; the server's SETTINGS_MAX_CONCURRENT_STREAMS may allow
     /// fewer. 1 to 2147483647.
     std::uint32_t max_streams = 256;
