@@ -497,7 +497,8 @@ def http2(m):
     """HTTP/2: whether one suite holds for both versions, and what a call costs beside HTTP/1.1 and beside h2load."""
     installed("build", "test", "bench")
     os.environ["PATH"] = f"{ROOT}/build/programs:{os.environ['PATH']}"
-    m.build("release", "core_tests", "pool_tests", "mock_tests", "sim_tests", "wire_tests", "http2_bench", options=["TESTS", "TOOLS", "BENCH"])
+    m.build("release", "core_tests", "pool_tests", "mock_tests", "sim_tests", "wire_tests", "http2_bench", "wire_bench",
+            options=["TESTS", "TOOLS", "BENCH"])
     for tests, group, name in (("core", "channel_plan*,fair_queue*", "plan"), ("pool", "http2*,http_version_book*", "http2"), ("mock", "*", "all"),
                                ("sim", "origin_pool*", "sharing"), ("wire", "http2*", "http2")):
         m.run([f"build/release/tests/{tests}_tests", group], status=f"{tests}_{name}_status")
@@ -507,6 +508,7 @@ def http2(m):
         m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status", only="over_http2_*", JIRAPOOL_TEST_HTTP="2")
         m.show()
     m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
+    m.run(["build/release/bench/wire_bench"], status="bench_status")
 
 
 def main():
