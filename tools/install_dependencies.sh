@@ -5,6 +5,7 @@
 #   watch      Prometheus, for tools/demo.sh --watch
 #   lint       clang 19: clang++, clang-tidy, clang-format
 #   bench      Google Benchmark, valgrind; nginx, nghttpd and h2load, which HTTP/2 is measured beside
+#   servers    nginx, nghttpd, h2o and Node, which HTTP/2 is tried with
 #   coverage   gcovr
 # As root or through sudo. Does nothing, at once, when everything is there.
 set -euo pipefail
@@ -12,8 +13,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 programs=$root/build/programs
 
-# The packages prometheus and nginx would start servers on this machine, and Debian 12 has promtool only inside the first: the programs
-# are taken out of there into build/programs, where the tests look first.
+# The packages prometheus, nginx and h2o would start servers on this machine, and Debian 12 has promtool only inside the first: the
+# programs are taken out of there into build/programs, where the tests look first.
 promtool_from=promtool
 release=
 # shellcheck disable=SC1091
@@ -40,7 +41,7 @@ add() {
     done
 }
 # A program that is taken out of its package.
-package_of() { if [ "$1" = nginx ]; then echo nginx; else echo prometheus; fi; }
+package_of() { if [ "$1" = promtool ]; then echo prometheus; else echo "$1"; fi; }
 add_program() { [[ " ${programs_wanted[*]-} " == *" $1 "* ]] || programs_wanted+=("$1"); }
 [ $# -gt 0 ] || set -- build test
 for group in "$@"; do
@@ -65,9 +66,15 @@ for group in "$@"; do
             add libbenchmark-dev valgrind nghttp2-client nghttp2-server
             add_program nginx
             ;;
+        servers)
+            # libyaml: h2o's, which comes without its package.
+            add nghttp2-server nodejs libyaml-0-2
+            add_program nginx
+            add_program h2o
+            ;;
         coverage) add gcovr ;;
         *)
-            echo "install_dependencies: no group '$group' (there are build, test, watch, lint, bench, coverage)" >&2
+            echo "install_dependencies: no group '$group' (there are build, test, watch, lint, bench, servers, coverage)" >&2
             exit 2
             ;;
     esac

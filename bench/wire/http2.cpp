@@ -7,17 +7,12 @@
 #include "server_process.hpp"
 
 #include "support/figure.hpp"
+#include "support/foreign_server.hpp"
 
-#include <arpa/inet.h>
 #include <malloc.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -28,59 +23,15 @@
 #include <vector>
 
 using namespace jirapool::bench;
+using jirapool::support::foreign_server;
+using jirapool::support::free_port;
 namespace fs = std::filesystem;
 
 namespace {
 
 constexpr std::size_t body_size = 1024;
-
-/// A program, by its words.
-pid_t start(std::vector<std::string> words, int core, bool silent) {
-    std::vector<char*> arguments;
-    for (auto& w : words) arguments.push_back(w.data());
-    arguments.push_back(nullptr);
-    pid_t const child = ::fork();
-    if (child != 0) return child;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    pin_to(core);
-    if (silent) {
-        if (std::freopen("/dev/null", "w", stdout) == nullptr || std::freopen("/dev/null", "w", stderr) == nullptr)
-            std::_Exit(127);
-    }
-    ::execvp(arguments.front(), arguments.data());
-    std::_Exit(127);
-}
-
-sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in a{};
-    a.sin_family = AF_INET;
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    a.sin_port = htons(port);
-    return a;
-}
-
-std::uint16_t free_port() {
-    auto here = loopback(0);
-    socklen_t size = sizeof here;
-    int const s = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (::bind(s, reinterpret_cast<sockaddr*>(&here), size) != 0 ||
-        ::getsockname(s, reinterpret_cast<sockaddr*>(&here), &size) != 0)
-        throw std::runtime_error("no port is free");
-    ::close(s);
-    return ntohs(here.sin_port);
-}
-
-void wait_until_it_listens(std::uint16_t port, char const* who) {
-    for (int i = 0; i < 500; ++i) {
-        auto const there = loopback(port);
-        int const s = ::socket(AF_INET, SOCK_STREAM, 0);
-        bool const listens = ::connect(s, reinterpret_cast<sockaddr const*>(&there), sizeof there) == 0;
-        ::close(s);
-        if (listens) return;
-        ::usleep(10'000);
-    }
-    throw std::runtime_error(std::string(who) + " does not listen: is it installed?");
-}
+constexpr int server_core = 0;
+constexpr int client_core = 1;
 
 /// What both servers serve: for each site the answer to who one is.
 fs::path documents(fs::path const& folder) {
@@ -95,27 +46,6 @@ fs::path documents(fs::path const& folder) {
     }
     return root;
 }
-
-/// A server of somebody else's, until this ends.
-class foreign_server {
-public:
-    foreign_server(std::vector<std::string> words, std::uint16_t port) : port_(port), name_(words.front()) {
-        process_ = start(std::move(words), 0, true);
-        wait_until_it_listens(port_, name_.c_str());
-    }
-    ~foreign_server() {
-        ::kill(process_, SIGTERM);
-        ::waitpid(process_, nullptr, 0);
-    }
-    foreign_server(foreign_server const&) = delete;
-    foreign_server& operator=(foreign_server const&) = delete;
-    std::uint16_t port() const noexcept { return port_; }
-
-private:
-    std::uint16_t port_;
-    std::string name_;
-    pid_t process_ = -1;
-};
 
 std::vector<std::string> nginx(scratch_identity const& id, fs::path const& root, std::uint16_t port) {
     auto const folder = id.folder();
@@ -169,7 +99,8 @@ struct cost {
 double h2load(std::uint16_t port, std::size_t requests) {
     auto const cpu = [&](std::size_t n) {
         auto const url = "https://127.0.0.1:" + std::to_string(port) + "/ex/jira/" + cloud_id(0) + "/rest/api/3/myself";
-        pid_t const child = start({"h2load", "-n", std::to_string(n), "-c", "1", "-m", "256", "-t", "1", url}, 1, true);
+        pid_t const child = jirapool::support::start_program(
+            {"h2load", "-n", std::to_string(n), "-c", "1", "-m", "256", "-t", "1", url}, client_core);
         rusage used{};
         int status = 0;
         if (::wait4(child, &status, 0, &used) != child || status != 0) throw std::runtime_error("h2load failed");
@@ -198,9 +129,9 @@ int main(int argc, char** argv) try {
     scratch_identity const identity;
     auto const root = documents(identity.folder());
     auto const first = free_port();
-    foreign_server const plain(nginx(identity, root, first), first);
+    foreign_server const plain(nginx(identity, root, first), first, server_core);
     auto const second = free_port();
-    foreign_server const indexing(nghttpd(identity, root, second), second);
+    foreign_server const indexing(nghttpd(identity, root, second), second, server_core);
 
     task one;
     one.port = plain.port();

@@ -78,6 +78,7 @@ std::optional<steady_duration> resend_after(exchange_facts const& f, retry_param
         if (f.limited > p.max_limited) return std::nullopt;
         return 0s;
     }
+    if (f.turned_away) return 0s;
     if (!f.resendable && !f.unprocessed) return std::nullopt;
     if (f.exchanges - f.limited >= p.max_exchanges) return std::nullopt;
     if (f.reason == resend_reason::channel_lost && (f.reused_silent || (f.refused && f.exchanges == 1))) return 0s;

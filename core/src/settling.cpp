@@ -17,6 +17,7 @@ settlement settling::settle(exchange_end const& e, resend_means const& m, retry_
     if (e.error) {
         end.what = kind::fail;
         if (e.error != errc::channel_lost || e.caller_failed) return end;
+        if (e.turned_away) ++turned_away_;
         return resend(resend_reason::channel_lost, kind::fail, e, m, p, random);
     }
     switch (e.answer) {
@@ -45,18 +46,19 @@ settlement settling::resend(resend_reason reason, settlement::kind otherwise, ex
     end.reason = reason;
     exchange_facts facts;
     facts.reason = reason;
-    facts.exchanges = exchanges_;
+    facts.exchanges = exchanges_ - turned_away_;
     facts.limited = limited_;
     facts.resendable = m.resendable;
     facts.unprocessed = e.unprocessed;
     facts.reused_silent = e.reused && e.silent;
     facts.refused = e.refused;
+    facts.turned_away = e.turned_away;
     facts.retry_after = e.retry_after;
     auto const after = resend_after(facts, p, random);
     if (!after) return end;
     end.at = later(m.now, *after);
     if (end.at >= m.deadline) return end;
-    end.costs_budget = needs_budget(reason);
+    end.costs_budget = needs_budget(reason) && !e.turned_away;
     if (end.costs_budget) {
         end.site_overdraft = overdraft(facts, m.site_channels);
         end.origin_overdraft = overdraft(facts, m.origin_channels);

@@ -49,7 +49,7 @@ TEST_CASE("border 8: no descriptor of the library goes to a child process") {
     std::ofstream(from) << std::string(1u << 20, 'x');
     auto const before = open_descriptors();
     std::atomic<int> under_way{0};
-    auto const stalls = [&](tls_peer& peer, std::string const&) {
+    auto const stalls = [&](http_peer& peer, std::string const&) {
         peer.write(ok_head(1u << 20) + "a piece");
         ++under_way;
         peer.stall();

@@ -494,8 +494,8 @@ HTTP2_GROUPS = ("call", "tokens", "keys", "nth", "limits", "health", "webhooks",
 
 
 def http2(m):
-    """HTTP/2: whether one suite holds for both versions, and what a call costs beside HTTP/1.1 and beside h2load."""
-    installed("build", "test", "bench")
+    """HTTP/2: whether one suite holds for both versions and with others' servers, and what a call costs beside HTTP/1.1 and beside h2load."""
+    installed("build", "test", "bench", "servers")
     os.environ["PATH"] = f"{ROOT}/build/programs:{os.environ['PATH']}"
     m.build("release", "core_tests", "pool_tests", "mock_tests", "sim_tests", "wire_tests", "http2_bench", "wire_bench",
             options=["TESTS", "TOOLS", "BENCH"])
@@ -507,6 +507,8 @@ def http2(m):
     for group in HTTP2_GROUPS:
         m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status", only="over_http2_*", JIRAPOOL_TEST_HTTP="2")
         m.show()
+    m.run(["build/release/tests/wire_tests", "conformance: *"], status="conformance_status")
+    m.show()
     m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
     m.run(["build/release/bench/wire_bench"], status="bench_status")
 

@@ -195,6 +195,7 @@ TEST_CASE("http2_channel: GOAWAY lets go on what began, and what the server did 
     client.finish(*late);
     CHECK(late->code() == errc::channel_lost);
     CHECK(late->report->unprocessed);
+    CHECK(late->report->turned_away);
     CHECK(late->rule().find("GOAWAY: NO_ERROR") != std::string::npos);
     CHECK_FALSE(first->ended());
     CHECK_FALSE(second->ended());
@@ -204,9 +205,64 @@ TEST_CASE("http2_channel: GOAWAY lets go on what began, and what the server did 
     CHECK(first->text() == "whole");
     CHECK(first->report->announced);
     CHECK_FALSE(first->report->reusable);
+    CHECK_FALSE(first->report->turned_away);
     CHECK(second->code() == errc::channel_lost);
     CHECK(second->report->unprocessed);
+    CHECK(second->report->turned_away);
     channel->watch = nullptr;
+}
+
+TEST_CASE("http2_channel: a server that acts on nothing, or ends with an error, turns nobody away in good order") {
+    for (bool const errs : {false, true}) {
+        INFO(errs);
+        h2_server server([errs](h2_peer& peer) {
+            auto const id = peer.read_request();
+            if (id == 0) return;
+            peer.write(errs ? h2::answer(id, "fine") + h2::goaway_frame(id, h2::enhance_your_calm)
+                            : h2::goaway_frame(0, h2::no_error));
+            peer.stall();
+        });
+        h2_client client(server.port());
+        auto channel = client.open();
+        flights const both = {client.begin(*channel), client.begin(*channel)};
+        client.finish(both);
+        CHECK(both[1]->report->refused);
+        CHECK_FALSE(both[1]->report->turned_away);
+    }
+}
+
+TEST_CASE("http2: where a channel carries two requests, no call is lost however little may be sent again") {
+    constexpr std::size_t calls = 12;
+    h2_server server([&](h2_peer& peer) {
+        auto const first = peer.read_request();
+        if (first == 0 || !peer.write(h2::answer(first, "fine"))) return;
+        auto const last = peer.read_request();
+        // As nginx: of what came later nothing is read any more.
+        if (last != 0) peer.write(h2::goaway_frame(last, h2::no_error) + h2::answer(last, "fine"));
+        peer.stall();
+    });
+    ca_file const ca(test_authority().pem());
+    client_params params;
+    params.tls.ca_file = ca.path();
+    params.connect_to.push_back({"", "127.0.0.1", server.port()});
+    params.wire.http = http_versions::http2;
+    params.limits.mode = limiting::off;
+    params.retries.max_exchanges = 1;
+    params.retries.budget_max = params.retries.budget_ratio = 0;
+    runtime client(1, params);
+    auto const site = client.add("one",
+                                 personal_api_token("https://" + std::string(test_host), "a@example.com", secret("k")));
+    REQUIRE(site.has_value());
+    std::vector<std::future<result<response>>> all;
+    for (std::size_t i = 0; i < calls; ++i)
+        all.push_back(site->async_call(request::post("/rest/api/3/issue").json("{}").timeout(20s), asio::use_future));
+    for (auto& one : all) {
+        auto const r = one.get();
+        INFO((r ? std::string() : r.error().describe()));
+        REQUIRE(r.has_value());
+        CHECK(r->status() == 200);
+    }
+    CHECK(client.totals().resends[static_cast<std::size_t>(resend_reason::channel_lost)] > 0);
 }
 
 TEST_CASE("http2_channel: an end of the connection ends each exchange, and says what the server may have") {

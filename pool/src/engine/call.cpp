@@ -570,6 +570,7 @@ private:
         end.reused = reused_;
         end.silent = !report.read;
         end.refused = report.refused;
+        end.turned_away = report.turned_away;
         if (have_answer_) take_in_answer(end);
         auto const verdict = settling_.settle(end, means_of_resend(end), params().retries, context_.random);
         tell_processed();

@@ -75,11 +75,12 @@ struct stream_step {
 struct exchange_report {
     failure error;  ///< no code: the response is whole
     bool unprocessed =
-        true;                ///< provably: nothing of the request left us, or the server says that it did not act on it
-    bool refused = false;    ///< of what is unprocessed: the server said so, or that it takes no more
-    bool read = false;       ///< at least one byte of an answer came
-    bool reusable = false;   ///< the channel is provably clean
-    bool announced = false;  ///< the answer said that the channel closes
+        true;              ///< provably: nothing of the request left us, or the server says that it did not act on it
+    bool refused = false;  ///< of what is unprocessed: the server said so, or that it takes no more
+    bool turned_away = false;    ///< of what is refused: the channel ends in good order, and carried what came before
+    bool read = false;           ///< at least one byte of an answer came
+    bool reusable = false;       ///< the channel is provably clean
+    bool announced = false;      ///< the answer said that the channel closes
     bool caller_failed = false;  ///< the error is of the call's own sink or source
     std::uint64_t sent = 0;
     std::uint64_t received = 0;

@@ -295,6 +295,7 @@ public:
         report_.unprocessed = !whole_ && (!connection_->may_send(begins_at()) || (refused_ && !report_.read));
         report_.announced = connection_->session().told_to_leave();
         report_.refused = report_.unprocessed && (refused_ || report_.announced);
+        report_.turned_away = report_.refused && connection_->session().ends_in_order();
         report_.reusable = connection_->takes_more();
         if (whole_ && !written_) report_.written = report_.first_byte;
     }

@@ -106,7 +106,7 @@ struct http2_session::callbacks {
     static int on_frame(nghttp2_session*, nghttp2_frame const* f, void* p) noexcept {
         auto& s = self(p);
         if (f->hd.type == NGHTTP2_GOAWAY) {
-            s.on_goaway(f->goaway.error_code);
+            s.on_goaway(f->goaway.error_code, f->goaway.last_stream_id);
             return 0;
         }
         if (f->hd.type == NGHTTP2_RST_STREAM) s.reset_by_server_ = s.stream_of(f->hd.stream_id) != nullptr;
@@ -118,6 +118,7 @@ struct http2_session::callbacks {
         stream->received_ += frame_head;
         auto v = http2_stream::verdict::good;
         if (f->hd.type == NGHTTP2_HEADERS) {
+            s.acts_on_some_ = true;
             stream->received_ += f->hd.length;
             v = s.tell(*stream, [&] { return stream->on_block_end(last); });
         }
@@ -246,8 +247,13 @@ void http2_session::refuse(http2_stream& s, http2_stream::verdict why) noexcept 
                                     why == http2_stream::verdict::malformed ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_CANCEL));
 }
 
-void http2_session::on_goaway(std::uint32_t code) noexcept {
+void http2_session::on_goaway(std::uint32_t code, std::int32_t last_stream) noexcept {
+    // Who ends in good order may warn first (RFC 9113, section 6.8): of no stream in particular.
+    constexpr std::int32_t warning = std::numeric_limits<std::int32_t>::max();
     told_to_leave_ = true;
+    in_order_ = in_order_ && code == NGHTTP2_NO_ERROR;
+    acts_on_some_ = acts_on_some_ ||
+                    (last_stream >= static_cast<std::int32_t>(limits_.first_stream) && last_stream < warning);
     try {
         parting_words_ = std::string("GOAWAY: ") + http2_error_name(code);
     } catch (std::bad_alloc const&) {

@@ -140,6 +140,8 @@ public:
     failure const& error() const noexcept { return error_; }
     /// The server said that it begins nothing more here.
     bool told_to_leave() const noexcept { return told_to_leave_; }
+    /// It said so with NO_ERROR, and acts on what came first.
+    bool ends_in_order() const noexcept { return told_to_leave_ && in_order_ && acts_on_some_; }
     /// What it said then, "GOAWAY: ENHANCE_YOUR_CALM"; empty before.
     std::string const& parting_words() const noexcept { return parting_words_; }
 
@@ -153,7 +155,7 @@ private:
     void refuse(http2_stream& s, http2_stream::verdict why) noexcept;
     template <class F>
     http2_stream::verdict tell(http2_stream& s, F&& f) noexcept;
-    void on_goaway(std::uint32_t code) noexcept;
+    void on_goaway(std::uint32_t code, std::int32_t last_stream) noexcept;
     void look_at(std::string_view frame) noexcept;
     bool next_frame() noexcept;
     void fail(errc code, std::string_view words, std::string_view more = {}) noexcept;
@@ -169,6 +171,8 @@ private:
     bool wipes_frame_ = false;
     bool reset_by_server_ = false;  // the stream that is being closed
     bool told_to_leave_ = false;
+    bool in_order_ = true;
+    bool acts_on_some_ = false;  // it answered, or says of which streams it does
     std::string parting_words_;
     failure error_;
 };

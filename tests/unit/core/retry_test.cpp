@@ -92,6 +92,18 @@ TEST_CASE("retry: what a server refused goes to another channel at once, and who
     CHECK_FALSE(resend_after(f, p, random));
 }
 
+TEST_CASE("retry: what was turned away goes to the next channel at once, however often") {
+    retry_params p;
+    p.max_exchanges = 1;
+    random_engine random(3);
+    exchange_facts f;
+    f.unprocessed = f.refused = f.turned_away = true;  // a POST too
+    for (unsigned exchanges : {0, 1, 100}) {
+        f.exchanges = exchanges;
+        CHECK(resend_after(f, p, random) == steady_duration(0));
+    }
+}
+
 TEST_CASE("retry: backoff has full jitter, doubles, and keeps the server's floor") {
     retry_params const p;
     random_engine random(3);

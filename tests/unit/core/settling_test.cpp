@@ -190,6 +190,31 @@ TEST_CASE("settling: a 429 costs no exchange and no budget, and is delivered whe
     CHECK(d.s.exchanges() == 3 + d.params.max_exchanges);
 }
 
+TEST_CASE("settling: a call that channels turn away costs no exchange and no budget, and ends with its deadline") {
+    auto turned_away = lost(true);
+    turned_away.refused = turned_away.turned_away = true;
+    call c;
+    use_up(c.site);
+    use_up(c.origin);
+    for (int i = 0; i < 100; ++i) {
+        auto const end = c.after(turned_away);
+        REQUIRE(end.what == kind::resend);
+        CHECK(end.otherwise == kind::fail);
+        CHECK(end.at == c.now);
+        CHECK_FALSE(end.costs_budget);
+        CHECK_FALSE(c.s.maybe_processed());
+    }
+    CHECK(c.s.exchanges() == 100);
+    c.now = c.deadline;
+    CHECK(c.after(turned_away).what == kind::fail);
+    // What comes behind it has all the exchanges that there are.
+    call d;
+    d.resendable = true;
+    for (int i = 0; i < 10; ++i) d.after(turned_away);
+    for (unsigned i = 1; i < d.params.max_exchanges; ++i) REQUIRE(d.after(lost()).what == kind::resend);
+    CHECK(d.after(lost()).what == kind::fail);
+}
+
 TEST_CASE("settling: a hedge is an exchange too") {
     call c;
     c.resendable = true;

@@ -417,6 +417,38 @@ TEST_CASE(
     CHECK_FALSE(t.session.begin(c, session_test::request(), false));
 }
 
+TEST_CASE("http2_session: it ends in good order where nothing is wrong and the server acts on what came first") {
+    auto const warning = h2::goaway_frame(h2::last_stream_id, h2::no_error);
+    auto const head = h2::headers_frame(1, {{":status", "200"}});
+    struct {
+        char const* what;
+        std::string says;
+        bool in_order;
+    } const cases[] = {
+        {"behind the first", h2::goaway_frame(1, h2::no_error), true},
+        {"behind none", h2::goaway_frame(0, h2::no_error), false},
+        {"a warning alone", warning, false},
+        {"a warning behind an answer", head + warning, true},
+        {"a warning, then behind the first", warning + h2::goaway_frame(1, h2::no_error), true},
+        {"a warning, then behind none", warning + h2::goaway_frame(0, h2::no_error), false},
+        {"with an error", head + h2::goaway_frame(1, h2::enhance_your_calm), false},
+        {"with an error at first", h2::goaway_frame(3, h2::internal_error) + h2::goaway_frame(1, h2::no_error), false},
+        {"without a word", head, false},
+    };
+    for (auto const& c : cases) {
+        INFO(c.what);
+        session_test t;
+        h2_reading a;
+        h2_reading b;
+        t.get(a);
+        t.get(b);
+        t.say(served);
+        t.say(c.says);
+        CHECK_FALSE(t.session.error().code());
+        CHECK(t.session.ends_in_order() == c.in_order);
+    }
+}
+
 TEST_CASE("http2_session: what is more than a stream's window breaks the stream alone") {
     session_test t;
     h2_reading s;

@@ -49,20 +49,21 @@ std::optional<steady_duration> hedge_after(retry_params const& p, steady_duratio
 /// How an exchange that did not deliver went.
 struct exchange_facts {
     resend_reason reason = resend_reason::channel_lost;
-    unsigned exchanges = 1;      ///< made so far
+    unsigned exchanges = 1;      ///< made so far, without those that were turned away
     unsigned limited = 0;        ///< of them answered 429
     bool resendable = false;     ///< is_resendable
     bool unprocessed = false;    ///< provably: nothing written, or the server said so (429)
     bool reused_silent = false;  ///< the channel had served before and died without one byte of an answer
     bool refused = false;        ///< over HTTP/2 the server said that it did not act on it, as when it restarts
+    bool turned_away = false;    ///< refused, by a channel that ended in good order and carried what came before
     std::optional<std::chrono::seconds> retry_after;  ///< a floor; 0 is no hint
 };
 
 /** Whether to send again, and after what wait at least.
 
     A reused channel that died silently is replaced at once: the server closed it while it was idle. What was refused once goes to
-    another channel at once. Anything else waits
-    with full jitter on top of the server's own floor. The caller still checks the deadline and the budgets
+    another channel at once, and what was turned away however often: each such channel carried others, so all come to be carried.
+    Anything else waits with full jitter on top of the server's own floor. The caller still checks the deadline and the budgets
     (`needs_budget`). @return nullopt: give the caller what there is. */
 std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p,
                                             random_engine& random) noexcept;

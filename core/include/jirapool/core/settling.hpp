@@ -23,6 +23,8 @@ struct exchange_end {
     bool silent = false;  ///< not one byte of an answer came
     /// Of what is unprocessed: the server itself said so.
     bool refused = false;
+    /// Of what is refused: the channel ended in good order, and carried what came before it.
+    bool turned_away = false;
     // Of an answer:
     answer_class answer = answer_class::delivered;
     bool new_token = false;  ///< Jira refused the access token, and there is or will be another one
@@ -94,6 +96,7 @@ private:
 
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
+    unsigned turned_away_ = 0;
     bool const changes_something_;
     bool renewed_ = false;
     bool maybe_processed_ = false;   // an exchange is under way, or ended without proof that nothing was done
