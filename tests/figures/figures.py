@@ -348,6 +348,16 @@ def simulator(m):
     mutants(m)
 
 
+def fuzz(m, *targets):
+    seconds = os.environ.get("FIGURES_FUZZ", "30")
+    if seconds == "0":
+        m.bars = [b for b in m.bars if not b.name.startswith("fuzz_")]
+        return
+    m.run(["tests/fuzz/run.sh", seconds, *targets], status="fuzz_status")
+    m.put("fuzz_targets", sum(name.startswith("fuzz_") and name.endswith("_executions") for name in m.values))
+    m.show()
+
+
 def wire(m):
     installed("build", "test", "lint", "bench")
     m.build("release", "wire_tests", "wire_bench", "channels_bench", options=["TESTS", "BENCH"])
@@ -362,12 +372,7 @@ def wire(m):
     m.show()
     m.run(["build/release/bench/wire_bench"], status="bench_status")
     m.show()
-    seconds = os.environ.get("FIGURES_FUZZ", "30")
-    if seconds == "0":
-        m.bars = [b for b in m.bars if not b.name.startswith("fuzz_")]
-        return
-    m.run(["tests/fuzz/run.sh", seconds], status="fuzz_status")
-    m.put("fuzz_targets", sum(name.startswith("fuzz_") and name.endswith("_executions") for name in m.values))
+    fuzz(m)
 
 
 def border(m):
@@ -489,13 +494,15 @@ def metrics(m):
     call_costs(m)
 
 
-# The groups of wire_tests whose clients speak with the mock: JIRAPOOL_TEST_HTTP says which version.
-HTTP2_GROUPS = ("call", "tokens", "keys", "nth", "limits", "health", "webhooks", "registry", "overview", "threads", "canary")
+# The groups of wire_tests whose servers, the mock or scenes in words, answer in the version that JIRAPOOL_TEST_HTTP says.
+HTTP2_GROUPS = ("call", "wire", "tokens", "keys", "nth", "limits", "health", "webhooks", "registry", "overview", "spans", "threads", "canary",
+                "streaming", "cut", "faults", "file_sink", "file_source", "disk", "drain", "isolation")
+HTTP2_UNDER_TSAN = ("threads", "call", "token", "limits", "streaming", "http2_channel", "http2_dialer", "http2_hostile")
 
 
 def http2(m):
     """HTTP/2: whether one suite holds for both versions and with others' servers, and what a call costs beside HTTP/1.1 and beside h2load."""
-    installed("build", "test", "bench", "servers")
+    installed("build", "test", "lint", "bench", "servers")  # lint: clang
     os.environ["PATH"] = f"{ROOT}/build/programs:{os.environ['PATH']}"
     m.build("release", "core_tests", "pool_tests", "mock_tests", "sim_tests", "wire_tests", "http2_bench", "wire_bench",
             options=["TESTS", "TOOLS", "BENCH"])
@@ -505,10 +512,14 @@ def http2(m):
         m.show()
     # One suite, two protocols.
     for group in HTTP2_GROUPS:
-        m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status", only="over_http2_*", JIRAPOOL_TEST_HTTP="2")
+        m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status",
+              called=lambda name: f"over_http2_{name}", JIRAPOOL_TEST_HTTP="2")
         m.show()
     m.run(["build/release/tests/wire_tests", "conformance: *"], status="conformance_status")
     m.show()
+    m.run(["tests/tsan.sh", *HTTP2_UNDER_TSAN], status="tsan_status", only="tsan_*", JIRAPOOL_TEST_HTTP="2")
+    m.show()
+    fuzz(m, "http2_frames", "http2_channel")
     m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
     m.run(["build/release/bench/wire_bench"], status="bench_status")
 

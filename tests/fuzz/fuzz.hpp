@@ -31,6 +31,12 @@ public:
         rest_.remove_prefix(1);
         return b;
     }
+    /// As many, or what there is.
+    std::string_view take(std::size_t n) noexcept {
+        auto const taken = rest_.substr(0, n);
+        rest_.remove_prefix(taken.size());
+        return taken;
+    }
     std::string_view rest() const noexcept { return rest_; }
 
 private:
