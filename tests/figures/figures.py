@@ -507,6 +507,10 @@ def http2(m):
         m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status", only="over_http2_*", JIRAPOOL_TEST_HTTP="2")
         m.show()
     m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
+    # Under load.
+    for number, part in enumerate(("ten thousand GOAWAYs*", "* stream*", "a thousand *", "a download *"), 1):
+        m.run(["build/release/tests/wire_tests", f"load figures: {part}"], status=f"http2_load_{number}_status")
+        m.show()
 
 
 def main():
