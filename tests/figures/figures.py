@@ -522,6 +522,10 @@ def http2(m):
     fuzz(m, "http2_frames", "http2_channel")
     m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
     m.run(["build/release/bench/wire_bench"], status="bench_status")
+    # Under load.
+    for number, part in enumerate(("ten thousand GOAWAYs*", "* stream*", "a thousand *", "a download *"), 1):
+        m.run(["build/release/tests/wire_tests", f"load figures: {part}"], status=f"http2_load_{number}_status")
+        m.show()
 
 
 def main():

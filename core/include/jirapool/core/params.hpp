@@ -44,7 +44,8 @@ char const* why_invalid(limit_params const& p) noexcept;
 /// What is sent again, and how often (core/doc/0001-who-may-be-sent-twice.md).
 struct retry_params {
     /// The most exchanges of one call, the first one included; those that follow a renewed token or a wait for a limit do not
-    /// count, nor do those that a server did not act on as it ended a channel in good order (GOAWAY with NO_ERROR). >= 1.
+    /// count, nor do those that a server did not act on as it ended a channel in good order (GOAWAY with NO_ERROR), nor as many as this
+    /// that it provably did not act on otherwise and said so. >= 1.
     unsigned max_exchanges = 4;
     /// The range of the wait before the first resend, which is drawn from [0, backoff), then from twice that, up to backoff_max.
     std::chrono::milliseconds backoff{200};
