@@ -79,8 +79,9 @@ std::optional<steady_duration> resend_after(exchange_facts const& f, retry_param
         return 0s;
     }
     if (!f.resendable && !f.unprocessed) return std::nullopt;
-    if (f.exchanges - f.limited >= p.max_exchanges) return std::nullopt;
-    if (f.reason == resend_reason::channel_lost && (f.reused_silent || (f.refused && f.exchanges == 1))) return 0s;
+    // What a server refuses it says of itself, as when it restarts or allows fewer streams than it did, and not of the request.
+    if (f.exchanges - f.limited - std::min(f.refusals, p.max_exchanges) >= p.max_exchanges) return std::nullopt;
+    if (f.reason == resend_reason::channel_lost && (f.channel_ended || (f.refused && f.exchanges == 1))) return 0s;
 
     auto const range = saturated(doubled(p.backoff, f.exchanges - 1, p.backoff_max));
     auto const drawn = steady_duration(static_cast<steady_duration::rep>(uniform(random) *

@@ -13,6 +13,7 @@ settlement settling::settle(exchange_end const& e, resend_means const& m, retry_
                             random_engine& random) noexcept {
     using kind = settlement::kind;
     if (e.unprocessed) did_nothing();
+    refusals_ += e.refused;
     settlement end;
     if (e.error) {
         end.what = kind::fail;
@@ -47,16 +48,17 @@ settlement settling::resend(resend_reason reason, settlement::kind otherwise, ex
     facts.reason = reason;
     facts.exchanges = exchanges_;
     facts.limited = limited_;
+    facts.refusals = refusals_;
     facts.resendable = m.resendable;
     facts.unprocessed = e.unprocessed;
-    facts.reused_silent = e.reused && e.silent;
+    facts.channel_ended = e.reused && !e.channel_lives && (e.silent || e.announced);
     facts.refused = e.refused;
     facts.retry_after = e.retry_after;
     auto const after = resend_after(facts, p, random);
     if (!after) return end;
     end.at = later(m.now, *after);
     if (end.at >= m.deadline) return end;
-    end.costs_budget = needs_budget(reason);
+    end.costs_budget = needs_budget(facts);
     if (end.costs_budget) {
         end.site_overdraft = overdraft(facts, m.site_channels);
         end.origin_overdraft = overdraft(facts, m.origin_channels);

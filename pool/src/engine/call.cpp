@@ -475,6 +475,7 @@ private:
         in.sink = sink_.get();
         watch_for_slowness(in);
         reused_ = lease_.channel().exchanges > 0;
+        had_served_ = lease_.channel().served;
         // What for is counted now, not when it was planned: a limit or the deadline may have come between.
         auto const reason = std::exchange(resends_for_, std::nullopt);
         trace_.begin_exchange(reused_, token_sent(), reason);
@@ -567,8 +568,10 @@ private:
         end.error = report.error.code();
         end.caller_failed = report.caller_failed;
         end.unprocessed = report.unprocessed;
-        end.reused = reused_;
+        end.reused = had_served_;
         end.silent = !report.read;
+        end.announced = report.announced;
+        end.channel_lives = report.reusable;
         end.refused = report.refused;
         if (have_answer_) take_in_answer(end);
         auto const verdict = settling_.settle(end, means_of_resend(end), params().retries, context_.random);
@@ -747,6 +750,7 @@ private:
     bool permit_ = false;
     bool followed_ = false;     // the site to another shard
     bool reused_ = false;       // the channel, before this exchange
+    bool had_served_ = false;   // likewise: it had answered one
     bool hedged_ = false;       // once is enough
     bool have_answer_ = false;  // response_ is one, of the last exchange
     bool waited_for_token_ = false;

@@ -63,6 +63,7 @@ void lease::end(exchange_report const& report) noexcept {
     auto const ec = report.error.code();
     if (!ec) {
         c.idle_since = report.first_byte;
+        c.served = true;
         if (report.reusable && !report.unprocessed) pool_->give_back(*flow_, c);
         else
             pool_->close(*flow_, c,

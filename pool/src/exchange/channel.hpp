@@ -142,6 +142,7 @@ public:
     /// Several exchanges at once, so that how one of them ended says nothing of the channel: the channel says so in its beginning,
     /// or the pool sees it by a capacity that is not 1.
     bool multiplexes : 1 = false;
+    bool served : 1 = false;    ///< it answered an exchange
     bool has_room : 1 = false;  ///< leased, and in the list of those that may have one more
     bool ending : 1 = false;    ///< takes no more leases, and goes with its last one
     bool successor_dialled : 1 = false;

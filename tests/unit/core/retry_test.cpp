@@ -40,7 +40,7 @@ TEST_CASE("retry: a write whose fate is unknown is not sent again, one that sure
     f.unprocessed = true;
     CHECK(resend_after(f, p, random).has_value());
     f.unprocessed = false;
-    f.reused_silent = true;
+    f.channel_ended = true;
     CHECK_FALSE(resend_after(f, p, random).has_value());
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("retry: a reused channel that died silently is replaced at once") {
     random_engine random(3);
     exchange_facts f;
     f.resendable = true;
-    f.reused_silent = true;
+    f.channel_ended = true;
     CHECK(resend_after(f, p, random) == steady_duration(0));
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("retry: what a server refused goes to another channel at once, and who
     f.reason = resend_reason::channel_lost;
     f.unprocessed = f.refused = true;  // a POST too
     CHECK(resend_after(f, p, random) == steady_duration(0));
-    CHECK(overdraft(f, 100) == 100);
+    CHECK_FALSE(needs_budget(f));
     f.exchanges = 2;
     steady_duration longest{};
     for (int i = 0; i < 100; ++i) {
@@ -90,6 +90,13 @@ TEST_CASE("retry: what a server refused goes to another channel at once, and who
     CHECK(longest > steady_duration(0));
     f.exchanges = p.max_exchanges;
     CHECK_FALSE(resend_after(f, p, random));
+    // What was refused does not count, but for who is refused again and again.
+    f.refusals = 1;
+    CHECK(resend_after(f, p, random));
+    f.exchanges = f.refusals = 2 * p.max_exchanges;
+    CHECK_FALSE(resend_after(f, p, random));
+    --f.exchanges;
+    CHECK(resend_after(f, p, random));
 }
 
 TEST_CASE("retry: backoff has full jitter, doubles, and keeps the server's floor") {
@@ -180,7 +187,7 @@ TEST_CASE(
     exchange_facts f;
     f.reason = resend_reason::channel_lost;
     CHECK(overdraft(f, 100) == 0);
-    f.reused_silent = true;
+    f.channel_ended = true;
     auto const debt = overdraft(f, 100);
     CHECK(debt == 100);
     f.reason = resend_reason::transient_answer;

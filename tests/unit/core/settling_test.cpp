@@ -259,3 +259,40 @@ TEST_CASE("settling: calls of channels that had served and died in silence may o
         CHECK(d.after(e).over_budget);
     }
 }
+
+TEST_CASE(
+    "settling: what a server refused does not count among the exchanges, but for who is refused again and again") {
+    call c;
+    auto refused = lost(true);
+    refused.refused = true;
+    for (unsigned i = 1; i < 2 * c.params.max_exchanges; ++i) CHECK(c.after(refused).what == kind::resend);
+    CHECK(c.after(refused).what == kind::fail);
+    call d;
+    for (unsigned i = 1; i < d.params.max_exchanges; ++i) CHECK(d.after(lost(true)).what == kind::resend);
+    CHECK(d.after(lost(true)).what == kind::fail);
+}
+
+TEST_CASE(
+    "settling: calls of a channel whose end was announced may overdraw, and those whose stream alone ended may not") {
+    struct {
+        bool silent, announced, lives, overdraws;
+    } const cases[] = {
+        {false, true, false, true},
+        {true, true, false, true},
+        {true, false, true, false},  // the server resets each stream
+        {false, false, false, false},
+    };
+    for (auto const& k : cases) {
+        INFO(k.silent << k.announced << k.lives);
+        call c;
+        c.resendable = true;
+        use_up(c.site);
+        use_up(c.origin);
+        auto e = lost();
+        e.reused = true;
+        e.silent = k.silent;
+        e.announced = k.announced;
+        e.channel_lives = k.lives;
+        CHECK(c.after(e).over_budget == !k.overdraws);
+    }
+}

@@ -44,7 +44,7 @@ char const* why_invalid(limit_params const& p) noexcept;
 /// What is sent again, and how often (core/doc/0001-who-may-be-sent-twice.md).
 struct retry_params {
     /// The most exchanges of one call, the first one included; those that follow a renewed token or a wait for a limit do not
-    /// count. >= 1.
+    /// count, nor do as many that the server provably did not act on and said so (over HTTP/2, as when it restarts). >= 1.
     unsigned max_exchanges = 4;
     /// The range of the wait before the first resend, which is drawn from [0, backoff), then from twice that, up to backoff_max.
     std::chrono::milliseconds backoff{200};

@@ -49,36 +49,39 @@ std::optional<steady_duration> hedge_after(retry_params const& p, steady_duratio
 /// How an exchange that did not deliver went.
 struct exchange_facts {
     resend_reason reason = resend_reason::channel_lost;
-    unsigned exchanges = 1;      ///< made so far
-    unsigned limited = 0;        ///< of them answered 429
-    bool resendable = false;     ///< is_resendable
-    bool unprocessed = false;    ///< provably: nothing written, or the server said so (429)
-    bool reused_silent = false;  ///< the channel had served before and died without one byte of an answer
-    bool refused = false;        ///< over HTTP/2 the server said that it did not act on it, as when it restarts
+    unsigned exchanges = 1;    ///< made so far
+    unsigned limited = 0;      ///< of them answered 429
+    unsigned refusals = 0;     ///< of them refused, as below
+    bool resendable = false;   ///< is_resendable
+    bool unprocessed = false;  ///< provably: nothing written, or the server said so (429)
+    /// The channel had served before, and ended: without one byte of an answer, or as the server had announced.
+    bool channel_ended = false;
+    bool refused = false;  ///< over HTTP/2 the server said that it did not act on it, as when it restarts
     std::optional<std::chrono::seconds> retry_after;  ///< a floor; 0 is no hint
 };
 
 /** Whether to send again, and after what wait at least.
 
-    A reused channel that died silently is replaced at once: the server closed it while it was idle. What was refused once goes to
-    another channel at once. Anything else waits
-    with full jitter on top of the server's own floor. The caller still checks the deadline and the budgets
-    (`needs_budget`). @return nullopt: give the caller what there is. */
+    A reused channel that died silently is replaced at once: the server closed it while it was idle; so is one whose end the server
+    announced. What was refused once goes to another channel at once. Anything else waits with full jitter on top of the server's own
+    floor. The caller still checks the deadline and the budgets (`needs_budget`). @return nullopt: give the caller what there is. */
 std::optional<steady_duration> resend_after(exchange_facts const& f, retry_params const& p,
                                             random_engine& random) noexcept;
 
-/// Resends that add load to something that is failing. A wait for a limit or a token does not.
-constexpr bool needs_budget(resend_reason r) noexcept {
-    return r == resend_reason::channel_lost || r == resend_reason::transient_answer;
+/// Resends that add load to something that is failing. A wait for a limit or a token does not, nor does what a server refused: that it
+/// counted for nothing.
+constexpr bool needs_budget(exchange_facts const& f) noexcept {
+    return (f.reason == resend_reason::channel_lost && !f.refused) || f.reason == resend_reason::transient_answer;
 }
 
 /** How far a resend may overdraw a budget whose calls have `channels` channels at the most.
 
     When an edge restarts, all channels die at once, each with a call, or over HTTP/2 with many: none of those calls shall be lost. A
-    channel must have served before, or the server have said that it did nothing, so a server that answers nothing brings no channel's loss twice; and as the debt is earned back by calls, an
-    outage still gets no more load than budget_ratio in the long run. */
+    channel must have served before, so a server that answers nothing brings no channel's loss twice, nor one that resets each stream
+    and keeps its channel; and as the debt is earned back by calls, an outage still gets no more load than budget_ratio in the long
+    run. */
 constexpr double overdraft(exchange_facts const& f, double channels) noexcept {
-    return f.reason == resend_reason::channel_lost && (f.reused_silent || f.refused) ? channels : 0;
+    return f.reason == resend_reason::channel_lost && f.channel_ended ? channels : 0;
 }
 
 }  // namespace jirapool

@@ -19,8 +19,10 @@ struct exchange_end {
     bool caller_failed = false;  ///< the error is of the call's own sink or source
     /// Provably: nothing of the request was written, or the server says that it did not act on it.
     bool unprocessed = false;
-    bool reused = false;  ///< the channel had served before
-    bool silent = false;  ///< not one byte of an answer came
+    bool reused = false;         ///< the channel had served before
+    bool silent = false;         ///< not one byte of an answer came
+    bool announced = false;      ///< the server had said that the channel ends
+    bool channel_lives = false;  ///< the exchange ended alone, and the channel takes more
     /// Of what is unprocessed: the server itself said so.
     bool refused = false;
     // Of an answer:
@@ -94,6 +96,7 @@ private:
 
     unsigned exchanges_ = 0;
     unsigned limited_ = 0;
+    unsigned refusals_ = 0;
     bool const changes_something_;
     bool renewed_ = false;
     bool maybe_processed_ = false;   // an exchange is under way, or ended without proof that nothing was done
