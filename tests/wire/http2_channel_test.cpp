@@ -43,6 +43,7 @@ public:
         writing = true;
         while (!open) co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
         got += piece.size();
+        largest = std::max(largest, piece.size());
         co_return error_code();
     }
     void let() {
@@ -52,6 +53,7 @@ public:
     bool open = false;
     bool writing = false;
     std::size_t got = 0;
+    std::size_t largest = 0;  // piece
 
 private:
     asio::steady_timer timer_;
@@ -424,6 +426,50 @@ TEST_CASE("http2_channel: a slow sink stalls no other exchange, and holds as muc
     CHECK(slow->out.body().size() == 0);
 }
 
+TEST_CASE("http2_channel: what came while a sink was busy is given to it in pieces of 64 KiB at most") {
+    std::string const body(600'000, 'x');
+    h2_server server(answering_http2(body));
+    h2_client client(server.port());
+    auto channel = client.open();
+    auto const sink = std::make_shared<gated_sink>(client.context().get_executor());
+    detail::sink_stream stream(sink, takes_all, client.clock(), client.context().get_executor(), 250);
+    auto const f = std::make_shared<flight>();
+    f->in.sink = &stream;
+    client.begin(*channel, f);
+    REQUIRE(client.run_until([&] { return sink->writing && f->out.body().size() > 200'000; }));
+    sink->let();
+    client.finish(*f);
+    INFO(f->rule());
+    CHECK_FALSE(f->report->error.code());
+    CHECK(sink->got == body.size());
+    CHECK(sink->largest <= std::size_t{64} << 10);
+}
+
+TEST_CASE("http2_channel: a new one goes by what the server allowed the last one, until it is told otherwise") {
+    std::atomic<int> channels{0};
+    std::promise<void> let;
+    auto const may = let.get_future().share();
+    h2_server server(
+        [&](h2_peer& peer) {
+            if (++channels == 2) {
+                may.wait();
+                peer.write(h2::settings_frame({{h2::max_concurrent_streams, 30}}));
+            }
+            peer.stall();
+        },
+        h2::settings_frame({{h2::max_concurrent_streams, 2}}));
+    h2_client client(server.port());
+    auto first = client.open();
+    CHECK(first->capacity() == 100);
+    REQUIRE(client.run_until([&] { return first->capacity() == 2; }));
+    auto second = client.open();
+    CHECK(second->capacity() == 2);
+    let.set_value();
+    REQUIRE(client.run_until([&] { return second->capacity() == 30; }));
+    auto third = client.open();
+    CHECK(third->capacity() == 30);
+}
+
 TEST_CASE("http2_channel: a body from a source is sent whole, and its bytes are counted") {
     std::string const text(300'000, 'y');
     std::promise<std::string> came;
@@ -579,10 +625,15 @@ TEST_CASE("http2_channel: floods and other breaches end it with words that name 
     struct {
         std::string bytes;
         char const* says;
+        errc of_first = errc::channel_lost;
     } const cases[] = {
         {pings, "the server sends more PING frames than any has use for"},
         {"HTTP/1.1 400 Bad Request\r\n\r\n", "the server broke HTTP/2: "},
-        {h2::frame(h2::push_promise, h2::end_headers, 1, h2::word(2)), "the server pushes, though it was told not to"},
+        // To the first one's request.
+        {h2::frame(h2::push_promise, h2::end_headers, 1, h2::word(2)), "the server pushes, though it was told not to",
+         errc::protocol_error},
+        {h2::frame(h2::headers, 0, 1, std::string(200'000, 'x')), "the head is over wire_params::max_head",
+         errc::response_too_large},
     };
     for (auto const& c : cases) {
         INFO(c.says);
@@ -601,8 +652,10 @@ TEST_CASE("http2_channel: floods and other breaches end it with words that name 
         auto const f = client.begin(*channel);
         auto const g = client.begin(*channel);
         client.finish({f, g});
+        // Only who got it has an answer that is wrong. The others lost their channel, and may be sent again.
+        CHECK(f->code() == c.of_first);
+        CHECK(g->code() == errc::channel_lost);
         for (auto const& one : {f, g}) {
-            CHECK(one->code() == errc::protocol_error);
             CHECK(one->rule().find(c.says) != std::string::npos);
             CHECK_FALSE(one->report->reusable);
         }

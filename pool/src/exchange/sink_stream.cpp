@@ -2,6 +2,7 @@
 
 #include "exchange/caller_wait.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -13,8 +14,9 @@ namespace {
 
 // They own what they use: see wait_for_caller.
 
-asio::awaitable<error_code> write_piece(std::shared_ptr<body_sink> sink, std::shared_ptr<padded_buffer> piece) {
-    error_code const ec = co_await sink->write({piece->data(), piece->size()});
+asio::awaitable<error_code> write_piece(std::shared_ptr<body_sink> sink, std::shared_ptr<padded_buffer> all,
+                                        std::size_t begin, std::size_t size) {
+    error_code const ec = co_await sink->write({all->data() + begin, size});
     co_return ec;
 }
 
@@ -101,11 +103,16 @@ asio::awaitable<stream_step> sink_stream::decode(steady_time deadline) {
 asio::awaitable<stream_step> sink_stream::write(steady_time deadline) {
     if (piece_->size() == 0) co_return stream_step();
     wrote_ = true;
-    auto writing = write_piece(sink_, piece_);
-    error_code of_sink;
-    failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(writing), deadline, errc::sink_failed,
-                                                   &of_sink);
-    co_return settle(std::move(interrupted), of_sink, *sink_);
+    // Over HTTP/2 as much came as its window let while the sink was busy.
+    for (std::size_t begin = 0; begin < piece_->size(); begin += most_piece) {
+        auto writing = write_piece(sink_, piece_, begin, std::min(most_piece, piece_->size() - begin));
+        error_code of_sink;
+        failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(writing), deadline,
+                                                       errc::sink_failed, &of_sink);
+        stream_step step = settle(std::move(interrupted), of_sink, *sink_);
+        if (!step.goes_on()) co_return step;
+    }
+    co_return stream_step();
 }
 
 asio::awaitable<stream_step> sink_stream::end(steady_time deadline) {

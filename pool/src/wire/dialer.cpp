@@ -300,8 +300,10 @@ std::unique_ptr<channel> tls_dialer::make_channel(std::string const& host, std::
     auto told = [self = std::weak_ptr(self_), host](http2_conduct c) {
         if (auto const d = self.lock()) (*d)->on_conduct(host, c);
     };
+    auto& streams = streams_[host];
+    if (!streams) streams = std::make_shared<std::uint32_t>(0);
     return std::make_unique<http2_channel>(std::move(socket), std::move(tls), timers_, executor_, params_->wire,
-                                           scratch_, std::move(told));
+                                           scratch_, std::move(told), 1, streams);
 }
 
 asio::awaitable<dial_result> tls_dialer::dial(std::string host) {

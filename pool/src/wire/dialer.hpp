@@ -28,6 +28,7 @@ public:
     void forget(std::string const& host) noexcept override {
         sessions_.erase(host);
         worked_.erase(host);
+        streams_.erase(host);
         versions_.forget(host, timers_.now());
     }
 
@@ -68,7 +69,8 @@ private:
     read_scratch scratch_;
     // By host; all else that a session depends on, the TLS setting, is the same for all of a dialer. References stay valid.
     std::unordered_map<std::string, session_slot> sessions_;
-    std::unordered_map<std::string, addresses> worked_;  // by host
+    std::unordered_map<std::string, addresses> worked_;      // by host
+    std::unordered_map<std::string, told_streams> streams_;  // by host; of those that spoke HTTP/2
     http_version_book versions_;
     // Gone with the dialer, which channels may outlive.
     std::shared_ptr<tls_dialer*> const self_ = std::make_shared<tls_dialer*>(this);

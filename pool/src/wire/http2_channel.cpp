@@ -51,6 +51,13 @@ bool is_well_known(std::string_view name) noexcept {
     return std::any_of(std::begin(all), std::end(all), [&](std::string_view n) { return is_called(name, n); });
 }
 
+http2_limits limits_of(wire_params const& wire, std::uint32_t first_stream, told_streams const& streams) noexcept {
+    http2_limits l{wire.stream_window, wire.channel_window, wire.max_head,
+                   wire.max_headers,   wire.max_streams,    first_stream};
+    if (streams && *streams != 0) l.expected_streams = *streams;
+    return l;
+}
+
 /// Where there is no memory for the words the code stands alone.
 failure worded(errc code, std::string_view first, std::string_view second = {}, std::string_view third = {}) noexcept {
     try {
@@ -79,7 +86,7 @@ class http2_channel::connection final : public std::enable_shared_from_this<conn
 public:
     connection(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
                asio::any_io_executor ex, wire_params const& wire, read_scratch& scratch, conduct_report on_conduct,
-               std::uint32_t first_stream)
+               std::uint32_t first_stream, told_streams streams)
         : socket_(std::move(socket)),
           tls_(std::move(tls)),
           timers_(t),
@@ -88,9 +95,8 @@ public:
           scratch_(scratch),
           limits_{wire.max_head, wire.max_headers, wire.max_body, wire.max_ratio},
           on_conduct_(std::move(on_conduct)),
-          session_({wire.stream_window, wire.channel_window, wire.max_head, wire.max_headers, wire.max_streams,
-                    first_stream},
-                   t.now()),
+          told_streams_(std::move(streams)),
+          session_(limits_of(wire, first_stream, told_streams_), t.now()),
           room_(std::in_place, t, static_cast<timed&>(*this)),
           now_(t.now()) {}
 
@@ -166,6 +172,7 @@ private:
     read_scratch& scratch_;
     answer_limits const limits_;
     conduct_report const on_conduct_;
+    told_streams const told_streams_;
     http2_session session_;
     std::optional<timer_room> room_;
     http2_channel* owner_ = nullptr;
@@ -547,7 +554,9 @@ void http2_channel::connection::report(http2_conduct c) noexcept {
 void http2_channel::connection::tell_change() noexcept {
     auto const capacity = session_.max_streams();
     bool const dead = !takes_more();
-    bool const changed = std::exchange(told_capacity_, capacity) != capacity || std::exchange(told_dead_, dead) != dead;
+    bool const other_capacity = std::exchange(told_capacity_, capacity) != capacity;
+    if (other_capacity && told_streams_) *told_streams_ = std::max(1u, session_.max_streams());
+    bool const changed = std::exchange(told_dead_, dead) != dead || other_capacity;
     if (changed && owner_ != nullptr && owner_->watch != nullptr) owner_->watch->on_change(*owner_);
 }
 
@@ -562,13 +571,14 @@ failure http2_channel::connection::lost(tls_status status, char const* when) con
     }
 }
 
-/// Nothing more is read or written.
+/// Nothing more is read or written. What the server broke is the error of the exchange whose answer it was in; to all others it is no
+/// more than that their channel is lost, so that they may be sent again.
 void http2_channel::connection::fail(failure f) noexcept {
     if (std::exchange(over_, true)) return;
-    error_ = std::move(f);
-    if (error_.code() == errc::protocol_error) report(http2_conduct::broken);
+    if (f.code() == errc::protocol_error) report(http2_conduct::broken);
+    error_ = worded(errc::channel_lost, f.rule());
     wipe(unsent_);
-    for (auto* const r : running_) r->on_lost(error_);
+    for (auto* const r : running_) r->on_lost(session_.blames(*r) ? f : error_);
     tell_change();
 }
 
@@ -722,9 +732,9 @@ void http2_channel::connection::look_alive() noexcept {
 
 http2_channel::http2_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
                              asio::any_io_executor ex, wire_params const& wire, read_scratch& scratch,
-                             conduct_report on_conduct, std::uint32_t first_stream)
+                             conduct_report on_conduct, std::uint32_t first_stream, told_streams streams)
     : connection_(std::make_shared<connection>(std::move(socket), std::move(tls), t, std::move(ex), wire, scratch,
-                                               std::move(on_conduct), first_stream)) {
+                                               std::move(on_conduct), first_stream, std::move(streams))) {
     multiplexes = true;  // also where the server allows one exchange at a time
     connection_->start(*this);
 }

@@ -24,6 +24,10 @@ enum class http2_conduct : std::uint8_t {
     wants_http1,  ///< it said so (HTTP_1_1_REQUIRED)
 };
 
+/// How many streams at once a host's server allows, by what it said last: what its next channel goes by until it says so itself, as what it
+/// does not allow it refuses. 0: it never spoke. Shared by the channels to that host, on one shard.
+using told_streams = std::shared_ptr<std::uint32_t>;
+
 /** HTTP/2 over one TLS connection: as many exchanges at once as the server and wire_params::max_streams allow.
 
     What comes is read whenever it comes, whether an exchange runs or not, and told to the exchanges, each of which waits by itself. What
@@ -34,10 +38,11 @@ class http2_channel final : public channel {
 public:
     using conduct_report = std::function<void(http2_conduct)>;
 
-    /// `on_conduct`: told of the server's conduct, on the shard; may be empty. `first_stream`: odd; for tests of the ids' end.
+    /// `on_conduct`: told of the server's conduct, on the shard; may be empty. `first_stream`: odd; for tests of the ids' end. `streams`:
+    /// of the host; null: nobody knows.
     http2_channel(std::unique_ptr<timed_socket> socket, std::unique_ptr<tls_stream> tls, timers& t,
                   asio::any_io_executor ex, wire_params const& wire, read_scratch& scratch, conduct_report on_conduct,
-                  std::uint32_t first_stream = 1);
+                  std::uint32_t first_stream = 1, told_streams streams = nullptr);
     ~http2_channel() override;
     http2_channel(http2_channel const&) = delete;
     http2_channel& operator=(http2_channel const&) = delete;

@@ -103,7 +103,11 @@ http2_frame_meter::problem http2_frame_meter::put(std::string_view bytes, steady
         if (head_size_ < head_.size()) break;
         head_size_ = 0;
         payload_left_ = std::uint32_t{head_[0]} << 16 | std::uint32_t{head_[1]} << 8 | head_[2];
-        if (auto const p = on_frame(now)) return p;
+        if (auto p = on_frame(now)) {
+            p.stream = (std::uint32_t{head_[5]} & 0x7f) << 24 | std::uint32_t{head_[6]} << 16 |
+                       std::uint32_t{head_[7]} << 8 | head_[8];
+            return p;
+        }
     }
     return {};
 }

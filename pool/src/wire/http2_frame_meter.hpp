@@ -19,6 +19,7 @@ public:
     struct problem {
         char const* rule = nullptr;
         errc code = errc::protocol_error;
+        std::uint32_t stream = 0;  ///< whose frame broke it; 0: the connection's
         explicit operator bool() const noexcept { return rule != nullptr; }
     };
 

@@ -55,9 +55,6 @@ struct callbacks_deleter {
     void operator()(nghttp2_session_callbacks* c) const noexcept { nghttp2_session_callbacks_del(c); }
 };
 
-// As many as nghttp2 takes a server to allow before it says how many it does (RFC 9113, section 6.5.2, recommends no fewer).
-constexpr std::uint32_t streams_before_settings = 100;
-
 std::string_view view(std::uint8_t const* data, std::size_t size) noexcept {
     return {reinterpret_cast<char const*>(data), size};
 }
@@ -160,7 +157,7 @@ http2_session::http2_session(http2_limits const& l, steady_time now)
     nghttp2_option_set_no_auto_window_update(made_options, 1);
     // http2_answer judges answers: it says in words what is wrong with one.
     nghttp2_option_set_no_http_messaging(made_options, 1);
-    nghttp2_option_set_peer_max_concurrent_streams(made_options, streams_before_settings);
+    nghttp2_option_set_peer_max_concurrent_streams(made_options, l.expected_streams);
     // The meter bounds them, by what a head may have.
     nghttp2_option_set_max_continuations(made_options, std::numeric_limits<std::uint16_t>::max());
     nghttp2_session_callbacks_set_on_begin_headers_callback(made_callbacks, callbacks::on_begin_headers);
@@ -244,6 +241,7 @@ void http2_session::on_goaway(std::uint32_t code) noexcept {
 void http2_session::put(std::string_view in, steady_time now) noexcept {
     if (error_.code()) return;
     if (auto const broken = meter_.put(in, now)) {
+        blamed_ = static_cast<std::int32_t>(broken.stream);
         fail(broken.code, broken.rule);
         check(nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM));
         return;

@@ -32,6 +32,8 @@ struct http2_limits {
     std::uint32_t max_headers = 0;
     std::uint32_t max_streams = 0;
     std::uint32_t first_stream = 1;  ///< odd; of 2^30 that there are, for tests of their end
+    /// How many streams the server is taken to allow before it says how many it does. RFC 9113, section 6.5.2, recommends no fewer.
+    std::uint32_t expected_streams = 100;
 };
 
 class http2_session;
@@ -138,6 +140,8 @@ public:
 
     /// No code: it goes on.
     failure const& error() const noexcept { return error_; }
+    /// Whether that came of what the server sent for this stream. Of most breaches nobody can say.
+    bool blames(http2_stream const& s) const noexcept { return s.open() && s.id_ == blamed_; }
     /// The server said that it begins nothing more here.
     bool told_to_leave() const noexcept { return told_to_leave_; }
     /// What it said then, "GOAWAY: ENHANCE_YOUR_CALM"; empty before.
@@ -162,6 +166,7 @@ private:
     http2_limits const limits_;
     std::string_view frame_;  // what is left of the one that is being taken
     std::uint64_t taken_ = 0;
+    std::int32_t blamed_ = 0;
     bool ends_with_head_ = false;
     bool preface_taken_ = false;
     bool wipes_frame_ = false;

@@ -192,7 +192,7 @@ public:
         - channel_lost: the transport ended before the answer was whole, and the request could not be sent again: it may act
           twice, or retry_params allow no more.
         - protocol_error: the answer is not valid HTTP. response_too_large: it is over a limit of wire_params. Neither is
-          sent again.
+          sent again. Over HTTP/2 the calls beside such an answer, or beside a breach that is no answer's, lose their channel at most.
 
         @par Cancellation     terminal and partial are heeded at any moment, and close the channel if bytes moved; total until
                               the first byte is written. Of these a coroutine that awaits lets through what its own
