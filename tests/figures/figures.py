@@ -507,6 +507,11 @@ def http2(m):
         m.run(["build/release/tests/wire_tests", f"~[.figures]{group}:*"], status=f"over_http2_{group}_status", only="over_http2_*", JIRAPOOL_TEST_HTTP="2")
         m.show()
     m.run(["build/release/bench/http2_bench"], status="http2_bench_status")
+    # Under load.
+    for number, parts in enumerate((("ten",), ("one", "a hundred", "a number"), ("a thousand",), ("a download",)), 1):
+        tests = ",".join(f"load figures: {part} *" for part in parts)
+        m.run(["build/release/tests/wire_tests", tests], status=f"http2_load_{number}_status")
+        m.show()
 
 
 def main():
