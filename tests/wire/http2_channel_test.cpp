@@ -492,6 +492,50 @@ TEST_CASE("http2_channel: a slow sink stalls no other exchange, and holds as muc
     CHECK(slow->out.body().size() == 0);
 }
 
+TEST_CASE("http2_channel: what came while a sink was busy is given to it in pieces of 64 KiB at most") {
+    std::string const body(600'000, 'x');
+    h2_server server(answering_http2(body));
+    h2_client client(server.port());
+    auto channel = client.open();
+    auto const sink = std::make_shared<gated_sink>(client.context().get_executor());
+    detail::sink_stream stream(sink, takes_all, client.clock(), client.context().get_executor(), 250);
+    auto const f = std::make_shared<flight>();
+    f->in.sink = &stream;
+    client.begin(*channel, f);
+    REQUIRE(client.run_until([&] { return sink->writing && f->out.body().size() > 200'000; }));
+    sink->let();
+    client.finish(*f);
+    INFO(f->rule());
+    CHECK_FALSE(f->report->error.code());
+    CHECK(sink->got == body.size());
+    CHECK(sink->largest <= std::size_t{64} << 10);
+}
+
+TEST_CASE("http2_channel: a new one goes by what the server allowed the last one, until it is told otherwise") {
+    std::atomic<int> channels{0};
+    std::promise<void> let;
+    auto const may = let.get_future().share();
+    h2_server server(
+        [&](h2_peer& peer) {
+            if (++channels == 2) {
+                may.wait();
+                peer.write(h2::settings_frame({{h2::max_concurrent_streams, 30}}));
+            }
+            peer.stall();
+        },
+        h2::settings_frame({{h2::max_concurrent_streams, 2}}));
+    h2_client client(server.port());
+    auto first = client.open();
+    CHECK(first->capacity() == 100);
+    REQUIRE(client.run_until([&] { return first->capacity() == 2; }));
+    auto second = client.open();
+    CHECK(second->capacity() == 2);
+    let.set_value();
+    REQUIRE(client.run_until([&] { return second->capacity() == 30; }));
+    auto third = client.open();
+    CHECK(third->capacity() == 30);
+}
+
 TEST_CASE("http2_channel: a body from a source is sent whole, and its bytes are counted") {
     std::string const text(300'000, 'y');
     std::promise<std::string> came;
