@@ -101,7 +101,6 @@ function neverRest(session) {
         session.ping(() => {});
         session.settings({
             initialWindowSize: [65535, 1000, 1 << 20][turn % 3],
-            maxConcurrentStreams: [100, 2][turn % 2],
             headerTableSize: [0, 4096][turn % 2],
         });
     }, 50);
