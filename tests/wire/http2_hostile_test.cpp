@@ -181,6 +181,7 @@ std::vector<attack> attacks() {
         {"a reset of a stream that nobody began", h2::rst_frame(7, 0), "", channel_lost, "stream in idle",
          "stream in idle"},
         {"a window of a stream that nobody began", h2::window_frame(7, 1), "", channel_lost, broke, broke},
+        // More than the window that a client goes by until it has read the server's SETTINGS.
         {"more behind an answer's end while its request is sent",
          h2::answer(1, "fine") + h2::data_frame(1, "x"),
          "",
@@ -189,7 +190,7 @@ std::vector<attack> attacks() {
          "half-closed(remote)",
          channel_lost,
          h2::settings_frame({{h2::initial_window_size, 10}}),
-         1000},
+         100'000},
 
         // Sizes and windows
         {"a PING of 7 bytes", h2::frame(h2::ping, 0, 0, "1234567"), "", channel_lost, "FRAME_SIZE_ERROR",
@@ -234,7 +235,7 @@ std::vector<attack> attacks() {
          nullptr,
          {},
          h2::settings_frame({{h2::initial_window_size, 0}}),
-         1000},
+         100'000},
         {"room for a byte of a request at a time",
          "",
          h2::window_frame(1, 1),
