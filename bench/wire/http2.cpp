@@ -48,7 +48,7 @@ fs::path documents(fs::path const& folder) {
 }
 
 std::vector<std::string> nginx(scratch_identity const& id, fs::path const& root, std::uint16_t port) {
-    auto const folder = id.folder();
+    auto const& folder = id.folder();
     auto const configuration = folder + "/nginx.conf";
     std::ofstream(configuration)
         << "daemon off; master_process off; worker_processes 1; pid " << folder << "/nginx.pid; error_log " << folder

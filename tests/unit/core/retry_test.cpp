@@ -105,7 +105,7 @@ TEST_CASE("retry: what was turned away goes to the next channel at once, however
     random_engine random(3);
     exchange_facts f;
     f.unprocessed = f.refused = f.turned_away = true;  // a POST too
-    for (unsigned exchanges : {0, 1, 100}) {
+    for (unsigned exchanges : {0u, 1u, 100u}) {
         f.exchanges = exchanges;
         CHECK(resend_after(f, p, random) == steady_duration(0));
     }
