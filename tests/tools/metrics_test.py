@@ -165,7 +165,8 @@ def pages():
             for c in page("connections?state=credential_rejected")["connections"]:
                 check(c["cause"] in ("unauthorized", "anonymous", "token_endpoint") and c["since"] > 0 and c["means"], c)
             check(page("sites")["total"] >= 6, page("sites"))
-            wait_for("a site in trouble", lambda: page("sites?state=trouble")["matched"] > 0)
+            # A site is in trouble from its connection's rejection on, and its calls fail behind that.
+            wait_for("a site whose calls fail", lambda: any(site["calls"]["credential"] for site in page("sites?state=trouble")["sites"]))
             shown = run([CLI, "top", load.address])
             check(shown.returncode == 0 and not shown.stderr, shown)
             check("12 connections, 2 of them do not work" in shown.stdout, shown.stdout)
