@@ -105,6 +105,7 @@ public:
         owner_ = &owner;
         told_capacity_ = session_.max_streams();
         socket_->watch_by(*this);
+        tls_->on_more();  // it may have been, before this watched
         turn_later();
     }
     /// The channel is destroyed.
@@ -608,6 +609,7 @@ void http2_channel::connection::run_turn() noexcept {
 void http2_channel::connection::on_ready(poller::readiness r) noexcept {
     if (over_) return;
     readable_ = readable_ || r.to_read;
+    if (r.to_read) tls_->on_more();
     if (r.to_write) write_blocked_ = false;
     now_ = timers_.now();
     if (readable_) read();

@@ -92,6 +92,8 @@ public:
     /// All that had come is read: what the socket is told of from now on is new. Not where the peer has ended what it sends, which is
     /// told with the last bytes or never.
     bool drained() const noexcept;
+    /// The socket was told of more: the last bytes were not the last.
+    void on_more() noexcept { wire_.taken = false; }
     bool resumed() const noexcept;
     /// Behind the handshake: the server chose HTTP/2. One that says nothing of versions speaks HTTP/1.1 (RFC 9113, section 3.2).
     bool chose_http2() const noexcept;
