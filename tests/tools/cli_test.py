@@ -400,20 +400,30 @@ def forward_bounded():
 
 @case("webhook: listen drops what is too large to wait, ends on a signal, and forwards nothing in a circle")
 def forward_ends():
-    held = threading.Event()
-    target = Target(lambda n: 0 if held.wait(60) else 0)
-    listener = Listener("--json", "--forward", f"http://127.0.0.1:{target.port}/")
-    large = issue(0, 24_000_000)
-    listener.deliver(issue(0), id="0")
-    target.wait()
-    for id in ("1", "2", "3"):
-        check(listener.deliver(large, id=id)[0] == 200, id)
-    listener.process.send_signal(signal.SIGTERM)
-    out, err = listener.end()
-    dropped = [d["id"] for d in documents(out) if d.get("forwarded") is False]
-    check(dropped == ["1"], dropped)
+    def with_one_held():
+        """What was dropped, what was said, and for how long the first one was held."""
+        held = threading.Event()
+        target = Target(lambda n: 0 if held.wait(60) else 0)
+        listener = Listener("--json", "--forward", f"http://127.0.0.1:{target.port}/")
+        large = issue(0, 24_000_000)
+        listener.deliver(issue(0), id="0")
+        target.wait()
+        began = time.monotonic()
+        for id in ("1", "2", "3"):
+            check(listener.deliver(large, id=id)[0] == 200, id)
+        listener.process.send_signal(signal.SIGTERM)
+        out, err = listener.end()
+        took = time.monotonic() - began
+        held.set()
+        return [d["id"] for d in documents(out) if d.get("forwarded") is False], err, took
+
+    # Behind 5 s the first one is given up, which is another scene: a machine that is so busy plays it again.
+    for _ in range(5):
+        dropped, err, took = with_one_held()
+        if took < 4:
+            break
+    check(dropped == ["1"], dropped, took)
     check("3 more were not forwarded" in err, err)
-    held.set()
 
     # Standard output is gone when what became of a delivery is to be shown, and when a delivery is.
     held = threading.Event()
