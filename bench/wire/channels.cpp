@@ -6,6 +6,7 @@
 #include "sim/counting_allocator.hpp"
 #include "support/figure.hpp"
 
+#include <jirapool/core/stats.hpp>
 #include <jirapool/pool/client.hpp>
 
 #include <boost/asio/io_context.hpp>

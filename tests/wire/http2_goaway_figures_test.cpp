@@ -18,9 +18,9 @@ constexpr std::size_t at_once = 100;
 
 mock::params busy_world() {
     mock::params p;
-    p.sites = 20;
+    // As many as it takes that the rate that Jira allows a site is not what the calls wait for.
+    p.sites = p.service = 400;
     p.personal = p.oauth = 0;
-    p.service = 20;
     p.burst_scale = 1000;
     p.issue_bytes = 4000;
     p.http2.max_concurrent_streams =

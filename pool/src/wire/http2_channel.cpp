@@ -136,11 +136,12 @@ public:
     std::size_t capacity() const noexcept { return session_.max_streams(); }
 
     /// May throw bad_alloc: nothing was begun then. False: none may begin.
-    bool begin(running& r);
+    bool begin(running& r, steady_time now);
     void end(running& r) noexcept;
     void interrupt(response const& out) noexcept;
     void rest() noexcept {
         if (std::exchange(busy_, false) && tls_) tls_->keep_buffers(false);
+        session_.rest();
     }
     /// What there is to send goes out behind all that is ready to run.
     void turn_later() noexcept;
@@ -203,29 +204,30 @@ private:
     bool left_ = false;  // what the server's GOAWAY means is done
 };
 
-/** One exchange. It lives in its coroutine, which does the waiting; the connection tells it what comes. */
+/** One exchange. It lives in its coroutine, which does the waiting; the connection tells it what comes. With it the coroutine's frame is
+    just of a kilobyte, up to which malloc is fast. */
 class http2_channel::running final : public http2_stream {
 public:
-    running(std::shared_ptr<connection> c, exchange_input const& in, response& out, exchange_report& report)
-        : connection_(std::move(c)),
+    /// The coroutine has the connection.
+    running(connection& c, exchange_input const& in, response& out)
+        : connection_(c),
           in_(in),
           out_(out),
-          report_(report),
-          answer_(out, connection_->limits(), expectation_of(in)),
-          point_(connection_->clock(), connection_->executor()),
+          answer_(out, c.limits(), expectation_of(in)),
+          point_(c.clock(), c.executor()),
           rate_(0, {}, {}) {}
-    ~running() { connection_->end(*this); }
+    ~running() { connection_.end(*this); }
     running(running const&) = delete;
     running& operator=(running const&) = delete;
 
-    /// `piece`: what was read of the source already. False: it ended before it began.
-    bool begin(std::string_view piece) {
-        piece_ = in_.source != nullptr ? piece : in_.body;
-        now_ = connection_->clock().now();
-        write_until_ = deadline_after(now_, connection_->wire().write_timeout);
+    /// False: it ended before it began.
+    bool begin() {
+        if (in_.source == nullptr) piece_ = in_.body;
+        now_ = connection_.clock().now();
+        write_until_ = deadline_after(now_, connection_.wire().write_timeout);
         if (in_.slow == nullptr) slow_told_ = true;
-        if (connection_->begin(*this)) return true;
-        fail(connection_->why_not());
+        if (connection_.begin(*this, now_)) return true;
+        fail(connection_.why_not());
         return false;
     }
 
@@ -238,42 +240,48 @@ public:
     bool wants_piece() const noexcept { return wants_piece_; }
     /// What is left of the body is its sink's, which went on so far.
     bool ends_in_sink() const noexcept { return whole_ && !failed_ && answer_.streams(); }
-    content_coding coding() const noexcept { return answer_.coding(); }
     bool lacked_memory() const noexcept { return lacked_memory_; }
     bool interrupted() const noexcept { return interrupted_; }
     response const& out() const noexcept { return out_; }
     exchange_input const& in() const noexcept { return in_; }
 
-    /// Before a part of the body goes to its sink.
-    void on_passing() noexcept {
-        now_ = connection_->clock().now();
-        passing_ = std::exchange(held_, 0);
+    // Coroutines of their own, as most exchanges have no streams and are the smaller for it. False: it is over.
+
+    /// The first piece of the body. Before anything is sent: most sources that fail do so at once, as a file that is not there.
+    asio::awaitable<bool> ask_source() {
+        auto next = co_await in_.source->next(in_.deadline);
+        piece_ = next.data;
+        co_return goes_on(std::move(next.step));
     }
-    /// @return false: it is over.
-    bool on_passed(stream_step step) {
-        if (!goes_on(std::move(step))) return false;
-        auto const begun = now_;
-        now_ = connection_->clock().now();
+    /// What is there to its sink, else the next piece from its source.
+    asio::awaitable<bool> stream_on() {
+        if (!has_for_sink()) co_return on_piece(co_await in_.source->next(in_.deadline));
+        auto const begun = connection_.clock().now();
+        auto const passing = std::exchange(held_, 0);
+        if (!goes_on(co_await in_.sink->pass(&out_, answer_.coding(), false, in_.deadline))) co_return false;
+        now_ = connection_.clock().now();
         // The server is not to blame for the time that the sink took.
         rate_.extend(now_ - begun);
-        body_until_ = deadline_after(now_, connection_->wire().body_timeout);
-        connection_->session().give_back(*this, passing_);
-        connection_->turn_later();
-        return judge(wake::notified);
+        body_until_ = deadline_after(now_, connection_.wire().body_timeout);
+        connection_.session().give_back(*this, passing);
+        connection_.turn_later();
+        co_return judge(wake::notified);
     }
+    /// What is left of the body, and that it ends there.
+    asio::awaitable<void> end_sink() { goes_on(co_await in_.sink->pass(&out_, answer_.coding(), true, in_.deadline)); }
     bool on_piece(source_stream::piece next) {
         if (settled()) return false;
         if (!goes_on(std::move(next.step))) return false;
         piece_ = next.data;
         wants_piece_ = false;
-        now_ = connection_->clock().now();
-        write_until_ = deadline_after(now_, connection_->wire().write_timeout);
-        connection_->session().resume(*this);
-        connection_->turn_later();
+        now_ = connection_.clock().now();
+        write_until_ = deadline_after(now_, connection_.wire().write_timeout);
+        connection_.session().resume(*this);
+        connection_.turn_later();
         return judge(wake::notified);
     }
     bool on_woken(wake why) {
-        now_ = connection_->clock().now();
+        now_ = connection_.clock().now();
         return judge(why);
     }
     bool goes_on(stream_step step) {
@@ -286,7 +294,7 @@ public:
 
     /// When to look at the time again, as far as is known: a request that is not written yet may be at any moment.
     steady_time wake_at() const noexcept {
-        auto const& wire = connection_->wire();
+        auto const& wire = connection_.wire();
         auto at = in_.deadline;
         if (!written_) at = std::min(at, write_until_);
         if (report_.read) return std::min({at, body_until_, rate_.look_at()});
@@ -296,15 +304,16 @@ public:
         return at;
     }
 
+    exchange_report& report() noexcept { return report_; }
     /// What the report says of the end.
     void finish() noexcept {
         report_.sent = sent();
         report_.received = received();
-        report_.unprocessed = !whole_ && (!connection_->may_send(begins_at()) || (refused_ && !report_.read));
-        report_.announced = connection_->session().told_to_leave();
+        report_.unprocessed = !whole_ && (!connection_.may_send(begins_at()) || (refused_ && !report_.read));
+        report_.announced = connection_.session().told_to_leave();
         report_.refused = report_.unprocessed && (refused_ || report_.announced);
-        report_.turned_away = report_.refused && connection_->session().ends_in_order();
-        report_.reusable = connection_->takes_more();
+        report_.turned_away = report_.refused && connection_.session().ends_in_order();
+        report_.reusable = connection_.takes_more();
         if (whole_ && !written_) report_.written = report_.first_byte;
     }
 
@@ -322,20 +331,24 @@ public:
         point_.notify();
     }
 
+    // What both give stays where it is: the first makes room for the second.
     std::string_view path() {
         if (in_.base_path.empty()) return in_.target;
-        path_.reserve(in_.base_path.size() + in_.target.size());
-        path_.append(in_.base_path).append(in_.target);
-        return path_;
+        head_text_.reserve(in_.base_path.size() + in_.target.size() + most_digits);
+        head_text_.append(in_.base_path).append(in_.target);
+        return head_text_;
     }
-    std::string_view digits(std::uint64_t n) noexcept {
-        auto* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), n).ptr;
-        return {digits_.data(), static_cast<std::size_t>(end - digits_.data())};
+    std::string_view digits(std::uint64_t n) {
+        std::array<char, most_digits> text;
+        auto const size = static_cast<std::size_t>(std::to_chars(text.begin(), text.end(), n).ptr - text.begin());
+        return std::string_view(head_text_.append(text.data(), size)).substr(head_text_.size() - size);
     }
 
     std::size_t index = 0;  ///< among those of the connection
 
 private:
+    static constexpr std::size_t most_digits = 20;
+
     stage where() const noexcept {
         if (report_.read) return stage::body;
         return written_ ? stage::first_byte : stage::write;
@@ -347,14 +360,14 @@ private:
         notify();
     }
     void notify() noexcept {
-        connection_->on_woken();
+        connection_.on_woken();
         point_.notify();
     }
     verdict refused() noexcept {
         auto const& why = answer_.error();
         bool const malformed = why.code() == errc::protocol_error;
         fail(copied(why));
-        if (malformed) connection_->report(http2_conduct::broken);
+        if (malformed) connection_.report(http2_conduct::broken);
         return malformed ? verdict::malformed : verdict::unwanted;
     }
 
@@ -363,15 +376,15 @@ private:
         // What happened before the interruption counts.
         if (settled()) return false;
         if (interrupted_) fail(errc::cancelled);
-        else if (why == wake::cancelled) fail(connection_->clock().stopped() ? errc::stopped : errc::cancelled);
+        else if (why == wake::cancelled) fail(connection_.clock().stopped() ? errc::stopped : errc::cancelled);
         else if (now_ >= in_.deadline) fail(errc::timeout);
         else judge_time();
         return !failed_;
     }
     void judge_time() {
-        auto const& wire = connection_->wire();
+        auto const& wire = connection_.wire();
         if (!written_ && now_ >= write_until_)
-            return fail({errc::timeout, connection_->session().held_back(*this)
+            return fail({errc::timeout, connection_.session().held_back(*this)
                                             ? "the request was not taken within wire_params::write_timeout, as the "
                                               "server gives it no room (flow control)"
                                             : "the request was not taken within wire_params::write_timeout"});
@@ -395,8 +408,8 @@ private:
     verdict on_block() override {
         answer_.begin_block();
         if (report_.read) return verdict::good;
-        auto const& wire = connection_->wire();
-        auto const now = connection_->turn_began();
+        auto const& wire = connection_.wire();
+        auto const now = connection_.turn_began();
         report_.read = true;
         report_.first_byte = now;
         body_until_ = deadline_after(now, wire.body_timeout);
@@ -418,18 +431,18 @@ private:
     verdict on_end() override {
         if (!answer_.end()) return refused();
         whole_ = true;
-        connection_->report(http2_conduct::good);
+        connection_.report(http2_conduct::good);
         notify();
         return verdict::good;
     }
     void on_closed(std::uint32_t code, bool by_server) noexcept override {
         if (settled()) return;
         if (!by_server) {
-            connection_->report(http2_conduct::broken);
+            connection_.report(http2_conduct::broken);
             return fail(worded(errc::protocol_error, "the answer broke HTTP/2 (", http2_error_name(code), ")"));
         }
         refused_ = code == http2_refused_stream;
-        if (code == http2_http_1_1_required) connection_->report(http2_conduct::wants_http1);
+        if (code == http2_http_1_1_required) connection_.report(http2_conduct::wants_http1);
         fail(worded(errc::channel_lost,
                     refused_ ? "the server did not act on the request (" : "the server reset the stream (",
                     http2_error_name(code), ")"));
@@ -447,21 +460,19 @@ private:
         if (!last && !std::exchange(wants_piece_, true)) notify();
         return n;
     }
-    void on_request_taken() noexcept override { connection_->on_request_taken(*this); }
+    void on_request_taken() noexcept override { connection_.on_request_taken(*this); }
 
-    std::shared_ptr<connection> const connection_;
+    connection& connection_;
     exchange_input const& in_;
     response& out_;
-    exchange_report& report_;
+    exchange_report report_;
     http2_answer answer_;
     wait_point point_;
     rate_floor rate_;
     std::uint64_t rated_ = 0;  // bytes that rate_ has
     std::string_view piece_;   // of the body, to be sent
-    std::string path_;
-    std::array<char, 24> digits_{};
+    std::string head_text_;    // of the request's fields
     std::size_t held_ = 0;     // bytes of the body that its sink did not take yet
-    std::size_t passing_ = 0;  // that it is taking
     steady_time now_{};
     steady_time write_until_{};
     steady_time body_until_{};
@@ -491,7 +502,7 @@ void http2_channel::connection::close() noexcept {
     socket_.reset();
 }
 
-bool http2_channel::connection::begin(running& r) {
+bool http2_channel::connection::begin(running& r, steady_time now) {
     if (!takes_more()) return false;
     auto const& in = r.in();
     if (running_.size() == running_.capacity()) running_.reserve(std::max<std::size_t>(8, 2 * running_.size()));
@@ -514,7 +525,6 @@ bool http2_channel::connection::begin(running& r) {
         ++secrets_;
         tls_->wipe_what_was_read();
     }
-    auto const now = timers_.now();
     // To free and allocate them for each exchange costs some 5 % of it.
     if ((running_.size() > 1 || now - ended_ < busy_gap) && !std::exchange(busy_, true)) tls_->keep_buffers(true);
     if (running_.size() == 1) heard_ = std::max(heard_, now);
@@ -762,31 +772,17 @@ asio::awaitable<exchange_report> http2_channel::exchange(exchange_input const* i
 /// The channel may be gone before it begins, and behind each suspension.
 asio::awaitable<exchange_report> http2_channel::exchange_on(std::shared_ptr<connection> c, exchange_input const* in,
                                                             response* out) {
-    exchange_report report;
     out->clear();
     if (in->sink != nullptr) in->sink->restart();
-    // Before anything is sent: most sources that fail do so at once, as a file that is not there.
-    std::string_view piece;
-    if (in->source != nullptr && in->source->left() > 0) {
-        auto next = co_await in->source->next(in->deadline);
-        if (!next.step.goes_on()) {
-            report.error = std::move(next.step.error);
-            report.caller_failed = next.step.of_caller;
-            report.reusable = c->takes_more();
-            co_return report;
-        }
-        piece = next.data;
+    running r(*c, *in, *out);
+    if (in->source != nullptr && in->source->left() > 0 && !co_await r.ask_source()) {
+        r.report().reusable = c->takes_more();
+        co_return std::move(r.report());
     }
-    running r(c, *in, *out, report);
-    bool goes_on = r.begin(piece);
+    bool goes_on = r.begin();
     while (goes_on && !r.settled()) {
-        if (r.has_for_sink()) {
-            r.on_passing();
-            stream_step step = co_await in->sink->pass(out, r.coding(), false, in->deadline);
-            goes_on = r.on_passed(std::move(step));
-        } else if (r.wants_piece()) {
-            auto next = co_await in->source->next(in->deadline);
-            goes_on = r.on_piece(std::move(next));
+        if (r.has_for_sink() || r.wants_piece()) {
+            goes_on = co_await r.stream_on();
         } else {
             auto const state = co_await asio::this_coro::cancellation_state;
             wake why = wake::cancelled;
@@ -797,11 +793,10 @@ asio::awaitable<exchange_report> http2_channel::exchange_on(std::shared_ptr<conn
     if (r.lacked_memory()) throw std::bad_alloc();
     r.finish();
     if (r.ends_in_sink()) {
-        stream_step step = co_await in->sink->pass(out, r.coding(), true, in->deadline);
-        r.goes_on(std::move(step));
-        report.reusable = c->takes_more();
+        co_await r.end_sink();
+        r.report().reusable = c->takes_more();
     }
-    co_return report;
+    co_return std::move(r.report());
 }
 
 }  // namespace jirapool::detail

@@ -16,37 +16,66 @@ namespace jirapool::detail {
 
 namespace {
 
-// nghttp2's memory comes from where all of ours does: what lacks it can be tested, and is counted. Each block has its size before it.
+std::size_t size_of(void const* block) noexcept {
+    std::size_t size = 0;
+    std::memcpy(&size, block, sizeof size);
+    return size;
+}
+
+}  // namespace
+
+// Each block has its size before it.
+
 constexpr std::size_t block_head = alignof(std::max_align_t);
 
-void* allocate(std::size_t size, void*) noexcept {
-    auto* const block = static_cast<char*>(::operator new(size + block_head, std::nothrow));
-    if (block == nullptr) return nullptr;
+void* http2_memory::allocate(std::size_t size) noexcept {
+    auto const kind = kind_of(size);
+    char* block = nullptr;
+    if (kind < spares_.size() && spares_[kind] != nullptr) {
+        block = reinterpret_cast<char*>(spares_[kind]);
+        spares_[kind] = spares_[kind]->next;
+    } else {
+        // Of a whole kind, so that it serves any of its sizes again.
+        auto const whole = kind < spares_.size() ? kind * step : size;
+        block = static_cast<char*>(::operator new(whole + block_head, std::nothrow));
+        if (block == nullptr) return nullptr;
+    }
     std::memcpy(block, &size, sizeof size);
     return block + block_head;
 }
 
-void release(void* p, void*) noexcept {
-    if (p != nullptr) ::operator delete(static_cast<char*>(p) - block_head);
+void http2_memory::release(void* p) noexcept {
+    if (p == nullptr) return;
+    auto* const block = static_cast<char*>(p) - block_head;
+    auto const kind = kind_of(size_of(block));
+    if (kind < spares_.size()) spares_[kind] = ::new (block) spare{spares_[kind]};
+    else ::operator delete(block);
 }
 
-void* allocate_zeros(std::size_t count, std::size_t size, void*) noexcept {
-    void* const p = allocate(count * size, nullptr);
-    if (p != nullptr) std::memset(p, 0, count * size);
-    return p;
-}
-
-void* reallocate(void* p, std::size_t size, void*) noexcept {
-    void* const grown = allocate(size, nullptr);
+void* http2_memory::reallocate(void* p, std::size_t size) noexcept {
+    void* const grown = allocate(size);
     if (grown == nullptr || p == nullptr) return grown;
-    std::size_t old = 0;
-    std::memcpy(&old, static_cast<char*>(p) - block_head, sizeof old);
-    std::memcpy(grown, p, std::min(old, size));
-    release(p, nullptr);
+    std::memcpy(grown, p, std::min(size_of(static_cast<char*>(p) - block_head), size));
+    release(p);
     return grown;
 }
 
-nghttp2_mem memory{nullptr, allocate, release, allocate_zeros, reallocate};
+void http2_memory::give_back() noexcept {
+    for (auto& first : spares_)
+        while (first != nullptr) ::operator delete(std::exchange(first, first->next));
+}
+
+namespace {
+
+http2_memory& memory(void* p) noexcept { return *static_cast<http2_memory*>(p); }
+void* allocate(std::size_t size, void* m) noexcept { return memory(m).allocate(size); }
+void release(void* p, void* m) noexcept { memory(m).release(p); }
+void* reallocate(void* p, std::size_t size, void* m) noexcept { return memory(m).reallocate(p, size); }
+void* allocate_zeros(std::size_t count, std::size_t size, void* m) noexcept {
+    void* const p = memory(m).allocate(count * size);
+    if (p != nullptr) std::memset(p, 0, count * size);
+    return p;
+}
 
 struct options_deleter {
     void operator()(nghttp2_option* o) const noexcept { nghttp2_option_del(o); }
@@ -167,6 +196,7 @@ http2_session::http2_session(http2_limits const& l, steady_time now)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made_callbacks, callbacks::on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(made_callbacks, callbacks::on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(made_callbacks, callbacks::on_close);
+    nghttp2_mem memory{&memory_, allocate, release, allocate_zeros, reallocate};  // nghttp2 copies it
     if (nghttp2_session_client_new3(&session_, made_callbacks, this, made_options, &memory) != 0)
         throw std::bad_alloc();
     nghttp2_settings_entry const settings[] = {

@@ -5,6 +5,7 @@
 #include <jirapool/core/result.hpp>
 #include <jirapool/core/time.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -97,6 +98,33 @@ inline constexpr std::uint32_t http2_no_error = 0x0;
 inline constexpr std::uint32_t http2_refused_stream = 0x7;
 inline constexpr std::uint32_t http2_http_1_1_required = 0xd;
 
+/** Where nghttp2's memory comes from: where all of ours does, so that what lacks it can be tested, and is counted. An exchange asks for the
+    same few small blocks as the one before: those that are free are kept for it until `give_back`. */
+class http2_memory {
+public:
+    http2_memory() = default;
+    ~http2_memory() { give_back(); }
+    http2_memory(http2_memory const&) = delete;
+    http2_memory& operator=(http2_memory const&) = delete;
+
+    /// Null: there is none.
+    void* allocate(std::size_t size) noexcept;
+    void* reallocate(void* p, std::size_t size) noexcept;
+    void release(void* p) noexcept;
+    void give_back() noexcept;
+
+private:
+    static constexpr std::size_t step = 32;
+    static constexpr std::size_t kinds = 17;  // up to 512 bytes
+
+    struct spare {
+        spare* next;
+    };
+    static std::size_t kind_of(std::size_t size) noexcept { return (size + step - 1) / step; }
+
+    std::array<spare*, kinds> spares_{};
+};
+
 /** HTTP/2's client side (RFC 9113) on one connection, as nghttp2 has it: the only place that names that. Sans-I/O: bytes in through `put`,
     bytes out through `take`, and streams are told. Nothing is pushed. A stream's window is given back as its owner takes what came, the
     connection's at once, so that an owner who is slow holds up nobody else.
@@ -137,6 +165,8 @@ public:
     void ping() noexcept;
     /// Says that nothing more comes.
     void leave() noexcept;
+    /// Gives back the memory that is kept for what comes next.
+    void rest() noexcept { memory_.give_back(); }
 
     /// No code: it goes on.
     failure const& error() const noexcept { return error_; }
@@ -165,6 +195,7 @@ private:
     void fail(errc code, std::string_view words, std::string_view more = {}) noexcept;
     void check(int result) noexcept;
 
+    http2_memory memory_;
     nghttp2_session* session_ = nullptr;
     http2_frame_meter meter_;
     http2_limits const limits_;

@@ -4,6 +4,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <cstring>
 #include <map>
 #include <memory>
 
@@ -618,4 +619,37 @@ TEST_CASE("http2_session: a ping is answered, ours goes out, and leaving says so
     REQUIRE(has(said, h2::goaway));
     CHECK(said.back().word_at(4) == h2::no_error);
     CHECK_FALSE(t.session.error().code());
+}
+
+TEST_CASE("http2_session: memory that nghttp2 gives back serves its next block of that kind, and goes at a rest") {
+    http2_memory memory;
+    void* const first = memory.allocate(40);
+    REQUIRE(first != nullptr);
+    std::memset(first, 1, 40);
+    memory.release(first);
+    // 64 bytes are of the same kind as 40, 65 of the next.
+    void* const larger = memory.allocate(65);
+    CHECK(larger != first);
+    void* const same = memory.allocate(64);
+    CHECK(same == first);
+    std::memset(same, 2, 64);
+    auto* const grown = static_cast<char*>(memory.reallocate(same, 3000));
+    REQUIRE(grown != nullptr);
+    CHECK(std::string_view(grown, 64) == std::string(64, 2));
+    std::memset(grown, 3, 3000);
+    auto* const shrunk = static_cast<char*>(memory.reallocate(grown, 3));
+    CHECK(std::string_view(shrunk, 3) == std::string(3, 3));
+    memory.release(shrunk);
+    memory.release(larger);
+    memory.release(nullptr);
+    void* const none = memory.allocate(0);
+    CHECK(none != nullptr);
+    memory.release(none);
+    void* const last = memory.reallocate(nullptr, 512);
+    CHECK(last != nullptr);
+    memory.release(last);
+    memory.give_back();
+    void* const anew = memory.allocate(512);
+    CHECK(anew != nullptr);
+    memory.release(anew);
 }
