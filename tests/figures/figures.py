@@ -107,7 +107,11 @@ class measurement:
         if status:
             self.put(status, done.returncode)
             if done.returncode != 0:
-                sys.stderr.write(f"--- {' '.join(str(c) for c in command)}\n{done.stdout[-3000:]}\n")
+                said = done.stdout.splitlines()
+                # What Catch2 says of a failed assertion, wherever it stands, and the end.
+                failed = [n for n, line in enumerate(said) if line.endswith(" FAILED:")]
+                told = [line for n in failed[:10] for line in said[max(0, n - 6):n + 8]]
+                sys.stderr.write("\n".join([f"--- {' '.join(str(c) for c in command)}", *told, *said[-20:], ""]))
         return done.stdout
 
     def show(self, last=False):

@@ -1,4 +1,5 @@
 #include "http2_server.hpp"
+#include "support/compressed.hpp"
 
 #include "exchange/sink_stream.hpp"
 #include "exchange/source_stream.hpp"
@@ -490,6 +491,50 @@ TEST_CASE("http2_channel: a slow sink stalls no other exchange, and holds as muc
     CHECK(sink->largest <= 64u << 10);
     CHECK(sink->ended == 1);
     CHECK(slow->out.body().size() == 0);
+}
+
+TEST_CASE("http2_channel: a sink's room comes back as it takes, so that no server fills it all at once") {
+    std::string text(3'000'000, 'x');
+    std::uint32_t random = 1;
+    for (auto& c : text) c = static_cast<char>((random = random * 1664525 + 1013904223) >> 24);
+    auto const gzip = GENERATE(false, true);
+    auto const body = gzip ? test::gzipped(text) : text;
+    std::vector<std::uint32_t> rooms;
+    h2_server server([&](h2_peer& peer) {
+        auto const id = peer.read_request();
+        if (id == 0) return;
+        peer.write(h2::headers_frame(id, gzip ? h2::fields{{":status", "200"}, {"content-encoding", "gzip"}}
+                                              : h2::fields{{":status", "200"}}));
+        std::size_t room = 1u << 20;
+        for (std::size_t at = 0; at < body.size();) {
+            while (room == 0) {
+                auto const f = peer.read();
+                if (!f) return;
+                if (f->type != h2::window_update || f->stream != id) continue;
+                rooms.push_back(f->word_at(0));
+                room += rooms.back();
+            }
+            auto const n = std::min({room, body.size() - at, std::size_t{16384}});
+            peer.write(h2::data_frame(id, body.substr(at, n), at + n == body.size()));
+            room -= n;
+            at += n;
+        }
+    });
+    h2_client client(server.port());
+    auto channel = client.open();
+    auto const sink = std::make_shared<gated_sink>(client.context().get_executor());
+    sink->let();
+    detail::sink_stream stream(sink, takes_all, client.clock(), client.context().get_executor(), 250);
+    auto const f = std::make_shared<flight>();
+    f->in.sink = &stream;
+    client.begin(*channel, f);
+    client.finish(*f);
+    INFO(f->rule());
+    CHECK_FALSE(f->report->error.code());
+    CHECK(sink->got == text.size());
+    REQUIRE_FALSE(rooms.empty());
+    CHECK(*std::max_element(rooms.begin(), rooms.end()) <= 128u << 10);
+    CHECK(*std::min_element(rooms.begin(), rooms.end()) >= 32u << 10);
 }
 
 TEST_CASE("http2_channel: what came while a sink was busy is given to it in pieces of 64 KiB at most") {

@@ -23,9 +23,9 @@ constexpr auto too_long_where_it_changes = 25s;
 
 mock::params world_that_allows(std::uint32_t streams) {
     mock::params p;
-    p.sites = 10;
+    // As many as calls come at once, so that it is the streams they wait for, and not the rate that Jira allows a site.
+    p.sites = p.service = 300;
     p.personal = p.oauth = 0;
-    p.service = 10;
     p.burst_scale = 1000;
     p.faulty.latency = streams == 1 ? 1ms : 10ms;  // so that as many run at once
     p.http2.max_concurrent_streams = streams;
@@ -134,7 +134,7 @@ void measure(std::string const& name, std::uint32_t limit, bool changes) {
         CHECK(s.bad_requests == 0);
         if (!changes) CHECK(s.streams_max_open <= limit);
         // Else nobody waited at the limit.
-        if (!changes) CHECK(s.streams_max_open >= std::min<std::uint64_t>(limit, 30));
+        if (!changes) CHECK(s.streams_max_open >= limit);
         calls += static_cast<double>(c.calls);
         stuck += static_cast<double>(c.stuck) + (all_ended ? 0 : 1);
         failed += static_cast<double>(c.failed);

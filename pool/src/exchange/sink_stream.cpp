@@ -55,15 +55,16 @@ void sink_stream::restart() noexcept {
     begun_ = false;
 }
 
-asio::awaitable<stream_step> sink_stream::pass(response* out, content_coding coding, bool last, steady_time deadline) {
+asio::awaitable<stream_step> sink_stream::pass(response* out, content_coding coding, bool last, steady_time deadline,
+                                               room_watch* room) {
     auto& taken = coding == content_coding::identity ? *piece_ : raw_;
     taken.clear();
     std::swap(taken, out->mutable_body());
     stream_step step;
     if (!begun_) step = begin(*out, coding);
     if (!step.goes_on()) co_return step;
-    if (decoder_) step = co_await decode(deadline);
-    else step = co_await write(deadline);
+    if (decoder_) step = co_await decode(deadline, room);
+    else step = co_await write(deadline, room);
     if (step.goes_on() && last) {
         out->mutable_body() = padded_buffer();
         step = co_await end(deadline);
@@ -89,27 +90,31 @@ stream_step sink_stream::begin(response const& head, content_coding coding) {
     return settle(std::move(thrown), ec, *sink_);
 }
 
-asio::awaitable<stream_step> sink_stream::decode(steady_time deadline) {
+asio::awaitable<stream_step> sink_stream::decode(steady_time deadline, room_watch* room) {
     std::string_view left(raw_.data(), raw_.size());
     do {
         piece_->clear();
+        auto const before = left.size();
         if (auto const problem = decoder_->put_some(left, *piece_, most_piece)) co_return refused(problem);
-        stream_step written = co_await write(deadline);
+        stream_step written = co_await write(deadline, nullptr);
         if (!written.goes_on()) co_return written;
+        if (room != nullptr) room->on_room(before - left.size());
     } while (decoder_->has_more());
     co_return stream_step();
 }
 
-asio::awaitable<stream_step> sink_stream::write(steady_time deadline) {
+asio::awaitable<stream_step> sink_stream::write(steady_time deadline, room_watch* room) {
     // Over HTTP/2 there may be as much as the server had room for.
     for (std::size_t at = 0; at < piece_->size(); at += most_piece) {
         wrote_ = true;
-        auto writing = write_piece(sink_, piece_, at, std::min(most_piece, piece_->size() - at));
+        auto const size = std::min(most_piece, piece_->size() - at);
+        auto writing = write_piece(sink_, piece_, at, size);
         error_code of_sink;
         failure interrupted = co_await wait_for_caller(&timers_, executor_, std::move(writing), deadline,
                                                        errc::sink_failed, &of_sink);
         stream_step step = settle(std::move(interrupted), of_sink, *sink_);
         if (!step.goes_on()) co_return step;
+        if (room != nullptr) room->on_room(size);
     }
     co_return stream_step();
 }

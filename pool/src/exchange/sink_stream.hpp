@@ -13,6 +13,16 @@
 
 namespace jirapool::detail {
 
+/// Who is told of each piece that a sink took, as so much may be sent ahead again.
+class room_watch {
+public:
+    /// `bytes`: as they were on the wire.
+    virtual void on_room(std::size_t bytes) noexcept = 0;
+
+protected:
+    ~room_watch() = default;
+};
+
 /** A call's sink, as the channel sees it: takes the body as it was on the wire out of the response, decodes it, and gives it
     to the caller's sink in pieces of bounded size.
 
@@ -33,8 +43,9 @@ public:
     /// Before each exchange.
     void restart() noexcept;
     /** Passes on, and takes away, what `out` holds of the body. `last`: the body ends there. Not past the deadline, which is
-        the call's. */
-    asio::awaitable<stream_step> pass(response* out, content_coding coding, bool last, steady_time deadline);
+        the call's. `room` may be null. */
+    asio::awaitable<stream_step> pass(response* out, content_coding coding, bool last, steady_time deadline,
+                                      room_watch* room = nullptr);
     /// The body may come (again) from its start.
     bool may_restart() const noexcept { return !wrote_ || sink_->can_restart(); }
 
@@ -42,8 +53,8 @@ private:
     static constexpr std::size_t most_piece = 64u << 10;
 
     stream_step begin(response const& head, content_coding coding);
-    asio::awaitable<stream_step> decode(steady_time deadline);
-    asio::awaitable<stream_step> write(steady_time deadline);
+    asio::awaitable<stream_step> decode(steady_time deadline, room_watch* room);
+    asio::awaitable<stream_step> write(steady_time deadline, room_watch* room);
     asio::awaitable<stream_step> end(steady_time deadline);
 
     std::shared_ptr<body_sink> sink_;

@@ -206,7 +206,7 @@ private:
 
 /** One exchange. It lives in its coroutine, which does the waiting; the connection tells it what comes. With it the coroutine's frame is
     just of a kilobyte, up to which malloc is fast. */
-class http2_channel::running final : public http2_stream {
+class http2_channel::running final : public http2_stream, private room_watch {
 public:
     /// The coroutine has the connection.
     running(connection& c, exchange_input const& in, response& out)
@@ -257,14 +257,11 @@ public:
     asio::awaitable<bool> stream_on() {
         if (!has_for_sink()) co_return on_piece(co_await in_.source->next(in_.deadline));
         auto const begun = connection_.clock().now();
-        auto const passing = std::exchange(held_, 0);
-        if (!goes_on(co_await in_.sink->pass(&out_, answer_.coding(), false, in_.deadline))) co_return false;
+        if (!goes_on(co_await in_.sink->pass(&out_, answer_.coding(), false, in_.deadline, this))) co_return false;
         now_ = connection_.clock().now();
         // The server is not to blame for the time that the sink took.
         rate_.extend(now_ - begun);
         body_until_ = deadline_after(now_, connection_.wire().body_timeout);
-        connection_.session().give_back(*this, passing);
-        connection_.turn_later();
         co_return judge(wake::notified);
     }
     /// What is left of the body, and that it ends there.
@@ -403,6 +400,12 @@ private:
         in_.slow->on_slow();
     }
 
+    /// As its sink goes on: a server that was given room for much at once would fill it at once, and whoever is behind would wait.
+    void on_room(std::size_t bytes) noexcept override {
+        connection_.session().give_back(*this, bytes);
+        connection_.turn_later();
+    }
+
     // The session's
 
     verdict on_block() override {
@@ -424,7 +427,6 @@ private:
     verdict on_data(std::string_view bytes) override {
         if (!answer_.put_data(bytes)) return refused();
         if (!answer_.streams()) return verdict::taken;
-        held_ += bytes.size();
         notify();
         return verdict::good;
     }
@@ -472,7 +474,6 @@ private:
     std::uint64_t rated_ = 0;  // bytes that rate_ has
     std::string_view piece_;   // of the body, to be sent
     std::string head_text_;    // of the request's fields
-    std::size_t held_ = 0;     // bytes of the body that its sink did not take yet
     steady_time now_{};
     steady_time write_until_{};
     steady_time body_until_{};

@@ -85,6 +85,7 @@ private:
     virtual void on_request_taken() noexcept = 0;
 
     std::int32_t id_ = 0;
+    std::int32_t room_ = 0;  // that is to be given back
     std::uint64_t begins_at_ = never;
     std::uint64_t ends_at_ = never;
     std::uint64_t sent_ = 0;
@@ -157,7 +158,7 @@ public:
     void end(http2_stream& s) noexcept;
     /// There is something for read_body.
     void resume(http2_stream& s) noexcept;
-    /// So much of what on_data called good is done with.
+    /// So much of what on_data called good is done with: at most a window.
     void give_back(http2_stream& s, std::size_t bytes) noexcept;
     /// The server gives it, or the whole connection, no room for more of the request's body.
     bool held_back(http2_stream const& s) const noexcept;

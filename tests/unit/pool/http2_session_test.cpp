@@ -319,9 +319,18 @@ TEST_CASE("http2_session: who takes slowly has as much as the window, and nobody
     CHECK_FALSE(stream);
     t.say(h2::answer(3, "quick"));
     CHECK(quick.whole);
-    t.session.give_back(slow, 65535);
+    // Little is given back with what comes next.
+    t.session.give_back(slow, 20'000);
     look(frames_of(take_all(t.session)));
-    CHECK(stream);
+    CHECK_FALSE(stream);
+    t.session.give_back(slow, 20'000);
+    auto const said = frames_of(take_all(t.session));
+    REQUIRE(has(said, h2::window_update, 1));
+    CHECK(said[0].word_at(0) == 40'000);
+    // One more than the window was.
+    t.say(h2::data_frame(1, "x"));
+    CHECK(slow.held == 65536);
+    CHECK_FALSE(t.session.error().code());
     t.session.end(slow);
 }
 
