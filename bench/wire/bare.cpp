@@ -34,7 +34,7 @@ double run_bare(task const& t) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     if (SSL_CTX_load_verify_file(context, t.ca_file.c_str()) != 1) throw std::runtime_error("CA");
     std::string const request =
-        "GET /ex/jira/11111111-2222-3333-4444-555555555555/rest/api/3/myself?bytes=" + std::to_string(t.body) +
+        "GET /ex/jira/" + cloud_id(0) + "/rest/api/3/myself?bytes=" + std::to_string(t.body) +
         " HTTP/1.1\r\nHost: api.atlassian.com\r\nUser-Agent: bench/1\r\n"
         "Authorization: Bearer 0123456789abcdef0123456789abcdef\r\nAccept: application/json\r\n\r\n";
     int const poll = epoll_create1(0);

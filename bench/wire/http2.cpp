@@ -1,6 +1,6 @@
 // CPU of one call of 1 KB over TLS 1.3: the engine over HTTP/1.1 with 64 channels, and over HTTP/2 with 256 calls at once on one
 // channel, against nginx, which does not index the fields of its answers, and against nghttpd, which does; beside h2load, which does
-// nothing but HTTP/2. The server has one core, the client the other.
+// nothing but HTTP/2, and beside a bare loop over HTTP/1.1 (against nginx). The server has one core, the client the other.
 //   http2_bench [ROUNDS [CALLS [http1|http2|indexed]]]     one alone is for a profiler
 // Needs nginx, nghttpd and h2load. Figures are medians; of ratios those of each round.
 #include "counted.hpp"
@@ -157,10 +157,14 @@ int main(int argc, char** argv) try {
     }
 
     cost http1, http2, http2_indexed;
-    std::vector<double> load, load_indexed, of_http1, of_http1_indexed, of_load, of_load_indexed;
+    std::vector<double> bare, of_bare1, of_bare2, load, load_indexed, of_http1, of_http1_indexed, of_load,
+        of_load_indexed;
     for (std::size_t round = 0; round < rounds; ++round) {
+        bare.push_back(measure(run_bare, one));
         http1.add(one);
         http2.add(two);
+        of_bare1.push_back(http1.us.back() / bare.back());
+        of_bare2.push_back(http2.us.back() / bare.back());
         load.push_back(h2load(plain.port(), 4 * calls));
         http2_indexed.add(indexed);
         load_indexed.push_back(h2load(indexing.port(), 4 * calls));
@@ -181,6 +185,9 @@ int main(int argc, char** argv) try {
     show_cost("http1", http1);
     show_cost("http2", http2);
     show_cost("http2_indexed", http2_indexed);
+    show("bare_us", bare);
+    show("http1_of_bare", of_bare1);
+    show("http2_of_bare", of_bare2);
     show("h2load_us", load);
     show("h2load_indexed_us", load_indexed);
     show("http2_of_http1", of_http1);
