@@ -31,7 +31,7 @@ bool is_plain(char c) noexcept {
 }  // namespace
 
 char const* why_invalid_receiver_url(std::string_view text) {
-    auto const parsed = urls::parse_uri(urls::string_view(text.data(), text.size()));
+    auto const parsed = urls::parse_uri(text);
     if (parsed.has_error()) return "event_webhook_params::url must be an absolute https URL, percent-encoded";
     urls::url_view const& url = *parsed;
     if (url.scheme_id() != urls::scheme::https) return "event_webhook_params::url must be an https URL";
@@ -50,7 +50,7 @@ char const* why_invalid_receiver_url(std::string_view text) {
 }
 
 receiver_url::receiver_url(std::string_view text) {
-    auto const parsed = urls::parse_uri(urls::string_view(text.data(), text.size()));
+    auto const parsed = urls::parse_uri(text);
     urls::url_view const& url = *parsed;
     auto const given = url.encoded_host();
     host.assign(given.data(), given.size());
