@@ -1,6 +1,7 @@
 // Calls over HTTP/2 whose server does what none should.
 #include "fixture.hpp"
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,12 @@ TEST_CASE(
 
 TEST_CASE("http2_calls: a read gets through at a server whose HTTP/2 is broken, by HTTP/1.1") {
     fixture f;
+    std::mutex lock;
+    std::vector<std::string> hosts;
+    f.params.on_event = [&](event const& e) {
+        std::lock_guard const guard(lock);
+        if (e.what == event::kind::http1_instead) hosts.push_back(e.scope);
+    };
     runtime jira(1, speaking(f.params, http_versions::either));
     auto const acme = jira.add(f.config("service-0001")).value();
     f.jira.play({{mock::http2_fault::wrong_ping_size}, 1, {}});
@@ -56,6 +63,12 @@ TEST_CASE("http2_calls: a read gets through at a server whose HTTP/2 is broken, 
     REQUIRE(r.has_value());
     CHECK(r->exchanges() == 4);
     CHECK(f.jira.snapshot().connections_http1 == 1);
+    // It is told once, and counted.
+    auto const& stats = *detail::stats_access::of(jira).front();
+    CHECK(stats.events[static_cast<std::size_t>(event::kind::http1_instead)].value() == 1);
+    std::lock_guard const guard(lock);
+    REQUIRE(hosts.size() == 1);
+    CHECK(hosts.front() == "api.atlassian.com");
 }
 
 TEST_CASE("http2_calls: a server that answers nothing gets no more resends than were saved up, however it says no") {

@@ -236,9 +236,11 @@ public:
         p.connect_to.push_back({"", "127.0.0.1", e.port()});
         p.wire.http = http_of_this_run();
         // Over HTTP/2 a server that goes takes the others of its channel with it, again and again.
-        if (over_http2()) p.retries.max_exchanges = 30;
-        p.retries.budget_max = 1e6;
-        p.retries.backoff = p.retries.backoff_max = 1ms;
+        if (over_http2()) {
+            p.retries.max_exchanges = 30;
+            p.retries.budget_max = 1e6;
+            p.retries.backoff = p.retries.backoff_max = 1ms;
+        }
         p.limits.mode = limiting::off;
         p.pool.dial_backoff = 1ms;
         p.pool.dial_backoff_max = 5ms;

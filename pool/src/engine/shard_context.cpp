@@ -15,7 +15,9 @@ void shard_context::report(event e) const noexcept {
 }
 
 void shard_context::report_http1(std::string const& host) const {
-    event e{event::kind::http1_instead, {}, "its HTTP/2 is not as RFC 9113 says; HTTP/1.1 is spoken for ten minutes"};
+    event e{event::kind::http1_instead,
+            {},
+            "it breaks the rules of HTTP/2 or asks for HTTP/1.1, which is spoken for ten minutes"};
     e.scope = host;
     report(std::move(e));
 }

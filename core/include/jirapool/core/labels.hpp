@@ -107,7 +107,7 @@ char const* to_string(origin_kind o) noexcept;
 /// What a channel of an origin does.
 enum class channel_state : std::uint8_t {
     idle,     ///< open, serves no call
-    active,   ///< leased: serves a call
+    active,   ///< leased: serves a call, over HTTP/2 one or more
     dialing,  ///< not open yet: resolving, connecting or shaking hands
     closed,   ///< or not begun
 };

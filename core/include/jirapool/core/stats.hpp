@@ -84,7 +84,7 @@ struct shard_stats {
     by<counter, close_reason_count> channels_closed;
     gauge queue_length;
     counter queue_full;
-    counter site_cap_waits;  ///< waits that began because the site had all the channels it may have
+    counter site_cap_waits;  ///< waits that began because the site had all the leases it may have
     counter bytes_sent;
     counter bytes_received;
 

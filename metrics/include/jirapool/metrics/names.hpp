@@ -188,7 +188,7 @@ inline constexpr std::array all_series{
     series{"jirapool_queue_rejections_total", series_type::counter, "calls", {labels::queue},
            "Calls refused because the queue was full."},
     series{"jirapool_site_cap_waits_total", series_type::counter, "waits", {},
-           "Waits for a channel that began because the site had all the channels it may have."},
+           "Waits for a channel that began because the site had its share of all exchanges that the origin's channels may carry; over HTTP/1.1 one each."},
 
     series{"jirapool_token_refreshes_total", series_type::counter, "exchanges", {labels::refresh_result},
            "Exchanges of OAuth credentials for an access token, by result."},
@@ -210,7 +210,7 @@ inline constexpr std::array all_series{
            "Age of the oldest access token that is held and has not expired; 0 when none is. Above its lifetime's nine tenths renewal fails."},
 
     series{"jirapool_channels", series_type::gauge, "channels", {labels::channel_state},
-           "Channels (TLS connections) to origins, by state."},
+           "Channels (TLS connections) to origins, by state. One that is active carries an exchange, over HTTP/2 one or more."},
     series{"jirapool_channels_opened_total", series_type::counter, "channels", {labels::origin},
            "Channels opened, by what to."},
     series{"jirapool_channels_resumed_total", series_type::counter, "channels", {},

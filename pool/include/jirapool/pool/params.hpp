@@ -114,8 +114,9 @@ struct wire_params {
     /// Whether gzip and brotli are offered. They cost some 10 us for each 10 KB of body: switch them off for a proxy that is near.
     bool compression = true;
     /// Which versions of HTTP a TLS handshake offers (ALPN, RFC 7301). Dials to a server that speaks none of
-    /// them end with tls_failed. A host whose HTTP/2 is bad is spoken to in HTTP/1.1 for a while, where both are allowed
-    /// (event::kind::http1_instead).
+    /// them end with tls_failed. A host whose HTTP/2 breaks the rules three times in a row, or which asks for HTTP/1.1, is
+    /// spoken to in that for ten minutes, where both are allowed. Each shard judges by its own channels, so a host brings one
+    /// event per shard (event::kind::http1_instead, jirapool_events_total{kind="http1_instead"}). h2c is never spoken.
     http_versions http = http_versions::either;
     /// The most exchanges that run at once on one channel over HTTP/2; the server's SETTINGS_MAX_CONCURRENT_STREAMS may allow
     /// fewer. 1 to 2147483647.
