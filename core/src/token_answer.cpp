@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 #include <optional>
 
 namespace jirapool {
@@ -157,26 +158,46 @@ std::optional<double> take_odd_lifetime(char* text, std::size_t size) noexcept {
     return value.value_or(static_cast<double>(unknown_lifetime.count()));
 }
 
+/// A body that is read, and what the parser made of it: wiped at the end, also when memory runs out in the middle.
+struct wiped_json {
+    explicit wiped_json(std::string_view json) : text(json) {
+        // Without memory simdjson's text is an empty one.
+        if (text.size() < json.size()) throw std::bad_alloc();
+    }
+    wiped_json(wiped_json const&) = delete;
+    wiped_json& operator=(wiped_json const&) = delete;
+    ~wiped_json() {
+        if (text.size() > 0) wipe(text.data(), text.size());
+        if (parser.doc.string_buf) wipe(parser.doc.string_buf.get(), text.size());
+    }
+
+    /// Behind a lack of memory a parser is half made, and a second parse would write to what it lacks.
+    simdjson::error_code parse() {
+        auto const error = parser.parse(text).get(doc);
+        if (error == simdjson::MEMALLOC) throw std::bad_alloc();
+        return error;
+    }
+
+    simdjson::padded_string text;
+    simdjson::dom::parser parser;
+    simdjson::dom::element doc;
+};
+
 }  // namespace
 
 token_answer read_token_answer(int status, std::string_view body) {
     if (body.size() > max_body) return transient("the answer is too large");
     if (status >= 500 || status == 429) return transient("status " + std::to_string(status));
 
-    simdjson::padded_string text(json_text(body));
-    simdjson::dom::parser parser;
-    simdjson::dom::element doc;
+    wiped_json json(json_text(body));
     std::optional<double> odd_lifetime;
-    auto error = parser.parse(text).get(doc);
+    auto error = json.parse();
     if (error) {
-        odd_lifetime = take_odd_lifetime(text.data(), text.size());
-        if (odd_lifetime) error = parser.parse(text).get(doc);
+        odd_lifetime = take_odd_lifetime(json.text.data(), json.text.size());
+        if (odd_lifetime) error = json.parse();
     }
-    auto result = error ? transient("status " + std::to_string(status) + " without JSON")
-                        : read_object(status, doc, odd_lifetime);
-    wipe(text.data(), text.size());
-    if (parser.doc.string_buf) wipe(parser.doc.string_buf.get(), body.size());
-    return result;
+    return error ? transient("status " + std::to_string(status) + " without JSON")
+                 : read_object(status, json.doc, odd_lifetime);
 }
 
 }  // namespace jirapool

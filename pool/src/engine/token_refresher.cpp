@@ -65,6 +65,18 @@ private:
     std::string& text_;
 };
 
+/// Likewise of an answer's body, which holds a token.
+class wiped_body {
+public:
+    explicit wiped_body(padded_buffer& body) noexcept : body_(body) {}
+    ~wiped_body() { body_.wipe(); }
+    wiped_body(wiped_body const&) = delete;
+    wiped_body& operator=(wiped_body const&) = delete;
+
+private:
+    padded_buffer& body_;
+};
+
 }  // namespace
 
 namespace {
@@ -186,13 +198,13 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
     in.deadline = deadline;
     in.secret_answer = true;
     response answer;
+    wiped_body const wiped_answer(answer.mutable_body());
     // Far above any token seen, as a buffer that grows leaves its bytes behind.
     answer.mutable_body().reserve(16u << 10);
     out->asked = self->context_.clock.now();
     auto report = co_await leased.lease.channel().exchange(&in, &answer);
     leased.lease.end(report);
     if (report.error.code()) {
-        answer.mutable_body().wipe();
         out->why = report.error.code();
         out->answer.reason = std::move(report.error).with_peer(host).describe();
         co_return;
@@ -200,7 +212,6 @@ asio::awaitable<void> token_refresher::exchange(std::shared_ptr<token_refresher>
     out->answer = read_token_answer(answer.status(), answer.body());
     if (!out->answer.ok()) out->answer.reason = host + ": " + out->answer.reason;
     out->retry_after = read_rate_headers(answer, self->context_.clock.wall()).retry_after;
-    answer.mutable_body().wipe();
 }
 
 // Told
