@@ -67,8 +67,10 @@ tls_server::script serving(std::deque<cut>& cuts) {
                 continue;
             }
             if ((n > 1) != c.reused) {
-                if (!peer.write(with_length("again", c.reused ? "" : "Connection: close\r\n"))) return;
-                if (!c.reused) return;
+                // Not each time, or two cases, of which one wants a used channel and one a new one, could be in each other's way for ever.
+                bool const closes = !c.reused && c.seen % 2 == 0;
+                if (!peer.write(with_length("again", closes ? "Connection: close\r\n" : ""))) return;
+                if (closes) return;
                 continue;
             }
             ++c.met;
@@ -97,7 +99,13 @@ result<response> meet(connection const& c, cut const& of, std::size_t i) {
 
 TEST_CASE("cut: at every byte of an answer, a read comes through or says why, and a write is sent once") {
     ca_file const ca(test_authority().pem());
+    // Each fault has its channel, or takes those with it that share one. What stalls ends with whichever of these is given up first.
+    std::vector<std::pair<cutting, std::uint32_t>> scenes;
     for (auto const what : cuttings) {
+        scenes.emplace_back(what, 1);
+        if (over_http2() && what != cutting::stall) scenes.emplace_back(what, 8);
+    }
+    for (auto const& [what, streams] : scenes) {
         auto const name = fault_names[static_cast<std::size_t>(what)];
         auto cuts = all_cuts(what);
         std::deque<std::optional<result<response>>> ends(cuts.size());
@@ -105,7 +113,9 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
                           choose_version_of_this_run);
         client_params params;
         params.wire.http = http_of_this_run();
-        params.wire.max_streams = 1;  // so that each fault has its channel
+        params.wire.max_streams = streams;
+        // A read that shares its channel with seven others meets their faults too.
+        if (streams > 1) params.retries.max_exchanges = 100;
         params.tls.ca_file = ca.path();
         params.connect_to.push_back({"", "127.0.0.1", server.port()});
         params.limits.mode = limiting::off;
@@ -140,8 +150,8 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
         for (std::size_t i = 0; i < cuts.size(); ++i) {
             auto const& c = cuts[i];
             auto const& end = *ends[i];
-            INFO(name << (c.post ? " of POST" : " of GET") << " on a " << (c.reused ? "used" : "new")
-                      << " channel behind byte " << c.at << " of " << *c.answer);
+            INFO(name << " with " << streams << " streams" << (c.post ? " of POST" : " of GET") << " on a "
+                      << (c.reused ? "used" : "new") << " channel behind byte " << c.at << " of " << *c.answer);
             REQUIRE(c.met == 1);
             if (c.post) duplicates += c.seen_after;
             if (!c.post && what != cutting::stall) {
@@ -149,7 +159,9 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
                 if (!end) INFO(end.error().describe());
                 REQUIRE(end.has_value());
                 CHECK(std::string_view(end->body()) == "done");
-                CHECK(c.seen_after == 1);
+                // An answer may be lost behind another one's fault, and be asked for once more.
+                if (streams > 1) CHECK(c.seen_after >= 1);
+                else CHECK(c.seen_after == 1);
                 ++came_through;
                 continue;
             }
@@ -158,7 +170,9 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
             CHECK(end.error().maybe_processed() == c.post);
             CHECK_FALSE(end.error().rule().empty());
             CHECK(end.error().code() == (what == cutting::stall ? errc::timeout : errc::channel_lost));
-            CHECK(end.error().stage() == (c.at < first ? stage::first_byte : stage::body));
+            auto const stage_of_cut = c.at < first ? stage::first_byte : stage::body;
+            // Others' requests that the server did not read make TCP reset the connection, and what was on its way is lost.
+            CHECK((end.error().stage() == stage_of_cut || (streams > 1 && end.error().stage() == stage::first_byte)));
         }
         CHECK(duplicates == 0);
         support::figure("cut_faults", 1);
@@ -166,8 +180,9 @@ TEST_CASE("cut: at every byte of an answer, a read comes through or says why, an
         if (what != cutting::stall)
             support::figure("cut_reads_lost", static_cast<double>(cuts.size()) / 2 - static_cast<double>(came_through));
         support::figure("cut_writes_sent_twice", duplicates);
-        std::printf("cut %s: %zu cuts, %d reads came through, %d writes sent twice, %llu channels, %.1f s\n", name,
-                    cuts.size(), came_through, duplicates, static_cast<unsigned long long>(channels),
-                    std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+        std::printf(
+            "cut %s, %u streams: %zu cuts, %d reads came through, %d writes sent twice, %llu channels, %.1f s\n", name,
+            streams, cuts.size(), came_through, duplicates, static_cast<unsigned long long>(channels),
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
     }
 }
