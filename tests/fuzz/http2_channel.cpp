@@ -196,7 +196,10 @@ public:
         }
         FUZZ_CHECK(tls->chose_http2());
         channel_ = std::make_unique<http2_channel>(std::move(socket), std::move(tls), timers_, io_.get_executor(),
-                                                   wire_, scratch_, [this](http2_conduct) { ++conducts_; });
+                                                   wire_, scratch_, [this](http2_conduct) {
+                                                       ++conducts_;
+                                                       return false;
+                                                   });
     }
     ~conversation() {
         ssl_.reset();

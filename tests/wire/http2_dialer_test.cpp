@@ -144,8 +144,9 @@ TEST_CASE("dialer: a cipher that is not fit for HTTP/2 gives none, and HTTP/1.1 
 
 TEST_CASE(
     "dialer: HTTP/2 that is broken three times in a row is HTTP/1.1 for a while, and so it is where the server asks") {
-    for (bool const asks : {false, true}) {
-        INFO(asks);
+    enum class way { breaks, resets, leaves };
+    for (auto const how : {way::breaks, way::resets, way::leaves}) {
+        INFO(static_cast<int>(how));
         std::atomic<int> http2{0};
         tls_server server(
             test_identity(),
@@ -164,18 +165,22 @@ TEST_CASE(
                 if (!peer.begin(h2::settings_frame())) return;
                 auto const id = peer.read_request();
                 if (id == 0) return;
-                peer.write(asks ? h2::rst_frame(id, h2::http_1_1_required) : h2::frame(h2::ping, 0, 0, "short"));
+                if (how == way::breaks) peer.write(h2::frame(h2::ping, 0, 0, "short"));
+                if (how == way::resets) peer.write(h2::rst_frame(id, h2::http_1_1_required));
+                if (how == way::leaves) peer.write(h2::goaway_frame(0, h2::http_1_1_required));
                 peer.stall();
             },
             TLS1_2_VERSION, TLS1_3_VERSION, choose_http2);
         h2_client client(server.port());
         client.params.wire.http = http_versions::either;
-        int const breaches = asks ? 1 : 3;
+        int const breaches = how == way::breaks ? 3 : 1;
         for (int i = 0; i < breaches; ++i) {
             auto channel = client.open();
             auto const f = client.begin(*channel);
             client.finish(*f);
             CHECK(f->code() == errc::channel_lost);
+            // Nor does it go on to carry what HTTP/1.1 should.
+            CHECK_FALSE(channel->alive());
             channel.reset();
             client.forget(test_host);
         }

@@ -274,11 +274,16 @@ failure tls_dialer::about(std::string const& host, failure f) const {
     return std::move(f).with_peer(host + address + ":" + port);
 }
 
-void tls_dialer::on_conduct(std::string const& host, http2_conduct c) {
-    if (c == http2_conduct::good) return versions_.on_answer(host);
+bool tls_dialer::on_conduct(std::string const& host, http2_conduct c) {
     auto const now = timers_.now();
+    if (c == http2_conduct::good) {
+        versions_.on_answer(host);
+        return false;
+    }
     bool const rests = c == http2_conduct::broken ? versions_.on_error(host, now) : versions_.on_refusal(host, now);
     if (rests && on_http1_instead) on_http1_instead(host);
+    return rests ||
+           (params_->wire.http == http_versions::either && versions_.offered(host, now) == http_versions::http1);
 }
 
 std::unique_ptr<channel> tls_dialer::make_channel(std::string const& host, std::unique_ptr<timed_socket> socket,
@@ -298,7 +303,8 @@ std::unique_ptr<channel> tls_dialer::make_channel(std::string const& host, std::
         return nullptr;
     }
     auto told = [self = std::weak_ptr(self_), host](http2_conduct c) {
-        if (auto const d = self.lock()) (*d)->on_conduct(host, c);
+        auto const d = self.lock();
+        return d && (*d)->on_conduct(host, c);
     };
     auto& streams = streams_[host];
     if (!streams) streams = std::make_shared<std::uint32_t>(0);

@@ -46,7 +46,8 @@ private:
     /// The channel that was agreed on; null: `result` says why.
     std::unique_ptr<channel> make_channel(std::string const& host, std::unique_ptr<timed_socket> socket,
                                           std::unique_ptr<tls_stream> tls, dial_result& result);
-    void on_conduct(std::string const& host, http2_conduct c);
+    /// @return whether HTTP/1.1 is spoken in place of HTTP/2 for now.
+    bool on_conduct(std::string const& host, http2_conduct c);
     /// With the host, address and port that it is about.
     failure about(std::string const& host, failure f) const;
 

@@ -124,13 +124,14 @@ public:
         return begin != http2_stream::never && (begin < handed_ || writes);
     }
 
-    bool takes_more() const noexcept { return !over_ && !write_failure_ && session_.may_begin(); }
+    bool takes_more() const noexcept { return !over_ && !write_failure_ && !replaced_ && session_.may_begin(); }
     /// It does not.
     failure why_not() const noexcept {
         if (error_.code()) return copied(error_);
         if (session_.told_to_leave())
             return worded(errc::channel_lost, "the server takes no more requests on this channel (",
                           session_.parting_words(), ")");
+        if (replaced_) return worded(errc::channel_lost, "HTTP/1.1 is spoken to the server in place of HTTP/2");
         return worded(errc::channel_lost, "the channel takes no more requests");
     }
     std::size_t capacity() const noexcept { return session_.max_streams(); }
@@ -201,7 +202,8 @@ private:
     bool busy_ = false;
     bool told_dead_ = false;
     bool told_good_ = false;
-    bool left_ = false;  // what the server's GOAWAY means is done
+    bool left_ = false;      // what the server's GOAWAY means is done
+    bool replaced_ = false;  // by channels of HTTP/1.1
 };
 
 /** One exchange. It lives in its coroutine, which does the waiting; the connection tells it what comes. With it the coroutine's frame is
@@ -559,7 +561,7 @@ void http2_channel::connection::report(http2_conduct c) noexcept {
     bool const good = c == http2_conduct::good;
     if ((std::exchange(told_good_, good) && good) || !on_conduct_) return;
     try {
-        on_conduct_(c);
+        replaced_ = on_conduct_(c) || replaced_;
     } catch (std::bad_alloc const&) {
         told_good_ = false;  // it is told again
     }
@@ -638,6 +640,7 @@ void http2_channel::connection::read() noexcept {
             heard_ = now_;
             pinged_ = false;
             session_.put({scratch_.data(), got}, now_);
+            if (session_.take_wants_http1()) report(http2_conduct::wants_http1);
             if (secrets_ > 0) wipe(scratch_.data(), got);
             readable_ = socket_->over() || !tls_->drained();
         } else if (status != tls_status::again) {

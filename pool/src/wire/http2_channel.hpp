@@ -36,7 +36,8 @@ using told_streams = std::shared_ptr<std::uint32_t>;
     It may be destroyed at any time, in its exchanges' completions too: those that run then end with errc::channel_lost. */
 class http2_channel final : public channel {
 public:
-    using conduct_report = std::function<void(http2_conduct)>;
+    /// @return whether the server is spoken to in HTTP/1.1 from now on, so that the channel takes no more exchanges.
+    using conduct_report = std::function<bool(http2_conduct)>;
 
     /// `on_conduct`: told of the server's conduct, on the shard; may be empty. `first_stream`: odd; for tests of the ids' end. `streams`:
     /// of the host; null: nobody knows.

@@ -281,6 +281,7 @@ void http2_session::on_goaway(std::uint32_t code, std::int32_t last_stream) noex
     // Who ends in good order may warn first (RFC 9113, section 6.8): of no stream in particular.
     constexpr std::int32_t warning = std::numeric_limits<std::int32_t>::max();
     told_to_leave_ = true;
+    wants_http1_ = wants_http1_ || code == NGHTTP2_HTTP_1_1_REQUIRED;
     in_order_ = in_order_ && code == NGHTTP2_NO_ERROR;
     acts_on_some_ = acts_on_some_ ||
                     (last_stream >= static_cast<std::int32_t>(limits_.first_stream) && last_stream < warning);

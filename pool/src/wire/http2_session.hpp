@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 struct nghttp2_session;
 
@@ -175,6 +176,8 @@ public:
     bool blames(http2_stream const& s) const noexcept { return s.open() && s.id_ == blamed_; }
     /// The server said that it begins nothing more here.
     bool told_to_leave() const noexcept { return told_to_leave_; }
+    /// Whether it did so for want of HTTP/1.1 since this was asked last.
+    bool take_wants_http1() noexcept { return std::exchange(wants_http1_, false); }
     /// It said so with NO_ERROR, and acts on what came first.
     bool ends_in_order() const noexcept { return told_to_leave_ && in_order_ && acts_on_some_; }
     /// What it said then, "GOAWAY: ENHANCE_YOUR_CALM"; empty before.
@@ -208,6 +211,7 @@ private:
     bool wipes_frame_ = false;
     bool reset_by_server_ = false;  // the stream that is being closed
     bool told_to_leave_ = false;
+    bool wants_http1_ = false;
     bool in_order_ = true;
     bool acts_on_some_ = false;  // it answered, or says of which streams it does
     std::string parting_words_;
