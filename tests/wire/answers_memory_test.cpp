@@ -1,10 +1,9 @@
 // What is read out of answers while memory lacks: simdjson asks for it by operator new(nothrow) and says MEMALLOC, or says nothing.
 #include "failing_allocator.hpp"
+#include "support/catch.hpp"
 
 #include <jirapool/core/tenant_info.hpp>
 #include <jirapool/core/token_answer.hpp>
-
-#include <catch2/catch.hpp>
 
 #include <cstddef>
 #include <new>

@@ -155,7 +155,7 @@ void add_token(CLI::App& cli, subcommands& sub, raw_options& raw) {
 void add_top(CLI::App& cli, subcommands& sub, raw_options& raw) {
     sub.top = cli.add_subcommand("top",
                                  "Show the connections and sites in trouble of a program that runs, again and again");
-    sub.top->add_option("ADDR:PORT", raw.top_at, "Its metrics endpoint")->capture_default_str();
+    sub.top->add_option("ENDPOINT", raw.top_at, "Its metrics endpoint, ADDR:PORT")->capture_default_str();
     sub.top->add_option("--every", raw.top_every_s, "Between two looks")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 3600.0))
@@ -369,8 +369,8 @@ command take_over(subcommands const& sub, raw_options& raw) {
     }
     if (*sub.top) {
         auto at = tools::parse_endpoint(raw.top_at);
-        if (!at) refuse("ADDR:PORT: " + at.error().rule());
-        if (at->port == 0) refuse("ADDR:PORT: the port must not be 0");
+        if (!at) refuse("ENDPOINT: " + at.error().rule());
+        if (at->port == 0) refuse("ENDPOINT: the port of ADDR:PORT must not be 0");
         raw.top.at = std::move(*at);
         raw.top.every = milliseconds_of(raw.top_every_s);
         return std::move(raw.top);
