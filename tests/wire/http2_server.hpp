@@ -65,12 +65,6 @@ struct flight {
 };
 using flights = std::vector<std::shared_ptr<flight>>;
 
-/// A call looks for itself whether it was cancelled; Asio of Boost 1.88 would throw behind the exchange.
-inline asio::awaitable<detail::exchange_report> as_a_call(asio::awaitable<detail::exchange_report> exchange) {
-    co_await asio::this_coro::throw_if_cancelled(false);
-    co_return co_await std::move(exchange);
-}
-
 /// Several exchanges at once, on the test's own thread.
 class h2_client : public wire_client {
 public:
@@ -85,7 +79,7 @@ public:
     std::shared_ptr<flight> begin(detail::channel& c, std::shared_ptr<flight> f = std::make_shared<flight>(),
                                   std::chrono::milliseconds limit = std::chrono::seconds(20)) {
         f->in.deadline = timers_->now() + limit;
-        asio::co_spawn(io_, as_a_call(c.exchange(&f->in, &f->out)),
+        asio::co_spawn(io_, c.exchange(&f->in, &f->out),
                        asio::bind_cancellation_slot(f->cancel.slot(),
                                                     [f](std::exception_ptr e, detail::exchange_report r) {
                                                         if (e) f->thrown = std::move(e);
