@@ -33,7 +33,7 @@ public:
     whatever status came with it but 429 and 5xx; everything else is worth another try: a 400, 401 or 403 without one is the word of
     somebody before the endpoint.
 
-    Wipes its own copies of the body; the caller wipes `body`. */
+    Wipes its own copies of the body, also when it throws bad_alloc; the caller wipes `body`. */
 token_answer read_token_answer(int status, std::string_view body);
 
 }  // namespace jirapool
