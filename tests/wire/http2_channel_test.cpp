@@ -923,6 +923,12 @@ TEST_CASE("http2_channel: each of its moments may bring a cancellation, and the 
         whole = f->ended();
         if (!whole) f->cancel.emit(asio::cancellation_type::terminal);
         client.finish({f, other});
+        if (f->thrown) {
+            // Cancelled before it began: Asio of Boost 1.88 begins no such coroutine, that of 1.81 does.
+            CHECK(n <= 2);
+            CHECK(other->text().size() == 40'000);
+            continue;
+        }
         INFO(f->rule());
         INFO(other->rule());
         CHECK_FALSE(other->report->error.code());
